@@ -1,0 +1,166 @@
+/**
+ * The engine contract: where instances come from. Everything above speaks to this interface only, and every engine
+ * passes the same suite (`conformance.ts`).
+ *
+ * An engine keeps no truth of ours but the labels it stores with each instance. It touches only what carries the
+ * installation's own names; what others keep in the same daemon is invisible here.
+ */
+
+/** Names an instance in the engine: unique in the installation, chosen by us (1–60 of `a-z0-9-`, begins with a letter). */
+export type InstanceName = string;
+
+export type Power = 'running' | 'stopped' | 'frozen';
+
+/** Where an instance's image comes from: a recipe's content hash, prepared beforehand with `prepareImage`. */
+export interface ImageReference {
+  /** Hex; what the image was built from. */
+  fingerprint: string;
+}
+
+export interface InstanceSpec {
+  name: InstanceName;
+  /** What `hostname` answers inside. */
+  hostname: string;
+  image: ImageReference;
+  /** CPUs that the instance may use. */
+  cpus: number;
+  memoryBytes: number;
+  /** IPv4 address on the installation's network, chosen by the caller from `Engine.network()`. */
+  address: string;
+  /** Kept with the instance in the engine, given back by `list`. Keys `[a-z0-9-]+`; no secrets. */
+  labels: Readonly<Record<string, string>>;
+  /** A Unix socket of the host that the instance's root reaches at `/var/lib/poolhouse/control.sock`: its way to control. */
+  controlSocket?: string;
+}
+
+export interface Attachment {
+  account: string;
+  share: string;
+  /** Folder inside the share, '' for all of it. */
+  folder: string;
+  /** Absolute path inside the instance. */
+  path: string;
+}
+
+export interface EngineInstance {
+  name: InstanceName;
+  hostname: string;
+  power: Power;
+  address: string;
+  labels: Readonly<Record<string, string>>;
+  attachments: readonly Attachment[];
+}
+
+export interface ExecResult {
+  exitCode: number;
+  /** The last `ExecOptions.keepBytes` of each stream. */
+  stdout: string;
+  stderr: string;
+}
+
+export interface ExecOptions {
+  stdin?: string | Uint8Array;
+  /** Bytes kept of each stream; what comes before is dropped as it arrives. Default 64 KiB. */
+  keepBytes?: number;
+  /** Limit in milliseconds; then the process is killed and the call fails with `Unavailable`. Default 60 s. */
+  timeoutMs?: number;
+  environment?: Readonly<Record<string, string>>;
+  cwd?: string;
+}
+
+export interface InstanceMetrics {
+  name: InstanceName;
+  /** CPU seconds used since the instance started. */
+  cpuSeconds: number;
+  memoryBytes: number;
+  networkInBytes: number;
+  networkOutBytes: number;
+}
+
+export interface ShareSpec {
+  account: string;
+  share: string;
+  quotaBytes: number;
+}
+
+export interface EngineNetwork {
+  /** CIDR, such as `10.77.4.0/22`. */
+  subnet: string;
+  /** The host's own address in it. */
+  gateway: string;
+}
+
+/** What an engine can and cannot do, as data, so that callers decide instead of trying. */
+export interface EngineCapabilities {
+  /** Instances have real addresses and processes: probes and scripts mean something. */
+  readonly real: boolean;
+  readonly freeze: boolean;
+  readonly shares: boolean;
+  /** Physical room: what may be promised to instances altogether. */
+  readonly memoryBytes: number;
+  readonly cpus: number;
+}
+
+/**
+ * Every method may fail with `EngineUnavailable` (retryable: the daemon does not answer) and stops early when its
+ * signal aborts. Where an instance is named that does not exist: `InstanceNotFound` (not retryable), unless said otherwise.
+ */
+export interface Engine {
+  readonly kind: 'incus' | 'sim';
+  capabilities(): EngineCapabilities;
+  network(): EngineNetwork;
+
+  /** All instances of this installation, in no order. Never the engine's own seeds or helpers. */
+  list(signal: AbortSignal): Promise<EngineInstance[]>;
+  /**
+   * Makes the instance, stopped. Idempotent by name: one that exists already is left as it is.
+   * `PlatformImageNotFound`: the image was not prepared. `AllocationFailed`: the host cannot hold it.
+   * Nothing is left behind by a failure, or a later call with the same name completes it.
+   */
+  create(spec: InstanceSpec, signal: AbortSignal): Promise<void>;
+  /** Idempotent. */
+  setPower(name: InstanceName, power: Power, signal: AbortSignal): Promise<void>;
+  /** Stops it and removes it with its own disk; shares stay. Nil when already gone. */
+  delete(name: InstanceName, signal: AbortSignal): Promise<void>;
+  /** Runs a program as root inside a running instance. A program that ends with any exit code is a result, not an error. */
+  exec(name: InstanceName, argv: readonly string[], options: ExecOptions, signal: AbortSignal): Promise<ExecResult>;
+  /** Writes a whole file, making its folders (0755 root). Works on running and stopped instances. `mode` such as 0o600. */
+  writeFile(
+    name: InstanceName,
+    file: { path: string; content: string | Uint8Array; mode: number; uid: number; gid: number },
+    signal: AbortSignal,
+  ): Promise<void>;
+
+  /** Makes the share's volume, or changes its quota. Idempotent. */
+  ensureShare(spec: ShareSpec, signal: AbortSignal): Promise<void>;
+  /** All shares of this installation, with the bytes that they use. */
+  listShares(signal: AbortSignal): Promise<(ShareSpec & { usedBytes: number })[]>;
+  /** Removes the share and all it holds. Nil when already gone. `Conflict` while an instance has it attached. */
+  deleteShare(account: string, share: string, signal: AbortSignal): Promise<void>;
+  /**
+   * Shows a share (or a folder of it, which is made when missing, and which must not lead through a link) at a path of
+   * a running or stopped instance, `nosuid,nodev`. Stays over restarts of the instance. Idempotent; a path that shows
+   * another share already is a `Conflict`. `ShareNotFound` where there is no such share.
+   */
+  attachShare(name: InstanceName, attachment: Attachment, signal: AbortSignal): Promise<void>;
+  /** Nil when nothing is attached there. */
+  detachShare(name: InstanceName, path: string, signal: AbortSignal): Promise<void>;
+
+  /** One call for all running instances. */
+  metrics(signal: AbortSignal): Promise<InstanceMetrics[]>;
+
+  /** True when instances can be made from this image at once. */
+  hasImage(image: ImageReference, signal: AbortSignal): Promise<boolean>;
+  /**
+   * Takes in an image file (a rootfs tar with the engine's metadata, built by `images/`), and prepares the mapped, stopped copy
+   * that new instances are copied from. Idempotent.
+   */
+  prepareImage(image: ImageReference, file: string, signal: AbortSignal): Promise<void>;
+  /** Images that no longer serve: removed with their prepared copy. Nil when already gone. */
+  deleteImage(image: ImageReference, signal: AbortSignal): Promise<void>;
+
+  /** Makes the installation's own project, network and storage where they are missing. Idempotent. */
+  prepare(signal: AbortSignal): Promise<void>;
+  /** Removes exactly what `prepare` and everything after it made: instances, shares, images, network, storage, project. */
+  destroy(signal: AbortSignal): Promise<void>;
+}

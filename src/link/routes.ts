@@ -1,0 +1,77 @@
+/**
+ * What control tells the gateway: which ports to listen on and where their connections may go. The gateway asks with
+ * `GET /v1/routes?after=REVISION` (a long poll), and keeps the last answer when control is away.
+ */
+import { z } from 'zod';
+
+export const backendSchema = z.object({
+  /** The instance's name in the engine. */
+  instance: z.string(),
+  address: z.ipv4(),
+  port: z.int().min(1).max(65535),
+  /** False: existing connections go on, new ones go elsewhere (draining, extensions not done, mounts missing). */
+  accepting: z.boolean(),
+});
+
+export const probeSchema = z.object({
+  /** Resource id of the probe. */
+  id: z.string(),
+  protocol: z.enum(['tcp', 'http']),
+  port: z.int().min(1).max(65535),
+  /** Only for http: 200 is healthy, everything else is not. */
+  path: z.string().default('/'),
+  intervalSeconds: z.number().min(1),
+  /** Failures in a row that take an instance out; one success brings it back. */
+  failures: z.int().min(1),
+});
+
+export const routeSchema = z.object({
+  /** Stable name of the front end: the load balancing rule's id, or NAT pool's id with the port. */
+  id: z.string(),
+  /** Where the gateway itself listens. The kernel redirects the public address and port to it. */
+  listenPort: z.int().min(1).max(65535),
+  publicAddress: z.ipv4(),
+  publicPort: z.int().min(1).max(65535),
+  /** Azure's loadDistribution: 5-tuple, 2-tuple (SourceIP), 3-tuple (SourceIPProtocol). */
+  distribution: z.enum(['Default', 'SourceIP', 'SourceIPProtocol']),
+  idleTimeoutSeconds: z.number().positive(),
+  probe: probeSchema.nullable(),
+  backends: z.array(backendSchema),
+});
+
+export const routingTableSchema = z.object({
+  /** Grows with every change; a new control process begins above the last one. */
+  revision: z.number(),
+  routes: z.array(routeSchema),
+});
+
+export type Backend = z.infer<typeof backendSchema>;
+export type Probe = z.infer<typeof probeSchema>;
+export type Route = z.infer<typeof routeSchema>;
+export type RoutingTable = z.infer<typeof routingTableSchema>;
+
+/** What the gateway tells control, with `POST /v1/reports`, at every change and at least every five seconds. */
+export const reportSchema = z.object({
+  /** Names one run of one gateway process. */
+  gateway: z.string(),
+  pid: z.int(),
+  /** The table that this report speaks of. */
+  revision: z.number(),
+  /** One row for each (probe, backend). */
+  probes: z.array(
+    z.object({
+      probe: z.string(),
+      instance: z.string(),
+      healthy: z.boolean(),
+      /** Milliseconds since 1970 of the last change. */
+      since: z.number(),
+      reason: z.string(),
+    }),
+  ),
+  /** Open connections by route and instance; rows with none are left out. */
+  connections: z.array(z.object({ route: z.string(), instance: z.string(), open: z.int().nonnegative() })),
+  /** Routes that could not be opened, with the reason. */
+  failures: z.array(z.object({ route: z.string(), message: z.string() })),
+});
+
+export type Report = z.infer<typeof reportSchema>;
