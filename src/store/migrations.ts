@@ -1,0 +1,111 @@
+/**
+ * The store's history. A migration is never changed after it was released; a new one is added at the end. The file's
+ * `user_version` is the number of migrations that it has had.
+ */
+export const migrations: readonly string[] = [
+  `
+  CREATE TABLE resources (
+    key TEXT PRIMARY KEY,
+    id TEXT NOT NULL,
+    type_key TEXT NOT NULL,
+    group_key TEXT NOT NULL,
+    parent_key TEXT NOT NULL,
+    document_json TEXT NOT NULL,
+    found_json TEXT NOT NULL,
+    provisioning_state TEXT NOT NULL,
+    error_json TEXT,
+    generation INTEGER NOT NULL,
+    etag TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
+    deleting_since INTEGER
+  ) STRICT;
+  CREATE INDEX resources_by_type ON resources (type_key);
+  CREATE INDEX resources_by_group ON resources (group_key);
+  CREATE INDEX resources_by_parent ON resources (parent_key);
+
+  CREATE TABLE operations (
+    id TEXT PRIMARY KEY,
+    resource_key TEXT NOT NULL,
+    resource_id TEXT NOT NULL,
+    action TEXT NOT NULL,
+    status TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    error_json TEXT,
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER
+  ) STRICT;
+  CREATE INDEX operations_by_resource ON operations (resource_key, status);
+
+  CREATE TABLE deployment_steps (
+    deployment_key TEXT NOT NULL,
+    resource_key TEXT NOT NULL,
+    resource_id TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    operation_id TEXT,
+    error_json TEXT,
+    started_at INTEGER,
+    ended_at INTEGER,
+    PRIMARY KEY (deployment_key, resource_key)
+  ) STRICT;
+
+  CREATE TABLE instances (
+    scale_set_key TEXT NOT NULL,
+    instance_id INTEGER NOT NULL,
+    name TEXT NOT NULL UNIQUE,
+    hostname TEXT NOT NULL,
+    address TEXT NOT NULL UNIQUE,
+    model_version TEXT NOT NULL,
+    state_json TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (scale_set_key, instance_id)
+  ) STRICT;
+
+  CREATE TABLE models (
+    scale_set_key TEXT NOT NULL,
+    version TEXT NOT NULL,
+    profile_json TEXT NOT NULL,
+    sku_json TEXT NOT NULL,
+    PRIMARY KEY (scale_set_key, version)
+  ) STRICT;
+
+  CREATE TABLE secrets (
+    ref TEXT PRIMARY KEY,
+    owner_key TEXT NOT NULL,
+    sealed TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX secrets_by_owner ON secrets (owner_key);
+
+  CREATE TABLE accounts (
+    uid INTEGER PRIMARY KEY,
+    owner_key TEXT NOT NULL,
+    name TEXT NOT NULL,
+    UNIQUE (owner_key, name)
+  ) STRICT;
+
+  CREATE TABLE public_addresses (
+    address TEXT PRIMARY KEY,
+    owner_key TEXT NOT NULL UNIQUE
+  ) STRICT;
+
+  CREATE TABLE listen_ports (
+    port INTEGER PRIMARY KEY,
+    route TEXT NOT NULL UNIQUE
+  ) STRICT;
+
+  CREATE TABLE mount_grants (
+    handle_hash TEXT NOT NULL,
+    instance_name TEXT NOT NULL,
+    account TEXT NOT NULL,
+    shares_json TEXT NOT NULL,
+    PRIMARY KEY (instance_name, account)
+  ) STRICT;
+
+  CREATE TABLE counters (
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+  ) STRICT;
+  `,
+];

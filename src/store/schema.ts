@@ -1,0 +1,117 @@
+/** The tables, as TypeScript sees them. Columns that end in `_json` hold JSON text; times are milliseconds since 1970. */
+export interface Tables {
+  resources: ResourceRow;
+  operations: OperationRow;
+  deployment_steps: DeploymentStepRow;
+  instances: InstanceRow;
+  models: ModelRow;
+  secrets: SecretRow;
+  accounts: AccountRow;
+  public_addresses: PublicAddressRow;
+  listen_ports: ListenPortRow;
+  mount_grants: MountGrantRow;
+  counters: CounterRow;
+}
+
+/** A resource: the document as asked for, and what was found. */
+export interface ResourceRow {
+  key: string;
+  id: string;
+  type_key: string;
+  /** Key of the resource group; a group's own row has its own key here. */
+  group_key: string;
+  /** Key of the parent resource, '' at the top level. */
+  parent_key: string;
+  document_json: string;
+  found_json: string;
+  provisioning_state: string;
+  error_json: string | null;
+  generation: number;
+  etag: string;
+  created_at: number;
+  changed_at: number;
+  /** Set when its removal was asked for; the row goes when nothing of it is left. */
+  deleting_since: number | null;
+}
+
+export interface OperationRow {
+  id: string;
+  resource_key: string;
+  resource_id: string;
+  action: string;
+  status: string;
+  /** The resource's generation that this operation asked for. */
+  generation: number;
+  error_json: string | null;
+  started_at: number;
+  ended_at: number | null;
+}
+
+export interface DeploymentStepRow {
+  deployment_key: string;
+  resource_key: string;
+  resource_id: string;
+  position: number;
+  status: string;
+  operation_id: string | null;
+  error_json: string | null;
+  started_at: number | null;
+  ended_at: number | null;
+}
+
+export interface InstanceRow {
+  scale_set_key: string;
+  instance_id: number;
+  /** Name in the engine. */
+  name: string;
+  hostname: string;
+  address: string;
+  model_version: string;
+  state_json: string;
+  created_at: number;
+}
+
+/** What instances of a scale set are made of; kept as long as an instance was made from it. */
+export interface ModelRow {
+  scale_set_key: string;
+  version: string;
+  profile_json: string;
+  sku_json: string;
+}
+
+export interface SecretRow {
+  ref: string;
+  owner_key: string;
+  sealed: string;
+  created_at: number;
+}
+
+/** The admin user of a pool, with a uid that is never used again. */
+export interface AccountRow {
+  uid: number;
+  owner_key: string;
+  name: string;
+}
+
+export interface PublicAddressRow {
+  address: string;
+  owner_key: string;
+}
+
+export interface ListenPortRow {
+  port: number;
+  route: string;
+}
+
+/** A handle that stands for a storage key: valid for one instance, one account, and the listed shares. */
+export interface MountGrantRow {
+  handle_hash: string;
+  instance_name: string;
+  account: string;
+  shares_json: string;
+}
+
+export interface CounterRow {
+  name: string;
+  value: number;
+}

@@ -1,0 +1,64 @@
+/**
+ * The store: all that control has to remember, in one SQLite file. Everything that belongs together is written in one
+ * transaction: a resource never changes without the operation that asked for it.
+ */
+import { Kysely, sql, type Transaction } from 'kysely';
+import { PoolhouseError } from '../core/errors.ts';
+import { migrations } from './migrations.ts';
+import type { Tables } from './schema.ts';
+import { sqliteDialect } from './sqlite-dialect.ts';
+
+/** Where queries go: the store itself, or a transaction of it. */
+export type Queries = Kysely<Tables> | Transaction<Tables>;
+
+export interface Store {
+  readonly db: Kysely<Tables>;
+  /** Runs `work` in one transaction: all of it is kept, or none. */
+  transaction<T>(work: (tx: Transaction<Tables>) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the store and brings it up to date. `InvalidConfiguration` where a newer program wrote it: an older one would
+ * not understand what it finds.
+ */
+export async function openStore(file: string): Promise<Store> {
+  const db = new Kysely<Tables>({ dialect: sqliteDialect(file) });
+  await migrate(db, file);
+  return {
+    db,
+    transaction: (work) => db.transaction().execute(work),
+    close: () => db.destroy(),
+  };
+}
+
+async function migrate(db: Kysely<Tables>, file: string): Promise<void> {
+  const version = (await sql<{ user_version: number }>`PRAGMA user_version`.execute(db)).rows[0]?.user_version ?? 0;
+  if (version > migrations.length) {
+    await db.destroy();
+    throw new PoolhouseError(
+      'InvalidConfiguration',
+      `The store ${file} was written by a newer Poolhouse (its version is ${version}, this program knows ${migrations.length}). Install that version again.`,
+    );
+  }
+  for (const [index, migration] of migrations.entries()) {
+    if (index < version) continue;
+    await db.transaction().execute(async (tx) => {
+      for (const statement of migration.split(';').map((text) => text.trim())) {
+        if (statement !== '') await sql.raw(statement).execute(tx);
+      }
+      await sql.raw(`PRAGMA user_version = ${index + 1}`).execute(tx);
+    });
+  }
+}
+
+/** The next value of a counter: 0 at first, and never the same again. */
+export async function nextOf(tx: Queries, name: string): Promise<number> {
+  const row = await tx
+    .insertInto('counters')
+    .values({ name, value: 0 })
+    .onConflict((conflict) => conflict.column('name').doUpdateSet({ value: sql<number>`counters.value + 1` }))
+    .returning('value')
+    .executeTakeFirstOrThrow();
+  return row.value;
+}
