@@ -1,0 +1,61 @@
+import { randomBytes } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openStore, type Store } from '../store/store.ts';
+import { createSecrets, hideIn, isPlaceholder, sameSecret } from './secrets.ts';
+
+describe('secrets', () => {
+  let store: Store;
+  const secrets = createSecrets(randomBytes(32));
+  const hide = (value: string) => secrets.hide(store.db, 'owner', value, 0);
+  beforeEach(async () => {
+    store = await openStore(':memory:');
+  });
+  afterEach(() => store.close());
+
+  it('gives a secret back to its owner only', async () => {
+    const placeholder = await hide('Correct-Horse-7');
+    expect(isPlaceholder(placeholder)).toBe(true);
+    expect(await secrets.reveal(store.db, 'owner', `run ${placeholder} now`)).toBe('run Correct-Horse-7 now');
+    expect(await secrets.reveal(store.db, 'another', placeholder)).toBe(placeholder);
+  });
+
+  it('keeps nothing in the clear', async () => {
+    await hide('Correct-Horse-7');
+    const rows = await store.db.selectFrom('secrets').selectAll().execute();
+    expect(rows).toHaveLength(1);
+    expect(JSON.stringify(rows)).not.toContain('Correct-Horse');
+  });
+
+  it('gives the same placeholder for the same secret of the same owner', async () => {
+    expect(await hide('one-secret')).toBe(await hide('one-secret'));
+    expect(await hide('one-secret')).not.toBe(await secrets.hide(store.db, 'another', 'one-secret', 0));
+  });
+
+  it('hides values wherever they stand, and storage keys even when nobody called them secret', async () => {
+    const key = randomBytes(64).toString('base64');
+    const document = { a: [`bash x.sh ${key} Sesame-99`, 7, null], plain: 'short' };
+    const hidden = await hideIn(document, ['Sesame-99', 'short'.slice(0, 3)], hide);
+    expect(JSON.stringify(hidden)).not.toMatch(/Sesame-99|==/);
+    expect(hidden.plain).toBe('short');
+    expect(JSON.parse(await secrets.reveal(store.db, 'owner', JSON.stringify(hidden)))).toEqual(document);
+  });
+
+  it('leaves a document alone that was hidden before', async () => {
+    const once = await hideIn({ a: 'say Sesame-99' }, ['Sesame-99'], hide);
+    expect(await hideIn(once, [once.a], hide)).not.toEqual({});
+    expect(await hideIn(once, ['Sesame-99'], hide)).toEqual(once);
+  });
+
+  it('forgets what no document needs any more', async () => {
+    const kept = await hide('kept-secret');
+    const gone = await hide('gone-secret');
+    await secrets.forget(store.db, 'owner', { text: kept });
+    expect(await secrets.reveal(store.db, 'owner', kept)).toBe('kept-secret');
+    expect(await secrets.reveal(store.db, 'owner', gone)).toBe(gone);
+  });
+
+  it('compares secrets', () => {
+    expect(sameSecret('a', 'a')).toBe(true);
+    expect(sameSecret('a', 'b')).toBe(false);
+  });
+});

@@ -1,0 +1,144 @@
+/**
+ * The one place where secrets live: encrypted at rest with a key that is kept outside the store. A document holds a
+ * placeholder where a secret was; only code that carries a secret to where it is used asks for it back.
+ *
+ * A reference is derived from owner and value with a key, so the same secret written again is the same reference, and
+ * a document that comes back from a client with its placeholders (as `az vmss scale` sends it) means what it meant.
+ */
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Json, JsonObject } from '../core/json.ts';
+import { isObject } from '../core/json.ts';
+import type { EpochMillis } from '../core/time.ts';
+import type { Queries } from '../store/store.ts';
+
+/** Where a secret stood in a text. Readable on purpose: a person meets it in a GET. */
+const placeholderPattern = /\*\*hidden:([A-Za-z0-9_-]{22})\*\*/g;
+
+export interface Secrets {
+  /** Keeps a secret for its owner (a resource key) and gives the placeholder that stands for it. */
+  hide(tx: Queries, owner: string, value: string, now: EpochMillis): Promise<string>;
+  /** The text with the owner's placeholders replaced by the secrets; placeholders of others stay as they are. */
+  reveal(queries: Queries, owner: string, text: string): Promise<string>;
+  /** Removes every secret of an owner that none of the given documents refers to. */
+  forget(tx: Queries, owner: string, unless: Json): Promise<void>;
+  /** A keyed digest for handles: stable over restarts, useless without the key. */
+  digest(purpose: string, text: string): string;
+}
+
+/** @param masterKey 32 bytes */
+export function createSecrets(masterKey: Buffer): Secrets {
+  const derive = (purpose: string) => Buffer.from(hkdfSync('sha256', masterKey, '', `poolhouse ${purpose}`, 32));
+  const sealingKey = derive('seal');
+  const digest = (purpose: string, text: string) =>
+    createHmac('sha256', derive(purpose)).update(text).digest('base64url');
+
+  return {
+    async hide(tx, owner, value, now) {
+      const ref = digest('reference', `${owner}\0${value}`).slice(0, 22);
+      await tx
+        .insertInto('secrets')
+        .values({ ref, owner_key: owner, sealed: seal(sealingKey, value), created_at: now })
+        .onConflict((conflict) => conflict.column('ref').doNothing())
+        .execute();
+      return `**hidden:${ref}**`;
+    },
+
+    async reveal(queries, owner, text) {
+      const refs = refsIn(text);
+      if (refs.length === 0) return text;
+      const rows = await queries
+        .selectFrom('secrets')
+        .select(['ref', 'sealed'])
+        .where('owner_key', '=', owner)
+        .where('ref', 'in', refs)
+        .execute();
+      const values = new Map(rows.map((row) => [row.ref, open(sealingKey, row.sealed)]));
+      return text.replace(placeholderPattern, (placeholder, ref: string) => values.get(ref) ?? placeholder);
+    },
+
+    async forget(tx, owner, unless) {
+      const kept = refsIn(JSON.stringify(unless));
+      let query = tx.deleteFrom('secrets').where('owner_key', '=', owner);
+      if (kept.length > 0) query = query.where('ref', 'not in', kept);
+      await query.execute();
+    },
+
+    digest,
+  };
+}
+
+function refsIn(text: string): string[] {
+  return [...text.matchAll(placeholderPattern)].map((match) => match[1] ?? '');
+}
+
+/** True where the text is one placeholder and nothing else. */
+export function isPlaceholder(value: Json | undefined): boolean {
+  return typeof value === 'string' && /^\*\*hidden:[A-Za-z0-9_-]{22}\*\*$/.test(value);
+}
+
+function seal(key: Buffer, value: string): string {
+  const nonce = randomBytes(12);
+  const cipher = createCipheriv('aes-256-gcm', key, nonce);
+  const sealed = Buffer.concat([cipher.update(value, 'utf8'), cipher.final()]);
+  return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64');
+}
+
+function open(key: Buffer, sealed: string): string {
+  const bytes = Buffer.from(sealed, 'base64');
+  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, 12));
+  decipher.setAuthTag(bytes.subarray(12, 28));
+  return Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]).toString('utf8');
+}
+
+/** Shorter values would hide ordinary words; Azure's shortest password has 6 characters. */
+const shortestSecret = 6;
+/** What a storage account's key looks like: 64 bytes in base64. */
+const storageKeyPattern = /[A-Za-z0-9+/]{86}==/g;
+
+/**
+ * The document with every secret in its strings replaced by a placeholder: the given values wherever they occur, and
+ * whatever looks like a storage account's key.
+ */
+export async function hideIn<T extends Json>(
+  document: T,
+  secretValues: readonly string[],
+  hide: (value: string) => Promise<string>,
+): Promise<T> {
+  // The longest first: a password may be part of a connection string that is secret as a whole.
+  const values = [...new Set(secretValues)]
+    .filter((value) => value.length >= shortestSecret && !isPlaceholder(value))
+    .sort((a, b) => b.length - a.length);
+
+  const hideInText = async (text: string): Promise<string> => {
+    const found = values.filter((value) => text.includes(value));
+    const keys = [...text.matchAll(storageKeyPattern)].map((match) => match[0]);
+    let result = text;
+    for (const value of [...found, ...keys]) {
+      if (result.includes(value)) result = result.replaceAll(value, await hide(value));
+    }
+    return result;
+  };
+
+  return (await mapStrings(document, hideInText)) as T; // the walk keeps the shape
+}
+
+/** The document with the owner's placeholders replaced by the secrets. For those who carry them to where they are used. */
+export async function revealIn<T extends Json>(document: T, reveal: (text: string) => Promise<string>): Promise<T> {
+  return (await mapStrings(document, reveal)) as T; // the walk keeps the shape
+}
+
+async function mapStrings(value: Json, map: (text: string) => Promise<string>): Promise<Json> {
+  if (typeof value === 'string') return map(value);
+  if (Array.isArray(value)) return Promise.all(value.map((inner) => mapStrings(inner, map)));
+  if (!isObject(value)) return value;
+  const result: JsonObject = {};
+  for (const [name, inner] of Object.entries(value)) result[name] = await mapStrings(inner, map);
+  return result;
+}
+
+/** Compares without telling by its time where the texts differ. */
+export function sameSecret(a: string, b: string): boolean {
+  const left = createHmac('sha256', 'compare').update(a).digest();
+  const right = createHmac('sha256', 'compare').update(b).digest();
+  return timingSafeEqual(left, right);
+}
