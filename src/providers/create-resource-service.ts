@@ -1,0 +1,607 @@
+/**
+ * All that is the same for every resource type: ids, groups, conditions, secrets, operations, transactions. A PUT
+ * stores what is asked for together with its operation; loops make it so.
+ */
+import { PoolhouseError } from '../core/errors.ts';
+import { isObject, type Json, type JsonObject } from '../core/json.ts';
+import {
+  formatResourceId,
+  groupId,
+  keyOf,
+  parentId,
+  parseResourceId,
+  type ResourceId,
+
+  type ResourcePath,
+} from '../core/resource-id.ts';
+import type { Clock } from '../core/time.ts';
+import { hideIn, type Secrets } from '../secrets/secrets.ts';
+import { beginOperation, endOperation, findOperation, openOperations, type OperationRecord } from '../store/operations.ts';
+import { findResource, findResources, nameOf, saveResource, type ResourceRecord } from '../store/resource-records.ts';
+import type { Queries, Store } from '../store/store.ts';
+import type {
+  ActionOutcome,
+  ListScope,
+  Operation,
+  ResourceService,
+  Subscription,
+  WriteConditions,
+  Written,
+} from './resource-service.ts';
+import type { ActionContext, Registry, ResourceType, StoredType, Surroundings, TypeContext, VirtualType } from './resource-type.ts';
+
+export interface ResourceServiceParts {
+  store: Store;
+  secrets: Secrets;
+  registry: Registry;
+  subscription: Subscription;
+  surroundings: Surroundings;
+  clock: Clock;
+  newId(): string;
+  /** Called after a change was committed: the loops have something to do. */
+  changed(): void;
+}
+
+/** What control itself may do beyond what clients can. */
+export interface InnerResourceService extends ResourceService {
+  put(
+    id: ResourceId,
+    body: JsonObject,
+    conditions: WriteConditions & { secretValues?: readonly string[] },
+  ): Promise<Written>;
+  /** Checks a body as a PUT would, without what depends on other resources. */
+  check(id: ResourceId, body: JsonObject): void;
+}
+
+const groupType = 'microsoft.resources/resourcegroups';
+
+export function createResourceService(parts: ResourceServiceParts): InnerResourceService {
+  const { store, registry, subscription, secrets, surroundings, clock, newId } = parts;
+
+  const contextFor = (queries: Queries): TypeContext => ({ queries, secrets, surroundings, now: clock.now(), newId });
+
+  function typeOf(path: ResourcePath): ResourceType {
+    const type = registry.find(path.type);
+    if (type !== undefined) return type;
+    const namespace = path.type.split('/')[0] ?? '';
+    const known = registry.all().filter((one) => one.type.toLowerCase().startsWith(`${namespace.toLowerCase()}/`));
+    throw new PoolhouseError(
+      'NoRegisteredProviderFound',
+      known.length === 0
+        ? `The resource namespace '${namespace}' is not supported here: the resource type '${path.type}' cannot be deployed. Supported namespaces: ${[...new Set(registry.all().map((one) => one.type.split('/')[0]))].join(', ')}.`
+        : `The resource type '${path.type}' is not supported here. Supported types of '${namespace}': ${known.map((one) => one.type.slice(namespace.length + 1)).join(', ')}.`,
+      { target: path.type },
+    );
+  }
+
+  function parse(id: ResourceId): ResourcePath {
+    const path = parseResourceId(id);
+    if (path.subscriptionId.toLowerCase() !== subscription.subscriptionId.toLowerCase()) {
+      throw new PoolhouseError('SubscriptionNotFound', `The subscription '${path.subscriptionId}' could not be found.`);
+    }
+    return path;
+  }
+
+  function notFound(path: ResourcePath): PoolhouseError {
+    if (path.type.toLowerCase() === groupType) return groupNotFound(path.resourceGroup ?? '');
+    if (path.type.toLowerCase() === 'microsoft.resources/deployments') {
+      return new PoolhouseError('DeploymentNotFound', `Deployment '${path.names.join('/')}' could not be found.`);
+    }
+    return new PoolhouseError(
+      'ResourceNotFound',
+      `The Resource '${path.type}/${path.names.join('/')}' under resource group '${path.resourceGroup ?? ''}' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix`,
+    );
+  }
+
+  function groupNotFound(name: string): PoolhouseError {
+    return new PoolhouseError('ResourceGroupNotFound', `Resource group '${name}' could not be found.`);
+  }
+
+  async function requireGroup(queries: Queries, path: ResourcePath): Promise<ResourceRecord> {
+    const name = path.resourceGroup;
+    if (name === undefined) {
+      throw new PoolhouseError('InvalidRequestContent', `'${path.type}' lives in a resource group; the id names none.`);
+    }
+    const group = await findResource(queries, groupId(path.subscriptionId, name));
+    if (group === undefined) throw groupNotFound(name);
+    return group;
+  }
+
+  /** The stored resource at a path, or the nearest stored one above a virtual type. */
+  async function requireStored(queries: Queries, path: ResourcePath): Promise<ResourceRecord> {
+    const record = await findResource(queries, formatResourceId(path));
+    if (record !== undefined) return record;
+    if (path.type.toLowerCase() !== groupType) await requireGroup(queries, path);
+    throw notFound(path);
+  }
+
+  async function storedAbove(queries: Queries, path: ResourcePath): Promise<ResourceRecord> {
+    let id = parentId(path);
+    while (id !== undefined) {
+      const parent = parseResourceId(id);
+      const type = typeOf(parent);
+      if (type.kind === 'stored') {
+        const record = await findResource(queries, id);
+        if (record !== undefined) return record;
+        await requireGroup(queries, path);
+        throw new PoolhouseError(
+          'ParentResourceNotFound',
+          `Can not perform requested operation on nested resource. Parent resource '${parent.names.join('/')}' not found.`,
+        );
+      }
+      id = parentId(parent);
+    }
+    return requireGroup(queries, path);
+  }
+
+  /** The whole document as a GET shows it. */
+  async function present(record: ResourceRecord, type: StoredType, queries: Queries, expand?: string): Promise<JsonObject> {
+    const context = contextFor(queries);
+    const { properties, ...rest } = record.document;
+    const own = type.properties === undefined ? (isObject(properties) ? properties : {}) : await type.properties(record, context, expand);
+    return {
+      id: record.id,
+      name: nameOf(record.id),
+      type: type.type,
+      ...rest,
+      etag: `W/"${record.etag}"`,
+      ...(await type.extra?.(record, context)),
+      properties: { ...own, provisioningState: record.provisioningState },
+    };
+  }
+
+  function operationOf(record: OperationRecord): Operation {
+    return {
+      id: record.id,
+      resourceId: record.resourceId,
+      status: record.status,
+      ...(record.error === undefined ? {} : { error: record.error }),
+      startedAt: record.startedAt,
+      ...(record.endedAt === undefined ? {} : { endedAt: record.endedAt }),
+    };
+  }
+
+  function checkConditions(existing: ResourceRecord | undefined, conditions: WriteConditions, path: ResourcePath): void {
+    const bare = (etag: string) => etag.replace(/^W\//, '').replace(/^"|"$/g, '');
+    if (conditions.mustNotExist === true && existing !== undefined) {
+      throw new PoolhouseError('PreconditionFailed', `'${path.names.join('/')}' exists already, and the request says that it must not (If-None-Match: *).`);
+    }
+    const wanted = conditions.ifMatch;
+    if (wanted === undefined || (wanted === '*' && existing !== undefined)) return;
+    if (existing === undefined || bare(wanted) !== existing.etag) {
+      throw new PoolhouseError('PreconditionFailed', `Precondition failed: '${path.names.join('/')}' has changed since the etag '${wanted}' was read. Read it again and repeat the change.`);
+    }
+  }
+
+  async function putStored(
+    type: StoredType,
+    path: ResourcePath,
+    id: ResourceId,
+    body: JsonObject,
+    conditions: WriteConditions & { secretValues?: readonly string[] },
+  ): Promise<Written> {
+    const outcome = await store.transaction(async (tx) => {
+      const isGroup = path.type.toLowerCase() === groupType;
+      const group = isGroup ? undefined : await requireGroup(tx, path);
+      if (group?.deletingSince !== undefined) {
+        throw new PoolhouseError('ResourceGroupBeingDeleted', `The resource group '${path.resourceGroup ?? ''}' is being deleted. Wait until it is gone, then try again.`);
+      }
+      const parent = parentId(path);
+      if (parent !== undefined) await storedAbove(tx, path);
+      const existing = await findResource(tx, id);
+      checkConditions(existing, conditions, path);
+      if (existing?.deletingSince !== undefined) {
+        throw new PoolhouseError('Conflict', `'${path.names.join('/')}' is being deleted. Wait until it is gone, then try again.`, { retryable: true });
+      }
+
+      const asked = commonMembers(body, type, existing, group);
+      type.check(asked, surroundings, path);
+      await requireReferences(tx, type.references?.(asked) ?? [], id);
+
+      const now = clock.now();
+      const secretValues = conditions.secretValues ?? [];
+      const accepted =
+        type.accept === undefined
+          ? asked
+          : await type.accept(asked, { ...contextFor(tx), id, path, existing, secretValues });
+      const document = await hideIn(accepted, secretValues, (value) => secrets.hide(tx, keyOf(id), value, now));
+      const generation = (existing?.generation ?? 0) + 1;
+      const record: ResourceRecord = {
+        key: keyOf(id),
+        id: existing?.id ?? id,
+        typeKey: type.type.toLowerCase(),
+        groupKey: group?.key ?? keyOf(id),
+        parentKey: parent === undefined ? '' : keyOf(parent),
+        document,
+        found: existing?.found ?? {},
+        provisioningState: type.reconciled ? (existing === undefined ? 'Creating' : 'Updating') : 'Succeeded',
+        error: undefined,
+        generation,
+        etag: newId(),
+        createdAt: existing?.createdAt ?? now,
+        changedAt: now,
+        deletingSince: undefined,
+      };
+      await saveResource(tx, record);
+      const operation = type.reconciled ? await supersede(tx, record, 'put') : undefined;
+      return { record, created: existing === undefined, operation };
+    });
+    parts.changed();
+    return {
+      created: outcome.created,
+      body: await present(outcome.record, type, store.db),
+      ...(outcome.operation === undefined ? {} : { operation: operationOf(outcome.operation) }),
+    };
+  }
+
+  /** Begins an operation; an earlier one of the same resource has lost its purpose. */
+  async function supersede(tx: Queries, record: ResourceRecord, action: string): Promise<OperationRecord> {
+    const now = clock.now();
+    for (const earlier of await openOperations(tx, record.key)) {
+      await endOperation(tx, earlier.id, {
+        status: 'Canceled',
+        error: { code: 'OperationPreempted', message: 'The operation was preempted by a more recent operation on the same resource.' },
+        at: now,
+      });
+    }
+    return beginOperation(tx, {
+      id: newId(),
+      resourceKey: record.key,
+      resourceId: record.id,
+      action,
+      generation: record.generation,
+      startedAt: now,
+    });
+  }
+
+  async function requireReferences(tx: Queries, ids: readonly string[], from: ResourceId): Promise<void> {
+    for (const id of ids) {
+      const path = parse(id as ResourceId);
+      const type = registry.find(path.type);
+      const missing = new PoolhouseError(
+        'InvalidResourceReference',
+        `Resource ${id} referenced by resource ${from} was not found. Please make sure that the referenced resource exists, and that both resources are in the same region.`,
+      );
+      if (type === undefined) throw missing;
+      if (keyOf(id).startsWith(`${keyOf(from)}/`)) continue; // a part of the same document: its own type's check sees to it
+      if (type.kind === 'stored') {
+        const target = await findResource(tx, id);
+        if (target === undefined || target.deletingSince !== undefined) throw missing;
+        continue;
+      }
+      try {
+        await type.get(await storedAbove(tx, path), path, contextFor(tx));
+      } catch (error) {
+        if (error instanceof PoolhouseError && error.code !== 'InternalServerError') throw missing;
+        throw error;
+      }
+    }
+  }
+
+  /** Writes a parent's document that a virtual child changed. */
+  async function putParent(parentRecord: ResourceRecord, document: JsonObject): Promise<Written> {
+    const path = parse(parentRecord.id);
+    const type = typeOf(path);
+    if (type.kind !== 'stored') throw notFound(path);
+    return putStored(type, path, parentRecord.id, document, { ifMatch: parentRecord.etag });
+  }
+
+  function unsupported(verb: string, path: ResourcePath): PoolhouseError {
+    return new PoolhouseError('OperationNotAllowed', `'${verb}' is not possible on '${path.type}'.`, { target: path.type });
+  }
+
+  async function putVirtual(type: VirtualType, path: ResourcePath, body: JsonObject): Promise<Written> {
+    const parent = await storedAbove(store.db, path);
+    if (type.put === undefined) throw unsupported('PUT', path);
+    const before = await existsVirtual(type, parent, path);
+    const written = await putParent(parent, await type.put(parent, path, body, contextFor(store.db)));
+    const after = await storedAbove(store.db, path);
+    return {
+      created: !before,
+      body: await type.get(after, path, contextFor(store.db)),
+      ...(written.operation === undefined ? {} : { operation: written.operation }),
+    };
+  }
+
+  async function existsVirtual(type: VirtualType, parent: ResourceRecord, path: ResourcePath): Promise<boolean> {
+    try {
+      await type.get(parent, path, contextFor(store.db));
+      return true;
+    } catch (error) {
+      if (error instanceof PoolhouseError && httpLikeNotFound(error)) return false;
+      throw error;
+    }
+  }
+
+  async function removeStored(type: StoredType, path: ResourcePath, record: ResourceRecord) {
+    const outcome = await store.transaction(async (tx) => {
+      const current = await findResource(tx, record.id);
+      if (current === undefined) return { existed: false };
+      const context = contextFor(tx);
+      await type.checkRemoval?.(current, context);
+      if (!type.removedByLoop) {
+        await eraseResource(tx, current, registry, context);
+        return { existed: true };
+      }
+      if (current.deletingSince !== undefined) {
+        const running = (await openOperations(tx, current.key)).at(-1);
+        if (running !== undefined) return { existed: true, operation: operationOf(running) };
+      }
+      const marked: ResourceRecord = {
+        ...current,
+        deletingSince: current.deletingSince ?? clock.now(),
+        provisioningState: 'Deleting',
+        generation: current.generation + 1,
+        etag: newId(),
+        changedAt: clock.now(),
+      };
+      await saveResource(tx, marked);
+      return { existed: true, operation: operationOf(await supersede(tx, marked, 'delete')) };
+    });
+    parts.changed();
+    return outcome;
+  }
+
+  function actionContext(queries: Queries, record: ResourceRecord): ActionContext {
+    return {
+      ...contextFor(queries),
+      begin: async (action, generation) => ({
+        operation: operationOf(
+          await beginOperation(queries, {
+            id: newId(),
+            resourceKey: record.key,
+            resourceId: record.id,
+            action,
+            generation,
+            startedAt: clock.now(),
+          }),
+        ),
+      }),
+    };
+  }
+
+  return {
+    subscription: () => subscription,
+    resourceTypes: () =>
+      registry.all().map((type) => {
+        const [namespace = '', ...rest] = type.type.split('/');
+        return { namespace, type: rest.join('/') };
+      }),
+
+    async get(id, expand) {
+      const path = parse(id);
+      const type = typeOf(path);
+      if (type.kind === 'virtual') {
+        return type.get(await storedAbove(store.db, path), path, contextFor(store.db), expand);
+      }
+      return present(await requireStored(store.db, path), type, store.db, expand);
+    },
+
+    async put(id, body, conditions) {
+      const path = parse(id);
+      const type = typeOf(path);
+      checkNames(path);
+      return type.kind === 'virtual' ? putVirtual(type, path, body) : putStored(type, path, id, body, conditions);
+    },
+
+    check(id, body) {
+      const path = parse(id);
+      const type = typeOf(path);
+      checkNames(path);
+      if (type.kind === 'stored') type.check(commonMembers(body, type, undefined, undefined), surroundings, path);
+    },
+
+    async patch(id, body, conditions) {
+      const path = parse(id);
+      const type = typeOf(path);
+      if (type.kind === 'virtual') throw unsupported('PATCH', path);
+      const record = await requireStored(store.db, path);
+      return putStored(type, path, record.id, mergePatch(record.document, body), {
+        ...conditions,
+        ifMatch: conditions.ifMatch ?? record.etag,
+      });
+    },
+
+    async remove(id) {
+      const path = parse(id);
+      const type = typeOf(path);
+      if (path.type.toLowerCase() !== groupType) await requireGroup(store.db, path);
+      if (type.kind === 'virtual') {
+        const parent = await storedAbove(store.db, path);
+        if (type.remove === undefined) throw unsupported('DELETE', path);
+        const document = await type.remove(parent, path, contextFor(store.db));
+        if (document === undefined) return { existed: false };
+        const written = await putParent(parent, document);
+        return { existed: true, ...(written.operation === undefined ? {} : { operation: written.operation }) };
+      }
+      const record = await findResource(store.db, id);
+      if (record === undefined) return { existed: false };
+      return removeStored(type, path, record);
+    },
+
+    async list(scope, expand) {
+      return listScope(scope, expand);
+    },
+
+    async act(id, action, body) {
+      const path = parse(id);
+      const type = typeOf(path);
+      const name = action.toLowerCase();
+      const outcome = await store.transaction(async (tx): Promise<ActionOutcome> => {
+        if (type.kind === 'virtual') {
+          const parent = await storedAbove(tx, path);
+          const act = type.actions?.[name];
+          if (act === undefined) throw unsupported(action, path);
+          return act(parent, path, body, actionContext(tx, parent));
+        }
+        const act = type.actions?.[name];
+        if (act === undefined) throw unsupported(action, path);
+        // A deployment is validated before it exists.
+        const record = name === 'validate' ? await findResource(tx, id) : await requireStored(tx, path);
+        if (record === undefined) await requireGroup(tx, path);
+        const subject = record ?? placeholderRecord(id, path, type);
+        return act(subject, body, actionContext(tx, subject));
+      });
+      parts.changed();
+      return outcome;
+    },
+
+    async operation(id) {
+      const record = await findOperation(store.db, id);
+      if (record === undefined) throw new PoolhouseError('NotFound', `The operation '${id}' could not be found.`);
+      return operationOf(record);
+    },
+  };
+
+  async function listScope(scope: ListScope, expand?: string): Promise<JsonObject[]> {
+    const queries = store.db;
+    if (scope.subscriptionId.toLowerCase() !== subscription.subscriptionId.toLowerCase()) {
+      throw new PoolhouseError('SubscriptionNotFound', `The subscription '${scope.subscriptionId}' could not be found.`);
+    }
+    const groupKey = scope.resourceGroup === undefined ? undefined : keyOf(groupId(scope.subscriptionId, scope.resourceGroup));
+    if (scope.resourceGroup !== undefined && groupKey !== undefined && (await findResource(queries, groupKey)) === undefined) {
+      throw groupNotFound(scope.resourceGroup);
+    }
+    if (scope.type !== undefined) {
+      const names = scope.type.split('/').slice(1).map(() => '-');
+      const type = typeOf({ subscriptionId: scope.subscriptionId, type: scope.type, names });
+      if (type.kind === 'virtual') {
+        if (scope.parent === undefined) return [];
+        const path = parse(scope.parent);
+        const own = typeOf(path);
+        const parent = own.kind === 'stored' ? await requireStored(queries, path) : await storedAbove(queries, path);
+        return type.list(parent, contextFor(queries), expand);
+      }
+    }
+    const records = await findResources(queries, {
+      ...(scope.type === undefined ? {} : { type: scope.type }),
+      ...(groupKey === undefined ? {} : { groupKey }),
+      ...(scope.parent === undefined ? {} : { parentKey: keyOf(scope.parent) }),
+    });
+    const result: JsonObject[] = [];
+    for (const record of records) {
+      const type = registry.find(record.typeKey);
+      if (type?.kind !== 'stored') continue;
+      if (scope.type === undefined && (record.parentKey !== '' || !type.needsLocation)) continue;
+      result.push(await present(record, type, queries, expand));
+    }
+    return result;
+  }
+}
+
+function httpLikeNotFound(error: PoolhouseError): boolean {
+  return error.code === 'ResourceNotFound' || error.code === 'NotFound' || error.code === 'InstanceNotFound';
+}
+
+function placeholderRecord(id: ResourceId, path: ResourcePath, type: StoredType): ResourceRecord {
+  return {
+    key: keyOf(id),
+    id,
+    typeKey: type.type.toLowerCase(),
+    groupKey: keyOf(groupId(path.subscriptionId, path.resourceGroup ?? '')),
+    parentKey: '',
+    document: {},
+    found: {},
+    provisioningState: 'Accepted',
+    error: undefined,
+    generation: 0,
+    etag: '',
+    createdAt: 0,
+    changedAt: 0,
+    deletingSince: undefined,
+  };
+}
+
+/** Removes a resource's row with all that belongs to it, its descendants included. */
+export async function eraseResource(tx: Queries, record: ResourceRecord, registry: Registry, context: TypeContext): Promise<void> {
+  const descendants = (await findResources(tx, { groupKey: record.groupKey })).filter((one) => one.key.startsWith(`${record.key}/`));
+  for (const gone of [...descendants.reverse(), record]) {
+    const type = registry.find(gone.typeKey);
+    if (type?.kind === 'stored') await type.cleanUp?.(gone, { ...context, queries: tx });
+    await tx.deleteFrom('secrets').where('owner_key', '=', gone.key).execute();
+    await tx.deleteFrom('resources').where('key', '=', gone.key).execute();
+  }
+}
+
+/** Names as ARM allows them everywhere; a type may be stricter. */
+function checkNames(path: ResourcePath): void {
+  for (const name of path.names) {
+    if (name.length > 260 || /[<>%&\\?/#\p{Cc}]/u.test(name) || name.trim() !== name || name.endsWith('.')) {
+      throw new PoolhouseError('InvalidParameter', `The resource name '${name.slice(0, 80)}' is not valid: it may not contain < > % & \\ ? / # or control characters, nor end with a period.`, { target: 'name' });
+    }
+  }
+}
+
+/** The members that ARM keeps for every resource, checked; what a GET adds is left out. */
+function commonMembers(
+  body: JsonObject,
+  type: StoredType,
+  existing: ResourceRecord | undefined,
+  group: ResourceRecord | undefined,
+): JsonObject {
+  // Names of JSON members ignore case in ARM; the ones that matter here are stored in Azure's spelling.
+  const spelling = new Map(['location', 'tags', 'properties', 'sku', 'plan', 'kind', 'zones', 'identity'].map((name) => [name, name]));
+  const dropped = new Set(['id', 'name', 'type', 'etag', 'apiversion', 'dependson', 'systemdata', 'managedby', 'comments', 'scope', 'condition', 'copy', 'resources']);
+  const result: JsonObject = {};
+  for (const [name, value] of Object.entries(body)) {
+    const lower = name.toLowerCase();
+    if (dropped.has(lower)) continue;
+    result[spelling.get(lower) ?? name] = value;
+  }
+  const bad = (target: string, message: string) => new PoolhouseError('InvalidRequestContent', message, { target });
+  const { location, tags, properties } = result;
+  if (properties === undefined || properties === null) result['properties'] = {};
+  else if (!isObject(properties)) throw bad('properties', `The value of 'properties' must be an object.`);
+  else {
+    const { provisioningState: _found, ...asked } = properties;
+    result['properties'] = asked;
+  }
+  if (tags !== undefined && tags !== null) {
+    if (!isObject(tags)) throw bad('tags', `The value of 'tags' must be an object of strings.`);
+    for (const [name, value] of Object.entries(tags)) {
+      if (typeof value !== 'string') throw bad(`tags.${name}`, `The value of the tag '${name}' must be a string.`);
+    }
+  }
+  if (location === undefined || location === null || location === '') {
+    const inherited: Json | undefined = existing?.document['location'];
+    if (inherited !== undefined) result['location'] = inherited;
+    else if (type.needsLocation) {
+      throw new PoolhouseError('LocationRequired', `The location property is required for this definition.`, { target: 'location' });
+    } else delete result['location'];
+  } else if (typeof location !== 'string') {
+    throw bad('location', `The value of 'location' must be a string.`);
+  } else {
+    const before = existing?.document['location'];
+    if (typeof before === 'string' && normalLocation(before) !== normalLocation(location)) {
+      throw new PoolhouseError(
+        'InvalidResourceLocation',
+        `The resource already exists in location '${before}'. A resource with the same name cannot be created in location '${location}'. Please select a new resource name.`,
+        { target: 'location' },
+      );
+    }
+  }
+  void group;
+  return result;
+}
+
+function normalLocation(location: string): string {
+  return location.replaceAll(' ', '').toLowerCase();
+}
+
+/** JSON merge patch (RFC 7396), with tags replaced as a whole as ARM does. */
+export function mergePatch(target: JsonObject, patch: JsonObject): JsonObject {
+  const merge = (before: Json | undefined, change: Json): Json => {
+    if (!isObject(change)) return change;
+    const result: JsonObject = isObject(before) ? { ...before } : {};
+    for (const [name, value] of Object.entries(change)) {
+      const key = Object.keys(result).find((existing) => existing.toLowerCase() === name.toLowerCase()) ?? name;
+      if (value === null) delete result[key];
+      else result[key] = merge(result[key], value);
+    }
+    return result;
+  };
+  const { tags, ...rest } = patch;
+  const result = merge(target, rest) as JsonObject; // merging objects gives an object
+  return tags === undefined ? result : { ...result, tags };
+}
+
