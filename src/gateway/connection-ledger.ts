@@ -1,0 +1,66 @@
+/**
+ * Which connections stand, by route and instance: what control needs to know before it takes an instance away, and the
+ * one place that can end them. Probes are not in it.
+ */
+import type { Report } from '../link/routes.ts';
+
+export interface LedgerEntry {
+  route: string;
+  instance: string;
+  /** Ends the connection at once. */
+  destroy(): void;
+  /** Called when no route leads to the instance any more: it may be gone without a word. */
+  doubt(): void;
+}
+
+export interface ConnectionLedger {
+  readonly size: number;
+  /** Counts a connection until the returned function is called. */
+  add(entry: LedgerEntry): () => void;
+  /** Tells connections to instances outside this set that their peer may be gone. */
+  doubtAllBut(instances: ReadonlySet<string>): void;
+  report(): Report['connections'];
+  /** Resolves when nothing is open. */
+  idle(): Promise<void>;
+  destroyAll(): void;
+}
+
+export function createConnectionLedger(onChange: () => void): ConnectionLedger {
+  const entries = new Set<LedgerEntry>();
+  let waiting: (() => void)[] = [];
+  return {
+    get size() {
+      return entries.size;
+    },
+    add(entry) {
+      entries.add(entry);
+      onChange();
+      return () => {
+        if (!entries.delete(entry)) return;
+        onChange();
+        if (entries.size > 0) return;
+        for (const resolve of waiting) resolve();
+        waiting = [];
+      };
+    },
+    doubtAllBut(instances) {
+      for (const entry of entries) if (!instances.has(entry.instance)) entry.doubt();
+    },
+    report() {
+      const rows = new Map<string, Report['connections'][number]>();
+      for (const { route, instance } of entries) {
+        const key = `${route}\0${instance}`;
+        const row = rows.get(key);
+        if (row === undefined) rows.set(key, { route, instance, open: 1 });
+        else row.open++;
+      }
+      return [...rows.values()];
+    },
+    idle() {
+      return entries.size === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve));
+    },
+    destroyAll() {
+      for (const entry of entries) entry.destroy();
+    },
+  };
+}

@@ -1,0 +1,100 @@
+/**
+ * The gateway's two conversations with control: it asks for the routing table (a long poll that never ends), and tells
+ * what it sees. Control may be away for any time; nothing here stops the gateway from serving.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { routingTableSchema } from '../link/routes.ts';
+import type { Report, RoutingTable } from '../link/routes.ts';
+import type { LinkClient } from './link-request.ts';
+import type { GatewayLog } from './protocol.ts';
+
+export interface ControlLinkOptions {
+  client: LinkClient;
+  log: GatewayLog;
+  onTable: (table: RoutingTable) => void;
+  report: () => Report;
+  /** Between two reports at least. */
+  reportGapMs?: number;
+  /** Between two reports at most. */
+  reportEveryMs?: number;
+  /** After the first failure; doubles up to `maxRetryMs`. */
+  retryMs?: number;
+  maxRetryMs?: number;
+}
+
+export interface ControlLink {
+  /** Runs both conversations until the signal aborts. Never rejects. */
+  run(signal: AbortSignal): Promise<void>;
+  /** There is something new to report. */
+  changed(): void;
+}
+
+/** Longer than control holds a poll. */
+const pollLimitMs = 60_000;
+const reportLimitMs = 10_000;
+
+export function createControlLink(options: ControlLinkOptions): ControlLink {
+  const { client, log, onTable, report } = options;
+  const { reportGapMs = 100, reportEveryMs = 5000, retryMs = 250, maxRetryMs = 5000 } = options;
+  let dirty = Promise.withResolvers<void>();
+
+  /** Repeats `once` until the signal aborts, with a growing delay after failures. Says once when control went away, and when it came back. */
+  async function repeat(what: string, signal: AbortSignal, once: () => Promise<void>): Promise<void> {
+    let delay = retryMs;
+    let away = false;
+    while (!signal.aborted) {
+      try {
+        await once();
+        if (away) log.info({}, `${what}: control is back`);
+        away = false;
+        delay = retryMs;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!away) log.warn({ err: error }, `${what}: control is away; serving with what is known`);
+        away = true;
+        await pause(delay, signal);
+        delay = Math.min(delay * 2, maxRetryMs);
+      }
+    }
+  }
+
+  async function poll(signal: AbortSignal): Promise<void> {
+    // Control is the truth: the first question of a process asks for the table whatever was known from before.
+    let revision: number | undefined;
+    await repeat('routing table', signal, async () => {
+      const path = revision === undefined ? '/v1/routes' : `/v1/routes?after=${String(revision)}`;
+      const answer = await client.send('GET', path, { limitMs: pollLimitMs, signal });
+      if (answer.status === 204) return;
+      if (answer.status !== 200) throw new Error(`control answered ${path} with ${String(answer.status)}`);
+      const table = routingTableSchema.parse(answer.body);
+      onTable(table);
+      revision = table.revision;
+    });
+  }
+
+  async function tell(signal: AbortSignal): Promise<void> {
+    await repeat('reports', signal, async () => {
+      dirty = Promise.withResolvers<void>();
+      const answer = await client.send('POST', '/v1/reports', { body: report(), limitMs: reportLimitMs, signal });
+      if (answer.status >= 300) throw new Error(`control answered a report with ${String(answer.status)}`);
+      await pause(reportGapMs, signal);
+      const quiet = new AbortController();
+      await Promise.race([dirty.promise, pause(reportEveryMs - reportGapMs, AbortSignal.any([signal, quiet.signal]))]);
+      quiet.abort();
+    });
+  }
+
+  return {
+    async run(signal) {
+      await Promise.all([poll(signal), tell(signal)]);
+    },
+    changed: () => {
+      dirty.resolve();
+    },
+  };
+}
+
+/** Waits, or stops waiting when the signal aborts. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => undefined);
+}

@@ -1,0 +1,73 @@
+/** The gateway's command line. Other programs start it; people read this when they look at `ps`. */
+import { parseArgs } from 'node:util';
+import { PoolhouseError } from '../core/errors.ts';
+
+export interface GatewayArguments {
+  /** Control's Unix socket. */
+  socket: string;
+  /** Where the last routing table is kept. */
+  state: string;
+  /** Who to become after the start; undefined: stay who we are. */
+  user: string | undefined;
+  /** How long connections may go on after SIGTERM, in milliseconds. */
+  graceMs: number;
+  maxConnections: number;
+  logLevel: string;
+}
+
+export const usage =
+  'usage: main.ts --socket PATH --state FILE [--user NAME] [--grace SECONDS] [--max-connections N] [--log-level LEVEL]';
+
+/** Reads the arguments; `InvalidParameter` says what is wrong with them. */
+export function parseGatewayArguments(argv: readonly string[]): GatewayArguments {
+  let values;
+  try {
+    ({ values } = parseArgs({
+      args: [...argv],
+      options: {
+        socket: { type: 'string' },
+        state: { type: 'string' },
+        user: { type: 'string' },
+        grace: { type: 'string', default: '10' },
+        'max-connections': { type: 'string', default: '20000' },
+        'log-level': { type: 'string', default: 'info' },
+      },
+    }));
+  } catch (error) {
+    throw new PoolhouseError(
+      'InvalidParameter',
+      `${error instanceof Error ? error.message : 'Wrong arguments.'} ${usage}`,
+      { cause: error },
+    );
+  }
+  const { socket, state, user } = values;
+  if (socket === undefined || state === undefined) {
+    throw new PoolhouseError('InvalidParameter', `--socket and --state are needed. ${usage}`);
+  }
+  const level = values['log-level'];
+  if (!['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].includes(level)) {
+    throw new PoolhouseError(
+      'InvalidParameter',
+      `'${level}' is not a log level: trace, debug, info, warn, error, fatal, silent.`,
+    );
+  }
+  return {
+    socket,
+    state,
+    user,
+    graceMs: numberOf('--grace', values.grace, 0, 86_400) * 1000,
+    maxConnections: numberOf('--max-connections', values['max-connections'], 1, 1_000_000),
+    logLevel: level,
+  };
+}
+
+function numberOf(name: string, text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= min && value <= max)) {
+    throw new PoolhouseError(
+      'InvalidParameter',
+      `${name} '${text}' must be a number from ${String(min)} to ${String(max)}.`,
+    );
+  }
+  return value;
+}

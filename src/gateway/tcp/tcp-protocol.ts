@@ -1,0 +1,84 @@
+/** Plain TCP: choose a back end as the rule's distribution says, connect, carry bytes. Knows no people. */
+import type { Arrival, Protocol, ProtocolContext } from '../protocol.ts';
+import { rankBackends } from './choose-backend.ts';
+import { connectBackend } from './connect-backend.ts';
+import { splice } from './splice.ts';
+
+export interface TcpProtocolOptions extends ProtocolContext {
+  connectLimitMs?: number;
+  /** Back ends tried for one connection. */
+  tries?: number;
+  /** How long a connection waits for the first outcome of its back ends' probes, right after the gateway began. */
+  firstOutcomeMs?: number;
+}
+
+export function createTcpProtocol(options: TcpProtocolOptions): Protocol {
+  const { prober, ledger, log, connectLimitMs = 3000, tries = 3, firstOutcomeMs = 2000 } = options;
+
+  async function carry({ socket: client, route, client: from }: Arrival, signal: AbortSignal): Promise<void> {
+    const accepting = route.backends.filter((backend) => backend.accepting).map((backend) => backend.instance);
+    await within(firstOutcomeMs, prober.firstOutcome(route.probe, accepting));
+    const choices = rankBackends(route, from, (instance) => prober.isHealthy(route.probe, instance));
+    const connected = await connectBackend(choices, {
+      limitMs: connectLimitMs,
+      tries,
+      signal,
+      onFailure: (backend, error) => {
+        log.warn({ route: route.id, instance: backend.instance, reason: error.message }, 'a back end did not answer');
+      },
+    });
+    if (connected === undefined) {
+      if (!signal.aborted) {
+        log.warn(
+          { route: route.id, client: from.address, healthy: choices.length },
+          'no back end; the connection was closed',
+        );
+      }
+      client.resetAndDestroy();
+      return;
+    }
+    const { backend, socket: upstream } = connected;
+    const done = ledger.add({
+      route: route.id,
+      instance: backend.instance,
+      destroy: () => {
+        client.resetAndDestroy();
+        upstream.resetAndDestroy();
+      },
+      // An instance that was deleted says no goodbye: ask it soon, and its silence ends the connection.
+      doubt: () => upstream.setKeepAlive(true, 1000),
+    });
+    if (client.destroyed) {
+      upstream.resetAndDestroy();
+      done();
+      return;
+    }
+    splice(client, upstream, route.idleTimeoutSeconds * 1000, done);
+  }
+
+  return {
+    name: 'tcp',
+    accept(arrival) {
+      const { socket, route } = arrival;
+      const gone = new AbortController();
+      const abort = (): void => {
+        gone.abort();
+      };
+      socket.once('close', abort);
+      carry(arrival, gone.signal)
+        .catch((error: unknown) => {
+          log.error({ route: route.id, err: error }, 'a connection failed unexpectedly');
+          socket.resetAndDestroy();
+        })
+        .finally(() => socket.off('close', abort));
+    },
+  };
+}
+
+/** Waits for a promise that never rejects, but not longer than this. */
+async function within(limitMs: number, promise: Promise<void>): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, limitMs);
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,134 @@
+/**
+ * The kernel's part of the front ends, as one nftables script: the public address and port of every route lead to the
+ * gateway's inner port, inner ports answer nobody directly, and instances reach nothing of the host but DHCP and DNS.
+ *
+ * A redirect instead of a listener on the public port: the gateway needs no privileged port, and a host's own sshd on
+ * `0.0.0.0:22` is no obstacle. The table is of family `inet`, because what instances may reach is closed for IPv6
+ * (link-local addresses are there without asking) as well as for IPv4. The script replaces the whole table in one
+ * transaction: there is no moment without rules, and connection tracking keeps what is established.
+ *
+ * Everything that enters the text is checked here, whatever its type says: a script runs as root.
+ */
+import { createHash } from 'node:crypto';
+import { isIPv4 } from 'node:net';
+import { PoolhouseError } from '../core/errors.ts';
+import type { Route } from '../link/routes.ts';
+
+export interface RedirectInput {
+  /** Names the installation; the table's name ends with it. 1–48 of `A-Za-z0-9_-`. */
+  installation: string;
+  routes: readonly Pick<Route, 'id' | 'listenPort' | 'publicAddress' | 'publicPort'>[];
+  /** The installation's own bridge; undefined where instances have no network (a simulated engine). */
+  bridge?: string;
+}
+
+export interface RedirectScript {
+  /** The table, for `nft list table inet NAME`. */
+  table: string;
+  /** Stands in the table's comment: a table that shows it was made from this very script. */
+  mark: string;
+  /** For `nft -f -`. */
+  text: string;
+}
+
+/** The name of an installation's table; `InvalidParameter` where the installation's name is none. */
+export function redirectTableName(installation: string): string {
+  if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$/.test(installation)) throw invalid('installation name', installation);
+  return `poolhouse_${installation}`;
+}
+
+/**
+ * Renders the table. The same routes in any order give the same text.
+ * `InvalidParameter` for a value that is not what it must be, `Conflict` where two routes ask for one public address
+ * and port, or share an inner port.
+ */
+export function renderRedirects({ installation, routes, bridge }: RedirectInput): RedirectScript {
+  const table = redirectTableName(installation);
+  if (bridge !== undefined && !/^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$/.test(bridge)) throw invalid('bridge name', bridge);
+  const fronts = checkedFronts(routes);
+  const element = (front: Front): string => `${front.address} . ${String(front.port)} : ${String(front.inner)}`;
+  // Loopback addresses are this host's own affair: a packet from outside that names one must not find a way in.
+  const outside = fronts.filter((front) => !front.address.startsWith('127.')).map(element);
+  const inner = [...new Set(fronts.map((front) => front.inner))].sort((a, b) => a - b).map(String);
+  const body = [
+    block('map fronts_outside', ['type ipv4_addr . inet_service : inet_service', ...elements(outside)]),
+    block('map fronts_local', ['type ipv4_addr . inet_service : inet_service', ...elements(fronts.map(element))]),
+    block('set inner_ports', ['type inet_service', ...elements(inner)]),
+    block('chain prerouting', [
+      'type nat hook prerouting priority -100; policy accept;',
+      'meta nfproto ipv4 meta l4proto tcp redirect to : ip daddr . tcp dport map @fronts_outside',
+    ]),
+    block('chain output', [
+      'type nat hook output priority -100; policy accept;',
+      'meta nfproto ipv4 meta l4proto tcp redirect to : ip daddr . tcp dport map @fronts_local',
+    ]),
+    block('chain input', [
+      'type filter hook input priority 0; policy accept;',
+      'ct state established,related accept',
+      ...(bridge === undefined ? [] : [`iifname "${bridge}" jump from_instances`]),
+      'tcp dport @inner_ports ct status dnat accept',
+      'tcp dport @inner_ports reject with tcp reset',
+    ]),
+    ...(bridge === undefined
+      ? []
+      : [
+          block('chain from_instances', [
+            'udp dport { 53, 67 } accept',
+            'tcp dport 53 accept',
+            'meta l4proto { icmp, ipv6-icmp } accept',
+            'drop',
+          ]),
+        ]),
+  ].join('\n');
+  const mark = createHash('sha256').update(body).digest('hex').slice(0, 32);
+  // `table` first makes `delete` succeed where there is none yet; all of it is one transaction.
+  const text = `table inet ${table}\ndelete table inet ${table}\ntable inet ${table} {\n  comment "${mark}"\n${body}\n}\n`;
+  return { table, mark, text };
+}
+
+interface Front {
+  address: string;
+  port: number;
+  inner: number;
+}
+
+function checkedFronts(routes: RedirectInput['routes']): Front[] {
+  const owners = new Map<string, string>();
+  const fronts = routes.map((route): Front => {
+    if (!isIPv4(route.publicAddress)) throw invalid('public address', route.publicAddress);
+    for (const port of [route.publicPort, route.listenPort]) {
+      if (!Number.isInteger(port) || port < 1 || port > 65535) throw invalid('port', String(port));
+    }
+    for (const key of [
+      `${route.publicAddress}:${String(route.publicPort)}`,
+      `inner port ${String(route.listenPort)}`,
+    ]) {
+      const owner = owners.get(key);
+      if (owner !== undefined) {
+        throw new PoolhouseError(
+          'Conflict',
+          `Routes '${owner}' and '${route.id}' both ask for ${key}. Give one of them another.`,
+        );
+      }
+      owners.set(key, route.id);
+    }
+    return { address: route.publicAddress, port: route.publicPort, inner: route.listenPort };
+  });
+  return fronts.sort((a, b) => (a.address === b.address ? a.port - b.port : a.address < b.address ? -1 : 1));
+}
+
+function block(head: string, lines: string[]): string {
+  return [`  ${head} {`, ...lines.map((line) => `    ${line}`), '  }'].join('\n');
+}
+
+/** An `elements` line, or none: nft refuses an empty one. */
+function elements(list: string[]): string[] {
+  return list.length === 0 ? [] : [`elements = { ${list.join(', ')} }`];
+}
+
+function invalid(what: string, value: string): PoolhouseError {
+  return new PoolhouseError(
+    'InvalidParameter',
+    `${JSON.stringify(value.slice(0, 80))} is not a valid ${what} for a kernel redirect.`,
+  );
+}
