@@ -9,7 +9,8 @@
 /** Names an instance in the engine: unique in the installation, chosen by us (1–60 of `a-z0-9-`, begins with a letter). */
 export type InstanceName = string;
 
-export type Power = 'running' | 'stopped' | 'frozen';
+export type { Power } from '../pool/power.ts';
+import type { Power } from '../pool/power.ts';
 
 /** Where an instance's image comes from: a recipe's content hash, prepared beforehand with `prepareImage`. */
 export interface ImageReference {

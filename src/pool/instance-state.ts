@@ -1,0 +1,40 @@
+/** What we know of one instance beyond what the engine says. Kept with the instance in the store. */
+import type { EpochMillis } from '../core/time.ts';
+
+export interface ExtensionState {
+  /** What was run: the extension's settings as the model had them, as a digest. */
+  version: string;
+  status: 'running' | 'succeeded' | 'failed';
+  exitCode?: number;
+  /** For the instance view: output, without secrets. */
+  message: string;
+  startedAt: EpochMillis;
+  endedAt?: EpochMillis;
+  /** The scale set's generation that it ran for: a later PUT tries a failed one again. */
+  generation: number;
+}
+
+export interface InstanceState {
+  /** Asked for: an instance that was switched off stays off. */
+  power: 'running' | 'stopped';
+  /** True once the engine has had it: absent now means lost. */
+  created: boolean;
+  /** What was rendered into it (accounts, keys), as a digest; undefined until then. */
+  provisioned?: string;
+  provisionedAt?: EpochMillis;
+  extensions: Record<string, ExtensionState>;
+  /** No new users; gone when nobody is left, or at `until`. */
+  draining?: { since: EpochMillis; until: EpochMillis };
+  /** To be removed at once, whoever is there: deleted by name, or with its scale set. */
+  removal?: { since: EpochMillis; reason: string };
+  protectFromScaleIn: boolean;
+  protectFromScaleSetActions: boolean;
+  /** Front end port by inbound NAT pool's key. */
+  natPorts: Record<string, number>;
+  /** Why the last step failed, and when it may be tried again. */
+  failure?: { step: string; code: string; message: string; since: EpochMillis; attempts: number; retryAt: EpochMillis };
+}
+
+export function newInstanceState(): InstanceState {
+  return { power: 'running', created: false, extensions: {}, protectFromScaleIn: false, protectFromScaleSetActions: false, natPorts: {} };
+}
