@@ -6,6 +6,7 @@ import type { Json } from './json.ts';
 
 /** The codes in use, each with the HTTP status it becomes at the ARM edge. One list, so that no code is invented twice. */
 export const httpStatusOf = {
+  AccountNameInvalid: 400,
   AccountNotFound: 404,
   AllocationFailed: 409,
   AnotherOperationInProgress: 409,
@@ -31,6 +32,7 @@ export const httpStatusOf = {
   InvalidRequestFormat: 400,
   InvalidResourceLocation: 409,
   InvalidResourceReference: 400,
+  InvalidResourceName: 400,
   InvalidTemplate: 400,
   InvalidTemplateDeployment: 400,
   LinkedInvalidPropertyId: 400,
@@ -53,6 +55,7 @@ export const httpStatusOf = {
   RulesUseSameFrontendPortProtocolAndIPConfig: 400,
   ShareNotFound: 404,
   SkuNotAvailable: 409,
+  StorageAccountAlreadyTaken: 409,
   SubscriptionNotFound: 404,
   Unavailable: 503,
   VMExtensionProvisioningError: 409,

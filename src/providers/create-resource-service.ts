@@ -137,7 +137,9 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
   /** The whole document as a GET shows it. */
   async function present(record: ResourceRecord, type: StoredType, queries: Queries, expand?: string): Promise<JsonObject> {
     const context = contextFor(queries);
-    const { properties, ...rest } = record.document;
+    const { properties, ...members } = record.document;
+    // Members that begin with `$` are our own notes in the document.
+    const rest = Object.fromEntries(Object.entries(members).filter(([name]) => !name.startsWith('$')));
     const own = type.properties === undefined ? (isObject(properties) ? properties : {}) : await type.properties(record, context, expand);
     return {
       id: record.id,
@@ -545,7 +547,7 @@ function commonMembers(
   const result: JsonObject = {};
   for (const [name, value] of Object.entries(body)) {
     const lower = name.toLowerCase();
-    if (dropped.has(lower)) continue;
+    if (dropped.has(lower) || name.startsWith('$')) continue;
     result[spelling.get(lower) ?? name] = value;
   }
   const bad = (target: string, message: string) => new PoolhouseError('InvalidRequestContent', message, { target });

@@ -1,0 +1,132 @@
+import { PoolhouseError } from '../../core/errors.ts';
+import { dig, isObject, type JsonObject } from '../../core/json.ts';
+import type { ResourcePath } from '../../core/resource-id.ts';
+import { findInstance, findInstances, findModel, updateInstanceState, type InstanceRecord } from '../../store/instance-records.ts';
+import type { ResourceRecord } from '../../store/resource-records.ts';
+import { nameOf } from '../../store/resource-records.ts';
+import type { LiveFacts } from '../live-facts.ts';
+import { objectAt, optionalBoolean } from '../read-body.ts';
+import type { TypeContext, VirtualType } from '../resource-type.ts';
+import { modelVersion } from './scale-sets.ts';
+
+const type = 'Microsoft.Compute/virtualMachineScaleSets/virtualMachines';
+
+/** The instances of a scale set: derived from what was made, never put by themselves except for their protection. */
+export function scaleSetInstances(live: LiveFacts): VirtualType {
+  return {
+    kind: 'virtual',
+    type,
+    async get(parent, path, context, expand) {
+      return present(parent, await require(parent, path, context), context, expand);
+    },
+    async list(parent, context, expand) {
+      const instances = await findInstances(context.queries, parent.key);
+      return Promise.all(instances.map((instance) => present(parent, instance, context, expand)));
+    },
+    async put(parent, path, body, context) {
+      const instance = await require(parent, path, context);
+      const policy = objectAt(body, 'properties', 'protectionPolicy');
+      await updateInstanceState(context.queries, instance, (state) => ({
+        ...state,
+        protectFromScaleIn: optionalBoolean(policy, 'protectFromScaleIn') ?? false,
+        protectFromScaleSetActions: optionalBoolean(policy, 'protectFromScaleSetActions') ?? false,
+      }));
+      return parent.document;
+    },
+    actions: {
+      instanceview: async (parent, path, _body, context) => ({ body: view(await require(parent, path, context)) }),
+      start: (parent, path, _body, context) => switchPower(parent, path, context, 'running'),
+      poweroff: (parent, path, _body, context) => switchPower(parent, path, context, 'stopped'),
+      deallocate: (parent, path, _body, context) => switchPower(parent, path, context, 'stopped'),
+    },
+  };
+
+  async function switchPower(parent: ResourceRecord, path: ResourcePath, context: Parameters<NonNullable<VirtualType['actions']>[string]>[3], power: 'running' | 'stopped') {
+    await updateInstanceState(context.queries, await require(parent, path, context), (state) => ({ ...state, power }));
+    await context.queries.updateTable('resources').set({ provisioning_state: 'Updating' }).where('key', '=', parent.key).execute();
+    return context.begin(power === 'running' ? 'start' : 'deallocate', parent.generation);
+  }
+
+  async function require(parent: ResourceRecord, path: ResourcePath, context: TypeContext): Promise<InstanceRecord> {
+    const name = path.names.at(-1) ?? '';
+    const instance = /^\d{1,9}$/.test(name) ? await findInstance(context.queries, parent.key, Number(name)) : undefined;
+    if (instance === undefined) {
+      throw new PoolhouseError('ResourceNotFound', `The entity was not found: the scale set '${nameOf(parent.id)}' has no instance '${name.slice(0, 40)}'.`);
+    }
+    return instance;
+  }
+
+  function view(instance: InstanceRecord): JsonObject {
+    const now = live.instance(instance.name);
+    const power = now?.power ?? 'absent';
+    const extensions = Object.entries(instance.state.extensions);
+    return {
+      placementGroupId: null,
+      statuses: [
+        { code: `ProvisioningState/${state(instance).toLowerCase()}`, level: 'Info', displayStatus: `Provisioning ${state(instance).toLowerCase()}`, ...(instance.state.failure === undefined ? {} : { message: instance.state.failure.message }) },
+        { code: `PowerState/${power === 'absent' ? 'unknown' : power === 'stopped' ? 'deallocated' : power}`, level: 'Info', displayStatus: power === 'stopped' ? 'VM deallocated' : `VM ${power}` },
+      ],
+      vmHealth: { status: { code: `HealthState/${now?.inRotation === true ? 'healthy' : 'unhealthy'}`, level: 'Info', displayStatus: now?.inRotation === true ? 'in rotation' : (now?.reason ?? 'not known yet') } },
+      extensions: extensions.map(([name, extension]) => ({
+        name,
+        type: 'Microsoft.Azure.Extensions.CustomScript',
+        typeHandlerVersion: '2.0',
+        statuses: [
+          {
+            code: `ProvisioningState/${extension.status === 'succeeded' ? 'succeeded' : extension.status === 'failed' ? 'failed' : 'transitioning'}${extension.exitCode === undefined || extension.exitCode === 0 ? '' : `/${extension.exitCode}`}`,
+            level: extension.status === 'failed' ? 'Error' : 'Info',
+            displayStatus: `Provisioning ${extension.status}`,
+            message: extension.message,
+            ...(extension.endedAt === undefined ? {} : { time: new Date(extension.endedAt).toISOString() }),
+          },
+        ],
+      })),
+    };
+  }
+
+  function state(instance: InstanceRecord): string {
+    if (instance.state.removal !== undefined) return 'Deleting';
+    const extensions = Object.values(instance.state.extensions);
+    if (extensions.some((extension) => extension.status === 'failed') || (instance.state.failure?.attempts ?? 0) >= 5) return 'Failed';
+    if (instance.state.provisioned === undefined || extensions.some((extension) => extension.status === 'running')) return 'Creating';
+    return 'Succeeded';
+  }
+
+  async function present(parent: ResourceRecord, instance: InstanceRecord, context: TypeContext, expand?: string): Promise<JsonObject> {
+    const model = await findModel(context.queries, parent.key, instance.modelVersion);
+    const osProfile = { ...objectAt(model?.profile ?? {}, 'osProfile') };
+    for (const secret of Object.keys(osProfile)) if (['adminpassword', 'customdata', 'computernameprefix'].includes(secret.toLowerCase())) delete osProfile[secret];
+    const storage = dig(model?.profile, 'storageProfile');
+    const id = `${parent.id}/virtualMachines/${instance.instanceId}`;
+    const nic = dig(model?.profile, 'networkProfile', 'networkInterfaceConfigurations', 0, 'name');
+    return {
+      id,
+      name: `${nameOf(parent.id)}_${instance.instanceId}`,
+      instanceId: String(instance.instanceId),
+      type,
+      ...(typeof parent.document['location'] === 'string' ? { location: parent.document['location'] } : {}),
+      sku: { name: model?.sizeName ?? null, tier: 'Standard' },
+      properties: {
+        latestModelApplied: modelVersion(parent.document) === instance.modelVersion,
+        vmId: id,
+        hardwareProfile: {},
+        storageProfile: isObject(storage) ? storage : {},
+        osProfile: { ...osProfile, computerName: instance.hostname },
+        networkProfile: { networkInterfaces: [{ id: `${id}/networkInterfaces/${typeof nic === 'string' ? nic : 'nic'}` }] },
+        protectionPolicy: { protectFromScaleIn: instance.state.protectFromScaleIn, protectFromScaleSetActions: instance.state.protectFromScaleSetActions },
+        provisioningState: state(instance),
+        timeCreated: new Date(instance.createdAt).toISOString(),
+        privateIPAddress: instance.address,
+        ...(expand?.toLowerCase() === 'instanceview' ? { instanceView: view(instance) } : {}),
+      },
+    };
+  }
+}
+
+/** `…/virtualMachineScaleSets/NAME/extensions/NAME`: the extensions of the model, without their secrets. */
+export function presentExtension(parent: ResourceRecord, child: JsonObject): JsonObject {
+  const properties = { ...objectAt(child, 'properties') };
+  for (const key of Object.keys(properties)) if (key.toLowerCase() === 'protectedsettings') delete properties[key];
+  const name = typeof child['name'] === 'string' ? child['name'] : '';
+  return { ...child, id: `${parent.id}/extensions/${name}`, type: 'Microsoft.Compute/virtualMachineScaleSets/extensions', properties: { ...properties, provisioningState: parent.provisioningState } };
+}

@@ -1,0 +1,202 @@
+import { createHash } from 'node:crypto';
+import { PoolhouseError } from '../../core/errors.ts';
+import { dig, isObject, type Json, type JsonObject } from '../../core/json.ts';
+import { hideIn, isPlaceholder } from '../../secrets/secrets.ts';
+import { findInstances, saveModel, updateInstanceState, type InstanceRecord } from '../../store/instance-records.ts';
+import { uidOf } from '../../store/accounts.ts';
+import type { ResourceRecord } from '../../store/resource-records.ts';
+import type { ActionOutcome } from '../resource-service.ts';
+import { invalid, objectAt, objects } from '../read-body.ts';
+import type { AcceptContext, ActionContext, StoredType } from '../resource-type.ts';
+import type { LiveFacts } from '../live-facts.ts';
+import { isCustomScript, readCustomScript, readScaleSet } from './scale-set-model.ts';
+import { allSizes, sizeOf } from './sizes.ts';
+
+/** A scale set: the asked-for number of identical instances. Loops in control make it so. */
+export function scaleSets(live: LiveFacts): StoredType {
+  return {
+    kind: 'stored',
+    type: 'Microsoft.Compute/virtualMachineScaleSets',
+    reconciled: true,
+    removedByLoop: true,
+    needsLocation: true,
+    check(body, surroundings, path) {
+      const name = path.names[0] ?? '';
+      if (!/^[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9_])?$/.test(name)) {
+        throw invalid('name', `The scale set name '${name.slice(0, 80)}' is not valid: 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit.`);
+      }
+      const model = readScaleSet(body);
+      surroundings.recipeOf(model.profile.image);
+      const size = sizeOf(model.sizeName);
+      if (surroundings.engine.real && size.memoryGiB * 2 ** 30 * model.capacity > surroundings.engine.memoryBytes) {
+        throw new PoolhouseError(
+          'AllocationFailed',
+          `Allocation failed: ${model.capacity} instances of ${size.name} need ${size.memoryGiB * model.capacity} GiB of memory, and this host has ${Math.floor(surroundings.engine.memoryBytes / 2 ** 30)} GiB. Ask for fewer instances or a smaller size.`,
+          { target: 'sku.capacity' },
+        );
+      }
+      for (const extension of model.profile.extensions) {
+        if (!isCustomScript(extension)) {
+          throw invalid(`extensionProfile.extensions.${extension.name}`, `The extension '${extension.publisher}/${extension.type}' is not known here. Known: Microsoft.Azure.Extensions/CustomScript.`);
+        }
+        const unknown = extension.provisionAfter.find((name) => !model.profile.extensions.some((other) => other.name === name));
+        if (unknown !== undefined) throw invalid(`extensionProfile.extensions.${extension.name}`, `The extension '${extension.name}' is to run after '${unknown}', which does not exist.`);
+        if (extension.protectedSettings === undefined) readCustomScript(extension.settings, {});
+        else if (!isPlaceholder(extension.protectedSettings)) {
+          const parsed: unknown = JSON.parse(extension.protectedSettings);
+          readCustomScript(extension.settings, isObject(parsed) ? parsed : {});
+        }
+      }
+    },
+    references(body) {
+      const { profile } = readScaleSet(body);
+      return [...profile.subnetIds, ...profile.backendPoolIds, ...profile.natPoolIds];
+    },
+    accept: acceptScaleSet,
+    properties(record) {
+      const properties = structuredClone(objectAt(record.document, 'properties'));
+      const osProfile = dig(properties, 'virtualMachineProfile', 'osProfile');
+      if (isObject(osProfile)) for (const secret of ['adminPassword', 'customData']) removeMember(osProfile, secret);
+      for (const extension of objects(properties, 'virtualMachineProfile', 'extensionProfile', 'extensions')) {
+        removeMember(objectAt(extension, 'properties'), 'protectedSettings');
+      }
+      return Promise.resolve({ ...properties, uniqueId: uuidOf(record.id) });
+    },
+    async cleanUp(record, { queries }) {
+      await queries.deleteFrom('models').where('scale_set_key', '=', record.key).execute();
+      await queries.deleteFrom('instances').where('scale_set_key', '=', record.key).execute();
+    },
+    actions: {
+      instanceview: async (record, _body, { queries }) => {
+        const instances = await findInstances(queries, record.key);
+        const count = new Map<string, number>();
+        for (const instance of instances) {
+          const code = `ProvisioningState/${provisioningStateOf(instance).toLowerCase()}`;
+          count.set(code, (count.get(code) ?? 0) + 1);
+        }
+        return {
+          body: {
+            virtualMachine: { statusesSummary: [...count].map(([code, number]) => ({ code, count: number })) },
+            statuses: [{ code: `ProvisioningState/${record.provisioningState.toLowerCase()}`, level: 'Info', displayStatus: `Provisioning ${record.provisioningState.toLowerCase()}` }],
+          },
+        };
+      },
+      skus: () => Promise.resolve({ body: { value: allSizes().map((size) => ({ resourceType: 'Microsoft.Compute/virtualMachineScaleSets', sku: { name: size.name, tier: 'Standard' }, capacity: { minimum: 0, maximum: 1000, defaultCapacity: 1, scaleType: 'Automatic' } })) } }),
+      delete: removeInstances,
+      start: (record, body, context) => switchPower(record, body, context, 'running', 'start'),
+      poweroff: (record, body, context) => switchPower(record, body, context, 'stopped', 'powerOff'),
+      deallocate: (record, body, context) => switchPower(record, body, context, 'stopped', 'deallocate'),
+    },
+    extra: () => Promise.resolve({}),
+  };
+
+  async function acceptScaleSet(body: JsonObject, context: AcceptContext): Promise<JsonObject> {
+    const { queries: tx, secrets, existing, now } = context;
+    const owner = context.id.toLowerCase();
+    const hide = (value: string) => secrets.hide(tx, owner, value, now);
+    const document = structuredClone(body);
+    if (existing !== undefined) carrySecrets(document, existing.document);
+    const osProfile = objectAt(document, 'properties', 'virtualMachineProfile', 'osProfile');
+    for (const member of Object.keys(osProfile)) {
+      const value = osProfile[member];
+      const secret = ['adminpassword', 'customdata'].includes(member.toLowerCase());
+      if (secret && typeof value === 'string' && !isPlaceholder(value)) osProfile[member] = await hide(value);
+    }
+    for (const extension of objects(document, 'properties', 'virtualMachineProfile', 'extensionProfile', 'extensions')) {
+      const properties = objectAt(extension, 'properties');
+      for (const member of Object.keys(properties)) {
+        const value = properties[member];
+        if (member.toLowerCase() === 'protectedsettings' && isObject(value)) properties[member] = await hide(JSON.stringify(value));
+      }
+    }
+    const hidden = await hideIn(document, context.secretValues, hide);
+    const model = readScaleSet(hidden);
+    const profile = objectAt(hidden, 'properties', 'virtualMachineProfile');
+    await saveModel(tx, owner, { version: modelVersion(hidden), profile, sizeName: sizeOf(model.sizeName).name });
+    await uidOf(tx, owner, model.profile.admin.name);
+    return hidden;
+  }
+
+  async function removeInstances(record: ResourceRecord, body: JsonObject, context: ActionContext): Promise<ActionOutcome> {
+    const instances = await named(record, body, context);
+    for (const instance of instances) {
+      await updateInstanceState(context.queries, instance, (state) => ({ ...state, removal: { since: context.now, reason: 'it was deleted by its id' } }));
+    }
+    // Deleting by id lowers the capacity, as in Azure: nothing comes back in its place.
+    const sku = objectAt(record.document, 'sku');
+    const capacity = Math.max(0, Number(sku['capacity'] ?? 0) - instances.length);
+    await context.queries
+      .updateTable('resources')
+      .set({ document_json: JSON.stringify({ ...record.document, sku: { ...sku, capacity } }), provisioning_state: 'Updating', changed_at: context.now })
+      .where('key', '=', record.key)
+      .execute();
+    return context.begin('delete', record.generation);
+  }
+
+  async function switchPower(record: ResourceRecord, body: JsonObject, context: ActionContext, power: 'running' | 'stopped', action: string): Promise<ActionOutcome> {
+    const chosen = Array.isArray(body['instanceIds']) ? await named(record, body, context) : await findInstances(context.queries, record.key);
+    for (const instance of chosen) {
+      if (power === 'stopped' && instance.state.protectFromScaleSetActions && !Array.isArray(body['instanceIds'])) continue;
+      await updateInstanceState(context.queries, instance, (state) => ({ ...state, power }));
+    }
+    await context.queries.updateTable('resources').set({ provisioning_state: 'Updating', changed_at: context.now }).where('key', '=', record.key).execute();
+    return context.begin(action, record.generation);
+  }
+
+  async function named(record: ResourceRecord, body: JsonObject, context: ActionContext): Promise<InstanceRecord[]> {
+    const ids = body['instanceIds'];
+    if (!Array.isArray(ids) || ids.length === 0) throw invalid('instanceIds', `Required parameter 'instanceIds' is missing (null): name the instances, as in {"instanceIds": ["0", "3"]}.`);
+    const instances = await findInstances(context.queries, record.key);
+    if (ids.length === 1 && ids[0] === '*') return instances;
+    return [...new Set(ids.map(String))].map((id) => {
+      const instance = instances.find((one) => String(one.instanceId) === id);
+      if (instance === undefined) throw invalid('instanceIds', `The provided instanceId ${id.slice(0, 40)} is not an active Virtual Machine Scale Set VM instanceId.`);
+      return instance;
+    });
+  }
+
+  function provisioningStateOf(instance: InstanceRecord): string {
+    if (instance.state.removal !== undefined) return 'Deleting';
+    if (instance.state.failure !== undefined && live.instance(instance.name)?.power !== 'running') return 'Failed';
+    if (Object.values(instance.state.extensions).some((extension) => extension.status === 'failed')) return 'Failed';
+    return instance.state.provisioned === undefined ? 'Creating' : 'Succeeded';
+  }
+}
+
+/** The digest of what instances are made of: two documents with the same digest make the same instances. */
+export function modelVersion(document: JsonObject): string {
+  const made: Json = { profile: objectAt(document, 'properties', 'virtualMachineProfile'), size: dig(document, 'sku', 'name') ?? null };
+  return createHash('sha256').update(stableText(made)).digest('hex').slice(0, 16);
+}
+
+function stableText(value: Json): string {
+  if (Array.isArray(value)) return `[${value.map(stableText).join(',')}]`;
+  if (!isObject(value)) return JSON.stringify(value);
+  return `{${Object.keys(value).sort().map((name) => `${JSON.stringify(name)}:${stableText(value[name] ?? null)}`).join(',')}}`;
+}
+
+function removeMember(object: JsonObject, name: string): void {
+  for (const key of Object.keys(object)) if (key.toLowerCase() === name.toLowerCase()) delete object[key];
+}
+
+/** A client that PUTs what it has read (`az vmss scale`) has not seen the secrets: they stay as they were. */
+function carrySecrets(document: JsonObject, before: JsonObject): void {
+  const osProfile = objectAt(document, 'properties', 'virtualMachineProfile', 'osProfile');
+  const osBefore = objectAt(before, 'properties', 'virtualMachineProfile', 'osProfile');
+  for (const member of ['adminPassword', 'customData']) {
+    const secret = dig(osBefore, member);
+    if (dig(osProfile, member) === undefined && typeof secret === 'string') osProfile[member] = secret;
+  }
+  const extensionsBefore = objects(before, 'properties', 'virtualMachineProfile', 'extensionProfile', 'extensions');
+  for (const extension of objects(document, 'properties', 'virtualMachineProfile', 'extensionProfile', 'extensions')) {
+    const earlier = extensionsBefore.find((one) => one['name'] === extension['name']);
+    const secret = earlier === undefined ? undefined : dig(earlier, 'properties', 'protectedSettings');
+    const properties = objectAt(extension, 'properties');
+    if (secret !== undefined && dig(properties, 'protectedSettings') === undefined) properties['protectedSettings'] = secret;
+  }
+}
+
+function uuidOf(id: string): string {
+  const hex = createHash('sha256').update(id.toLowerCase()).digest('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}

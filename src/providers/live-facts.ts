@@ -1,0 +1,12 @@
+/** What control knows at this moment and does not store: power as the engine says, health as the gateway says. */
+export interface LiveInstance {
+  power: 'running' | 'stopped' | 'frozen' | 'absent';
+  inRotation: boolean;
+  /** In words, where it is not in rotation. */
+  reason: string;
+}
+
+export interface LiveFacts {
+  /** By the instance's name in the engine. */
+  instance(name: string): LiveInstance | undefined;
+}

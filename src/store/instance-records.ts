@@ -1,0 +1,142 @@
+/** Instances as control keeps them. Their ids are never used again, not even after a scale to zero. */
+import { PoolhouseError } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { ResourceKey } from '../core/resource-id.ts';
+import type { EpochMillis } from '../core/time.ts';
+import { newInstanceState, type InstanceState } from '../pool/instance-state.ts';
+import { nextOf, type Queries } from './store.ts';
+import type { InstanceRow } from './schema.ts';
+
+export interface InstanceRecord {
+  scaleSetKey: ResourceKey;
+  instanceId: number;
+  /** Name in the engine. */
+  name: string;
+  hostname: string;
+  address: string;
+  modelVersion: string;
+  state: InstanceState;
+  createdAt: EpochMillis;
+}
+
+function instanceOf(row: InstanceRow): InstanceRecord {
+  return {
+    scaleSetKey: row.scale_set_key as ResourceKey,
+    instanceId: row.instance_id,
+    name: row.name,
+    hostname: row.hostname,
+    address: row.address,
+    modelVersion: row.model_version,
+    state: JSON.parse(row.state_json) as InstanceState,
+    createdAt: row.created_at,
+  };
+}
+
+/** The instances of one scale set, or all, by their ids. */
+export async function findInstances(queries: Queries, scaleSetKey?: string): Promise<InstanceRecord[]> {
+  let query = queries.selectFrom('instances').selectAll().orderBy('scale_set_key').orderBy('instance_id');
+  if (scaleSetKey !== undefined) query = query.where('scale_set_key', '=', scaleSetKey);
+  return (await query.execute()).map(instanceOf);
+}
+
+export async function findInstance(queries: Queries, scaleSetKey: string, instanceId: number): Promise<InstanceRecord | undefined> {
+  const row = await queries.selectFrom('instances').selectAll().where('scale_set_key', '=', scaleSetKey).where('instance_id', '=', instanceId).executeTakeFirst();
+  return row === undefined ? undefined : instanceOf(row);
+}
+
+export interface NewInstances {
+  scaleSetKey: ResourceKey;
+  count: number;
+  modelVersion: string;
+  hostnamePrefix: string;
+  /** Stem of the engine's names: unique to the scale set. */
+  nameStem: string;
+  /** Addresses in order of preference; taken ones are passed over. */
+  addresses: Iterable<string>;
+  natPools: readonly { key: string; portStart: number; portEnd: number }[];
+  now: EpochMillis;
+}
+
+/** Writes down new instances with ids and addresses of their own. `QuotaExceeded` where addresses or ports run out. */
+export async function allocateInstances(tx: Queries, request: NewInstances): Promise<void> {
+  const rows = await tx.selectFrom('instances').select(['address', 'state_json', 'scale_set_key']).execute();
+  const taken = new Set(rows.map((row) => row.address));
+  const siblings = rows
+    .filter((row) => row.scale_set_key === request.scaleSetKey)
+    .map((row) => (JSON.parse(row.state_json) as InstanceState).natPorts);
+  const addresses = request.addresses[Symbol.iterator]();
+  const nextAddress = () => {
+    for (let next = addresses.next(); next.done !== true; next = addresses.next()) if (!taken.has(next.value)) return next.value;
+    throw new PoolhouseError('QuotaExceeded', 'The network of this installation has no free address left for another instance. Delete instances, or set a larger `instanceRange` in config.json before the first `up`.');
+  };
+  for (let made = 0; made < request.count; made += 1) {
+    const natPorts: Record<string, number> = {};
+    for (const pool of request.natPools) {
+      const used = new Set(siblings.map((ports) => ports[pool.key]));
+      let port = pool.portStart;
+      while (used.has(port)) port += 1;
+      if (port > pool.portEnd) throw new PoolhouseError('QuotaExceeded', `The inbound NAT pool ${pool.key} has no front end port left (${pool.portStart} to ${pool.portEnd}).`);
+      natPorts[pool.key] = port;
+    }
+    siblings.push(natPorts);
+    const instanceId = await nextOf(tx, `instances of ${request.scaleSetKey}`);
+    const suffix = instanceId.toString(36).padStart(6, '0');
+    await tx
+      .insertInto('instances')
+      .values({
+        scale_set_key: request.scaleSetKey,
+        instance_id: instanceId,
+        name: `${request.nameStem}-${suffix}`,
+        hostname: `${request.hostnamePrefix}${suffix}`.toLowerCase(),
+        address: nextAddress(),
+        model_version: request.modelVersion,
+        state_json: JSON.stringify({ ...newInstanceState(), natPorts }),
+        created_at: request.now,
+      })
+      .execute();
+  }
+}
+
+/** Changes what is known of an instance; nil where it is gone. `change` gets the newest state. */
+export async function updateInstanceState(
+  tx: Queries,
+  instance: Pick<InstanceRecord, 'scaleSetKey' | 'instanceId'>,
+  change: (state: InstanceState) => InstanceState,
+): Promise<void> {
+  const current = await findInstance(tx, instance.scaleSetKey, instance.instanceId);
+  if (current === undefined) return;
+  await tx
+    .updateTable('instances')
+    .set({ state_json: JSON.stringify(change(current.state)) })
+    .where('scale_set_key', '=', instance.scaleSetKey)
+    .where('instance_id', '=', instance.instanceId)
+    .execute();
+}
+
+export async function eraseInstance(tx: Queries, instance: Pick<InstanceRecord, 'scaleSetKey' | 'instanceId' | 'name'>): Promise<void> {
+  await tx.deleteFrom('mount_grants').where('instance_name', '=', instance.name).execute();
+  await tx.deleteFrom('instances').where('scale_set_key', '=', instance.scaleSetKey).where('instance_id', '=', instance.instanceId).execute();
+}
+
+/** What instances of one version are made of. */
+export interface Model {
+  version: string;
+  /** The profile as stored: secrets are placeholders of the scale set. */
+  profile: JsonObject;
+  sizeName: string;
+}
+
+export async function findModel(queries: Queries, scaleSetKey: string, version: string): Promise<Model | undefined> {
+  const row = await queries.selectFrom('models').selectAll().where('scale_set_key', '=', scaleSetKey).where('version', '=', version).executeTakeFirst();
+  if (row === undefined) return undefined;
+  const sku = JSON.parse(row.sku_json) as { name: string };
+  return { version: row.version, profile: JSON.parse(row.profile_json) as JsonObject, sizeName: sku.name };
+}
+
+export async function saveModel(tx: Queries, scaleSetKey: string, model: Model): Promise<void> {
+  await tx
+    .insertInto('models')
+    .values({ scale_set_key: scaleSetKey, version: model.version, profile_json: JSON.stringify(model.profile), sku_json: JSON.stringify({ name: model.sizeName }) })
+    .onConflict((conflict) => conflict.columns(['scale_set_key', 'version']).doNothing())
+    .execute();
+}
