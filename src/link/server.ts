@@ -79,7 +79,7 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
   };
 
   const server = createServer((request, response) => {
-    answer(request)
+    answer(request, response)
       .catch((error: unknown): LinkReply => {
         if (!(error instanceof PoolhouseError)) onError(error);
         const body = errorBodyOf(error);
@@ -93,13 +93,13 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
   server.requestTimeout = 30_000;
   server.maxConnections = 256;
 
-  async function answer(request: IncomingMessage): Promise<LinkReply> {
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<LinkReply> {
     const [path = '', query = ''] = (request.url ?? '').split('?', 2);
     const endpoint = endpoints[`${request.method ?? ''} ${path}`];
     if (endpoint === undefined)
       throw new PoolhouseError('NotFound', `The link has no '${request.method ?? ''} ${path}'.`);
     const gone = new AbortController();
-    request.socket.once('close', () => {
+    response.once('close', () => {
       gone.abort();
     });
     const body = request.method === 'POST' ? await readJson(request, maxBodyBytes) : undefined;

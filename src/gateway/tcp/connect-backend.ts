@@ -44,6 +44,8 @@ function connectOnce(backend: Backend, { limitMs, signal }: ConnectOptions): Pro
       keepAlive: true,
       keepAliveInitialDelay: 30_000,
     });
+    // Unread, as a splice needs it.
+    socket.pause();
     const fail = (error: Error): void => {
       finish();
       socket.destroy();
@@ -65,7 +67,6 @@ function connectOnce(backend: Backend, { limitMs, signal }: ConnectOptions): Pro
     socket.once('error', fail);
     socket.once('connect', () => {
       finish();
-      socket.pause();
       resolve(socket);
     });
   });

@@ -2,6 +2,7 @@
 import type { Arrival, Protocol, ProtocolContext } from '../protocol.ts';
 import { rankBackends } from './choose-backend.ts';
 import { connectBackend } from './connect-backend.ts';
+import { createReadBufferPool } from './read-buffers.ts';
 import { splice } from './splice.ts';
 
 export interface TcpProtocolOptions extends ProtocolContext {
@@ -13,6 +14,7 @@ export interface TcpProtocolOptions extends ProtocolContext {
 }
 
 export function createTcpProtocol(options: TcpProtocolOptions): Protocol {
+  const buffers = createReadBufferPool();
   const { prober, ledger, log, connectLimitMs = 3000, tries = 3, firstOutcomeMs = 2000 } = options;
 
   async function carry({ socket: client, route, client: from }: Arrival, signal: AbortSignal): Promise<void> {
@@ -38,22 +40,26 @@ export function createTcpProtocol(options: TcpProtocolOptions): Protocol {
       return;
     }
     const { backend, socket: upstream } = connected;
-    const done = ledger.add({
-      route: route.id,
-      instance: backend.instance,
-      destroy: () => {
-        client.resetAndDestroy();
-        upstream.resetAndDestroy();
-      },
-      // An instance that was deleted says no goodbye: ask it soon, and its silence ends the connection.
-      doubt: () => upstream.setKeepAlive(true, 1000),
-    });
     if (client.destroyed) {
       upstream.resetAndDestroy();
-      done();
       return;
     }
-    splice(client, upstream, route.idleTimeoutSeconds * 1000, done);
+    const spliced = splice(client, upstream, {
+      buffers,
+      idleMs: route.idleTimeoutSeconds * 1000,
+      onClosed: () => {
+        closed();
+      },
+    });
+    const closed = ledger.add({
+      route: route.id,
+      instance: backend.instance,
+      destroy: spliced.destroy,
+      // An instance that was deleted says no goodbye: ask it soon, and its silence ends the connection.
+      doubt: () => {
+        spliced.keepAlive(1000);
+      },
+    });
   }
 
   return {
