@@ -1,0 +1,124 @@
+/**
+ * The CustomScript extension: fetches the files, puts them into the instance, runs the command there as root, and says
+ * how it ended. Storage keys of ours are replaced by handles before anything enters the instance.
+ */
+import { PoolhouseError, errorBodyOf } from '../core/errors.ts';
+import { isObject, type JsonObject } from '../core/json.ts';
+import type { ResourceKey } from '../core/resource-id.ts';
+import type { Clock } from '../core/time.ts';
+import type { Engine } from '../engines/engine.ts';
+import { readCustomScript, type ExtensionModel } from '../providers/compute/scale-set-model.ts';
+import { revealIn, type Secrets } from '../secrets/secrets.ts';
+import type { InstanceRecord } from '../store/instance-records.ts';
+import type { Store } from '../store/store.ts';
+import type { Mounts } from './mounts.ts';
+
+export interface ScriptEnd {
+  status: 'succeeded' | 'failed';
+  exitCode?: number;
+  message: string;
+}
+
+export interface CustomScripts {
+  run(what: { instance: InstanceRecord; scaleSetKey: ResourceKey; extension: ExtensionModel; signal: AbortSignal }): Promise<ScriptEnd>;
+}
+
+export interface CustomScriptParts {
+  store: Store;
+  secrets: Secrets;
+  engine: Engine;
+  mounts: Mounts;
+  fetch(url: string, signal: AbortSignal): Promise<Uint8Array>;
+  clock: Clock;
+}
+
+/** Where Azure's own agent keeps the files (https://learn.microsoft.com/azure/virtual-machines/extensions/custom-script-linux). */
+const folder = '/var/lib/waagent/custom-script/download/0';
+/** Azure's limit for a script. */
+const timeLimit = 90 * 60_000;
+/** Azure shows the last 4 KB of each stream. */
+const shownBytes = 4_096;
+
+export function createCustomScripts(parts: CustomScriptParts): CustomScripts {
+  const { store, secrets, engine, mounts, clock } = parts;
+
+  return {
+    async run({ instance, scaleSetKey, extension, signal }) {
+      const hidden: string[] = [];
+      const reveal = async (text: string) => {
+        const shown = await secrets.reveal(store.db, scaleSetKey, text);
+        if (shown !== text) hidden.push(...secretsBetween(text, shown));
+        return shown;
+      };
+      const settings = await revealIn(extension.settings, reveal);
+      const protectedText = extension.protectedSettings === undefined ? '{}' : await secrets.reveal(store.db, scaleSetKey, extension.protectedSettings);
+      const protectedSettings = asObject(protectedText);
+      hidden.push(...stringsOf(protectedSettings));
+      const clean = (text: string) => hidden.reduce((shown, secret) => (secret.length < 6 ? shown : shown.replaceAll(secret, '***')), text);
+
+      try {
+        const script = readCustomScript(settings, protectedSettings);
+        const command = await mounts.withHandles(instance.name, script.command);
+        for (const uri of script.fileUris) {
+          const content = await parts.fetch(uri, signal);
+          await engine.writeFile(instance.name, { path: `${folder}/${fileNameOf(uri)}`, content, mode: 0o500, uid: 0, gid: 0 }, signal);
+        }
+        // The command goes into a file: in an argument list everybody on the instance could read it.
+        const file = `${folder}/.command.sh`;
+        await engine.writeFile(instance.name, { path: file, content: `cd ${folder} && ${command}\n`, mode: 0o500, uid: 0, gid: 0 }, signal);
+        const since = clock.now();
+        const result = await engine.exec(instance.name, ['/bin/sh', file], { timeoutMs: timeLimit, keepBytes: shownBytes, cwd: folder }, signal);
+        const output = clean(`\n[stdout]\n${result.stdout}\n[stderr]\n${result.stderr}`);
+        if (result.exitCode !== 0) {
+          return { status: 'failed', exitCode: result.exitCode, message: `Enable failed: failed to execute command: command terminated with exit status=${result.exitCode}${output}` };
+        }
+        // The published script checks no exit code: a mount that was refused meanwhile is its failure all the same.
+        const refused = mounts.refusedSince(instance.name, since);
+        if (refused.length > 0) {
+          return { status: 'failed', exitCode: 0, message: `Enable failed: the command ended with exit status=0, but ${clean(refused.join('; '))}.${output}` };
+        }
+        return { status: 'succeeded', exitCode: 0, message: `Enable succeeded: ${output}` };
+      } catch (error) {
+        if (signal.aborted) throw error;
+        // A daemon that does not answer says nothing about the script: the step is tried again.
+        if (error instanceof PoolhouseError && error.code === 'EngineUnavailable') throw error;
+        return { status: 'failed', message: clean(`Enable failed: ${errorBodyOf(error).message}`) };
+      }
+    },
+  };
+}
+
+function asObject(text: string): JsonObject {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : {};
+  } catch {
+    return {};
+  }
+}
+
+/** What stood behind placeholders: the parts in which the texts differ. */
+function secretsBetween(hidden: string, shown: string): string[] {
+  const fixed = hidden.split(/\*\*hidden:[A-Za-z0-9_-]{22}\*\*/);
+  let rest = shown;
+  const found: string[] = [];
+  for (const [index, part] of fixed.entries()) {
+    const at = index === fixed.length - 1 && part === '' ? rest.length : rest.indexOf(part);
+    if (at < 0) return [shown];
+    if (index > 0 && at > 0) found.push(rest.slice(0, at));
+    rest = rest.slice(at + part.length);
+  }
+  return found;
+}
+
+function stringsOf(value: JsonObject): string[] {
+  return Object.values(value).flatMap((inner) => (typeof inner === 'string' ? [inner] : isObject(inner) ? stringsOf(inner) : []));
+}
+
+function fileNameOf(uri: string): string {
+  const name = URL.canParse(uri) ? decodeURIComponent(new URL(uri).pathname.split('/').at(-1) ?? '') : '';
+  if (!/^[A-Za-z0-9_][A-Za-z0-9._ -]{0,200}$/.test(name)) {
+    throw new PoolhouseError('InvalidParameter', `The file URI '${uri.split('?')[0]?.slice(0, 200) ?? ''}' does not end in a file name.`, { target: 'fileUris' });
+  }
+  return name;
+}

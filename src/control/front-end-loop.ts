@@ -1,0 +1,134 @@
+/**
+ * Keeps the front ends: computes the gateway's routes from load balancers and instances, publishes them, and has the
+ * kernel lead the public addresses to the gateway's ports.
+ */
+import { isIPv4 } from 'node:net';
+import { keyOf } from '../core/resource-id.ts';
+import type { Probe, Route, RoutingTable } from '../link/routes.ts';
+import { rotationOf, routingTable, type RoutedInstance, type RoutedNatPool, type RoutedRule } from '../pool/routing-table.ts';
+import { extensionsDone } from '../pool/plan.ts';
+import { readLoadBalancer, type ProbeModel } from '../providers/network/load-balancer-model.ts';
+import { findInstances, type InstanceRecord } from '../store/instance-records.ts';
+import { findResources, type ResourceRecord } from '../store/resource-records.ts';
+import { readModel } from './instance-model.ts';
+import type { ListenPorts } from './listen-ports.ts';
+import type { World } from './world.ts';
+
+const settledDelay = 2_000;
+
+export interface FrontEndLoopParts {
+  world: World;
+  ports: ListenPorts;
+  publish(table: RoutingTable): void;
+  /** Makes the kernel's rules fit these routes; nil where nothing has changed. */
+  redirect(routes: readonly Route[], signal: AbortSignal): Promise<void>;
+}
+
+export interface FrontEnds {
+  pass(signal: AbortSignal): Promise<number>;
+  table(): RoutingTable;
+}
+
+export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
+  const { world, ports } = parts;
+  const { store, clock } = world;
+  let table: RoutingTable = { revision: clock.now(), routes: [] };
+  let published = '';
+
+  async function routedInstances(): Promise<RoutedInstance[]> {
+    const sets = new Map((await findResources(store.db, { type: 'Microsoft.Compute/virtualMachineScaleSets' })).map((set) => [set.key, set]));
+    const result: RoutedInstance[] = [];
+    for (const instance of await findInstances(store.db)) {
+      const set = sets.get(instance.scaleSetKey);
+      if (set !== undefined) result.push(await routed(set, instance));
+    }
+    return result;
+  }
+
+  async function routed(set: ResourceRecord, instance: InstanceRecord): Promise<RoutedInstance> {
+    const model = await readModel(world, instance.scaleSetKey, instance.modelVersion);
+    const { state } = instance;
+    const running = world.live.instance(instance.name)?.power === 'running' && state.removal === undefined && set.deletingSince === undefined;
+    const prepared = model !== undefined && state.provisioned === model.provisionDigest && extensionsDone({ state, extensions: model.extensions });
+    return {
+      name: instance.name,
+      address: instance.address,
+      running,
+      accepting: running && prepared && state.draining === undefined && state.power === 'running',
+      backendPoolKeys: model?.profile.backendPoolIds.map((id) => keyOf(id)) ?? [],
+      natPorts: state.natPorts,
+    };
+  }
+
+  async function pass(signal: AbortSignal): Promise<number> {
+    const instances = await routedInstances();
+    const { rules, natPools } = await frontEnds(world);
+    const listenPorts = await ports.forRoutes([...rules.map((rule) => rule.id), ...natPools.flatMap((pool) => instances.flatMap((instance) => (instance.natPorts[pool.key] === undefined ? [] : [`${pool.id}/${instance.natPorts[pool.key] ?? ''}`])))]);
+    const routes = routingTable(rules, natPools, instances, (id) => listenPorts.get(id));
+    const text = JSON.stringify(routes);
+    if (text !== published) {
+      // The kernel's rules go first when ports appear: the gateway opens them in a moment, and nobody is led astray.
+      await parts.redirect(routes, signal);
+      table = { revision: Math.max(clock.now(), table.revision + 1), routes };
+      published = text;
+      parts.publish(table);
+    }
+    const rotation = new Map(instances.map((instance) => [instance.name, rotationOf(instance, routes, (probe, name) => world.reports.healthy(probe, name))]));
+    world.live.setRotation(rotation);
+    return settledDelay;
+  }
+
+  return { pass, table: () => table };
+}
+
+/** Every rule and NAT pool that leads from a public address somewhere. */
+export async function frontEnds(world: Pick<World, 'store'>): Promise<{ rules: RoutedRule[]; natPools: RoutedNatPool[] }> {
+  const { store } = world;
+  const addresses = new Map((await store.db.selectFrom('public_addresses').selectAll().execute()).map((row) => [row.owner_key, row.address]));
+  const rules: RoutedRule[] = [];
+  const natPools: RoutedNatPool[] = [];
+  for (const balancer of await findResources(store.db, { type: 'Microsoft.Network/loadBalancers' })) {
+    const model = readLoadBalancer(balancer.document);
+    const addressOf = (frontEndId: string) => {
+      const name = frontEndId.split('/').at(-1)?.toLowerCase();
+      const frontEnd = model.frontEnds.find((one) => one.name.toLowerCase() === name);
+      const address = frontEnd?.publicAddressId === undefined ? undefined : addresses.get(keyOf(frontEnd.publicAddressId));
+      return address !== undefined && isIPv4(address) ? address : undefined;
+    };
+    for (const rule of model.rules) {
+      const publicAddress = addressOf(rule.frontEndId);
+      // UDP has no place in the gateway; a rule without a back end pool leads nowhere.
+      if (publicAddress === undefined || rule.backendPoolId === undefined || rule.protocol === 'Udp') continue;
+      const probe = rule.probeId === undefined ? undefined : model.probes.find((one) => one.name.toLowerCase() === rule.probeId?.split('/').at(-1)?.toLowerCase());
+      rules.push({
+        id: `${balancer.id}/loadBalancingRules/${rule.name}`,
+        publicAddress,
+        publicPort: rule.frontendPort,
+        backendPort: rule.backendPort,
+        backendPoolKey: keyOf(rule.backendPoolId),
+        distribution: rule.distribution,
+        idleTimeoutSeconds: rule.idleTimeoutMinutes * 60,
+        probe: probe === undefined ? null : probeOf(balancer, probe),
+      });
+    }
+    for (const pool of model.natPools) {
+      const publicAddress = addressOf(pool.frontEndId);
+      if (publicAddress === undefined) continue;
+      const id = `${balancer.id}/inboundNatPools/${pool.name}`;
+      natPools.push({ id, key: keyOf(id), publicAddress, backendPort: pool.backendPort, idleTimeoutSeconds: pool.idleTimeoutMinutes * 60 });
+    }
+  }
+  return { rules, natPools };
+}
+
+function probeOf(balancer: ResourceRecord, probe: ProbeModel): Probe {
+  return {
+    id: `${balancer.id}/probes/${probe.name}`,
+    // An instance's certificate is its own: of an HTTPS probe the gateway asks that the port answers.
+    protocol: probe.protocol === 'Http' ? 'http' : 'tcp',
+    port: probe.port,
+    path: probe.path,
+    intervalSeconds: probe.intervalSeconds,
+    failures: probe.failures,
+  };
+}

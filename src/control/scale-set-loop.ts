@@ -1,0 +1,225 @@
+/**
+ * Makes every scale set as it is asked for: reads a snapshot, asks `pool/plan` what has to happen, and carries the
+ * steps out. A step runs beside the loop, one at a time for each instance, and wakes the loop when it has ended.
+ */
+import { errorBodyOf, PoolhouseError } from '../core/errors.ts';
+import { dig } from '../core/json.ts';
+import type { ResourceKey } from '../core/resource-id.ts';
+import type { EpochMillis } from '../core/time.ts';
+import type { EngineInstance } from '../engines/engine.ts';
+import { plan, type InstanceSnapshot, type ScaleSetSnapshot, type Step } from '../pool/plan.ts';
+import { scaleSetOutcome } from '../pool/scale-set-outcome.ts';
+import { eraseResource } from '../providers/create-resource-service.ts';
+import { readScaleSet, type ScaleSetModel } from '../providers/compute/scale-set-model.ts';
+import { findInstances, updateInstanceState, type InstanceRecord } from '../store/instance-records.ts';
+import { endOperation, openOperations } from '../store/operations.ts';
+import { findResource, findResources, saveResource, type ResourceRecord } from '../store/resource-records.ts';
+import { readModel, type InstanceModel } from './instance-model.ts';
+import type { ScaleSetSteps } from './scale-set-steps.ts';
+import type { ImageKeeper } from './image-keeper.ts';
+import type { World } from './world.ts';
+
+const settledDelay = 5_000;
+const unsettledDelay = 1_000;
+/** A step that fails is tried again after 1, 2, 4 … seconds. */
+const longestRetry = 60_000;
+
+interface UnderWay {
+  step: Step['step'];
+  stop: AbortController;
+}
+
+export interface ScaleSetLoop {
+  pass(signal: AbortSignal): Promise<number>;
+  /** Waits until no step is under way; for an orderly end. */
+  idle(): Promise<void>;
+}
+
+export function createScaleSetLoop(world: World, steps: ScaleSetSteps, images: ImageKeeper): ScaleSetLoop {
+  const { store, engine, clock, log } = world;
+  const underWay = new Map<string, UnderWay>();
+  const running = new Set<Promise<void>>();
+  const slotOf = (key: string, instanceId: number) => `${key}\n${instanceId}`;
+
+  async function pass(signal: AbortSignal): Promise<number> {
+    const records = await findResources(store.db, { type: 'Microsoft.Compute/virtualMachineScaleSets' });
+    const found = await engine.list(signal);
+    world.live.setEngine(found);
+    const byName = new Map(found.map((instance) => [instance.name, instance]));
+    let settled = true;
+    for (const record of records) {
+      if (!(await passOne(record, byName, signal))) settled = false;
+    }
+    return settled ? settledDelay : unsettledDelay;
+  }
+
+  /** True when nothing is left to do for this scale set. */
+  async function passOne(record: ResourceRecord, byName: ReadonlyMap<string, EngineInstance>, signal: AbortSignal): Promise<boolean> {
+    const asked = readScaleSet(record.document);
+    const instances = await findInstances(store.db, record.key);
+    const models = await modelsOf(record, instances);
+    const snapshot = takeSnapshot(record, asked, instances, models, byName);
+    const now = clock.now();
+    stopWhatIsUnwanted(record, snapshot);
+
+    const planned = plan(snapshot, now);
+    for (const step of planned) {
+      if (step.step === 'prepareImage') images.prepare(steps.imageOf(record));
+      else if (step.step === 'allocate') await steps.allocate(record, step);
+      else begin(record.key, step, signal);
+    }
+    if (record.deletingSince !== undefined) {
+      if (instances.length === 0) await erase(record);
+      return false;
+    }
+    if (planned.length > 0) return false;
+    return conclude(record, snapshot, now);
+  }
+
+  async function modelsOf(record: ResourceRecord, instances: readonly InstanceRecord[]): Promise<Map<string, InstanceModel>> {
+    const versions = new Set(instances.map((instance) => instance.modelVersion));
+    const models = new Map<string, InstanceModel>();
+    for (const version of versions) {
+      const model = await readModel(world, record.key, version);
+      if (model !== undefined) models.set(version, model);
+    }
+    return models;
+  }
+
+  function takeSnapshot(
+    record: ResourceRecord,
+    asked: ScaleSetModel,
+    instances: readonly InstanceRecord[],
+    models: ReadonlyMap<string, InstanceModel>,
+    byName: ReadonlyMap<string, EngineInstance>,
+  ): ScaleSetSnapshot {
+    const image = images.state(steps.imageOf(record));
+    return {
+      capacity: asked.capacity,
+      generation: record.generation,
+      deleting: record.deletingSince !== undefined,
+      drainMilliseconds: drainMinutes(record) * 60_000,
+      imageReady: image.ready,
+      imageBusy: image.busy,
+      imageRetryAt: image.retryAt,
+      instances: instances.map((instance): InstanceSnapshot => {
+        const model = models.get(instance.modelVersion);
+        return {
+          instanceId: instance.instanceId,
+          state: instance.state,
+          power: byName.get(instance.name)?.power ?? 'absent',
+          provision: model?.provisionDigest ?? '',
+          extensions: model?.extensions ?? [],
+          connections: world.reports.connections(instance.name),
+          busy: underWay.has(slotOf(record.key, instance.instanceId)),
+        };
+      }),
+    };
+  }
+
+  /** A removal does not wait for a script that runs on and on. */
+  function stopWhatIsUnwanted(record: ResourceRecord, snapshot: ScaleSetSnapshot): void {
+    for (const instance of snapshot.instances) {
+      const current = underWay.get(slotOf(record.key, instance.instanceId));
+      if (current === undefined || current.step === 'remove') continue;
+      if (snapshot.deleting || instance.state.removal !== undefined) current.stop.abort(new Error('the instance is being removed'));
+    }
+  }
+
+  function begin(key: ResourceKey, step: Exclude<Step, { step: 'prepareImage' | 'allocate' }>, signal: AbortSignal): void {
+    const slot = slotOf(key, step.instanceId);
+    const stop = new AbortController();
+    underWay.set(slot, { step: step.step, stop });
+    const work = carryOut(key, step, AbortSignal.any([signal, stop.signal]))
+      .finally(() => {
+        underWay.delete(slot);
+        running.delete(work);
+        world.changed();
+      });
+    running.add(work);
+  }
+
+  async function carryOut(key: ResourceKey, step: Exclude<Step, { step: 'prepareImage' | 'allocate' }>, signal: AbortSignal): Promise<void> {
+    const started = clock.now();
+    const { instanceId } = step;
+    const about = { scaleSet: key, instance: instanceId, step: step.step };
+    try {
+      await steps.execute(key, step, signal);
+      await store.transaction((tx) =>
+        updateInstanceState(tx, { scaleSetKey: key, instanceId }, ({ failure: _ended, ...state }) => state),
+      );
+      log.info({ ...about, milliseconds: clock.now() - started, ...('reason' in step ? { reason: step.reason } : {}) }, `${step.step} done`);
+    } catch (error) {
+      if (signal.aborted) return;
+      const body = errorBodyOf(error);
+      log.error({ ...about, err: error }, `${step.step} failed: ${body.message}`);
+      await store
+        .transaction((tx) =>
+          updateInstanceState(tx, { scaleSetKey: key, instanceId }, (state) => {
+            const attempts = (state.failure?.step === step.step ? state.failure.attempts : 0) + 1;
+            const retryAt = clock.now() + Math.min(longestRetry, 1_000 * 2 ** (attempts - 1));
+            const hopeless = error instanceof PoolhouseError && !error.retryable && error.code === 'AllocationFailed';
+            return { ...state, failure: { step: step.step, code: body.code, message: body.message, since: state.failure?.since ?? clock.now(), attempts: hopeless ? 99 : attempts, retryAt } };
+          }),
+        )
+        .catch((failure: unknown) => {
+          log.error({ ...about, err: failure }, 'the failure could not be written down');
+        });
+    }
+  }
+
+  async function erase(record: ResourceRecord): Promise<void> {
+    await store.transaction(async (tx) => {
+      for (const operation of await openOperations(tx, record.key)) {
+        await endOperation(tx, operation.id, { status: operation.action === 'put' ? 'Canceled' : 'Succeeded', at: clock.now() });
+      }
+      await eraseResource(tx, record, world.registry, steps.typeContext(tx));
+    });
+    log.info({ scaleSet: record.key }, 'scale set removed');
+    world.changed();
+  }
+
+  /** Writes down how the scale set's operations ended, once they have. */
+  async function conclude(record: ResourceRecord, snapshot: ScaleSetSnapshot, now: EpochMillis): Promise<boolean> {
+    const names = new Map((await findInstances(store.db, record.key)).map((instance) => [instance.instanceId, instance.name]));
+    const image = images.state(steps.imageOf(record));
+    const outcome = scaleSetOutcome(
+      snapshot,
+      (instanceId) => !engine.capabilities().real || world.live.rotation(names.get(instanceId) ?? '').inRotation,
+      image.failure,
+      now,
+    );
+    if (outcome.outcome === 'updating') return false;
+    const open = await openOperations(store.db, record.key);
+    const state = outcome.outcome === 'succeeded' ? 'Succeeded' : 'Failed';
+    if (open.length === 0 && record.provisioningState === state) return outcome.outcome === 'succeeded';
+    await store.transaction(async (tx) => {
+      const current = await findResource(tx, record.id);
+      // A PUT in the meantime asked for something else: the next pass looks again.
+      if (current?.generation !== record.generation || current.changedAt !== record.changedAt) return;
+      const error = outcome.outcome === 'failed' ? { code: outcome.code, message: outcome.message, ...(outcome.target === undefined ? {} : { target: outcome.target }) } : undefined;
+      await saveResource(tx, { ...current, provisioningState: state, error });
+      for (const operation of open) {
+        await endOperation(tx, operation.id, { status: state, ...(error === undefined ? {} : { error }), at: clock.now() });
+      }
+    });
+    log.info({ scaleSet: record.key, state }, `scale set ${state.toLowerCase()}`);
+    world.changed();
+    return true;
+  }
+
+  return {
+    pass,
+    idle: async () => {
+      await Promise.allSettled(running);
+    },
+  };
+}
+
+/** The tag `poolhouse-drain-minutes`; 30 unless it says otherwise. */
+function drainMinutes(record: ResourceRecord): number {
+  const tag = dig(record.document, 'tags', 'poolhouse-drain-minutes');
+  const minutes = typeof tag === 'string' && /^\d{1,4}$/.test(tag) ? Number(tag) : 30;
+  return Math.min(minutes, 24 * 60);
+}
+

@@ -1,0 +1,191 @@
+/** One executor for each step of the plan. They make no choices; each can be repeated. */
+import { createHash } from 'node:crypto';
+import type { Transaction } from 'kysely';
+import { PoolhouseError } from '../core/errors.ts';
+import { keyOf, type ResourceKey } from '../core/resource-id.ts';
+import type { Executors, StepArguments, StepName } from '../pool/plan.ts';
+import { addressesOf } from '../pool/addresses.ts';
+import { readLoadBalancer } from '../providers/network/load-balancer-model.ts';
+import { readScaleSet } from '../providers/compute/scale-set-model.ts';
+import { modelVersion } from '../providers/compute/scale-sets.ts';
+import { sizeOf } from '../providers/compute/sizes.ts';
+import { objectAt } from '../providers/read-body.ts';
+import type { Surroundings, TypeContext } from '../providers/resource-type.ts';
+import { allocateInstances, eraseInstance, findInstance, saveModel, updateInstanceState, type InstanceRecord } from '../store/instance-records.ts';
+import { findResource, nameOf, type ResourceRecord } from '../store/resource-records.ts';
+import type { Tables } from '../store/schema.ts';
+import type { CustomScripts } from './custom-scripts.ts';
+import type { ImageKeeper } from './image-keeper.ts';
+import type { InstanceDoors } from './instance-doors.ts';
+import { readModel, type InstanceModel } from './instance-model.ts';
+import { provisionDocument } from './provision-document.ts';
+import type { World } from './world.ts';
+
+type InstanceStepName = Exclude<StepName, 'prepareImage' | 'allocate'>;
+export type InstanceStep = { [K in InstanceStepName]: { step: K } & StepArguments[K] }[InstanceStepName];
+
+export interface ScaleSetSteps {
+  imageOf(record: ResourceRecord): string;
+  allocate(record: ResourceRecord, step: { count: number }): Promise<void>;
+  execute(key: ResourceKey, step: InstanceStep, signal: AbortSignal): Promise<void>;
+  typeContext(tx: Transaction<Tables>): TypeContext;
+}
+
+export interface ScaleSetStepParts {
+  world: World;
+  surroundings: Surroundings;
+  images: ImageKeeper;
+  doors: InstanceDoors;
+  scripts: CustomScripts;
+  hashPassword(password: string, signal: AbortSignal): Promise<string>;
+}
+
+export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
+  const { world, surroundings, images, doors, scripts } = parts;
+  const { store, engine, clock } = world;
+
+  async function subject(key: ResourceKey, instanceId: number): Promise<{ instance: InstanceRecord; model: InstanceModel; set: ResourceRecord }> {
+    const instance = await findInstance(store.db, key, instanceId);
+    const set = await findResource(store.db, key);
+    const model = instance === undefined ? undefined : await readModel(world, key, instance.modelVersion);
+    if (instance === undefined || set === undefined || model === undefined) {
+      throw new PoolhouseError('InstanceNotFound', `The instance ${instanceId} of ${key} is not in the store any more.`);
+    }
+    return { instance, model, set };
+  }
+
+  const change = (instance: InstanceRecord, how: Parameters<typeof updateInstanceState>[2]) =>
+    store.transaction((tx) => updateInstanceState(tx, instance, how));
+
+  const executorsFor = (key: ResourceKey): Pick<Executors, InstanceStepName> => ({
+    async create({ instanceId }, signal) {
+      const { instance, model, set } = await subject(key, instanceId);
+      const size = sizeOf(model.sizeName);
+      const controlSocket = engine.capabilities().real ? await doors.open(instance.name) : undefined;
+      await engine.create(
+        {
+          name: instance.name,
+          hostname: instance.hostname,
+          image: images.reference(surroundings.recipeOf(model.profile.image)),
+          cpus: size.cpus,
+          memoryBytes: Math.round(size.memoryGiB * 2 ** 30),
+          address: instance.address,
+          labels: { 'scale-set': set.id, 'instance-id': String(instanceId), 'model-version': model.version },
+          ...(controlSocket === undefined ? {} : { controlSocket }),
+        },
+        signal,
+      );
+      await change(instance, ({ provisioned: _provisioned, provisionedAt: _at, ...state }) => ({ ...state, created: true, extensions: {} }));
+    },
+    async setPower({ instanceId, power }, signal) {
+      const { instance } = await subject(key, instanceId);
+      if (engine.capabilities().real) await doors.open(instance.name);
+      await engine.setPower(instance.name, power, signal);
+    },
+    async provision({ instanceId }, signal) {
+      const { instance, model } = await subject(key, instanceId);
+      if (engine.capabilities().real) {
+        const document = await provisionDocument(world, instance, model, (password) => parts.hashPassword(password, signal));
+        const result = await engine.exec(instance.name, ['/usr/lib/poolhouse/provision'], { stdin: JSON.stringify(document), timeoutMs: 60_000 }, signal);
+        if (result.exitCode !== 0) {
+          throw new PoolhouseError('Unavailable', `The accounts of instance ${instanceId} could not be prepared (exit code ${result.exitCode}). It will be tried again.`, { cause: new Error(result.stderr.slice(-2_000)), retryable: true });
+        }
+      }
+      const at = clock.now();
+      await change(instance, (state) => ({ ...state, provisioned: model.provisionDigest, provisionedAt: at }));
+    },
+    async runExtension({ instanceId, extension: name }, signal) {
+      const { instance, model, set } = await subject(key, instanceId);
+      const extension = model.profile.extensions.find((one) => one.name === name);
+      const version = model.extensions.find((one) => one.name === name)?.version;
+      if (extension === undefined || version === undefined) return;
+      const startedAt = clock.now();
+      const begun = { version, startedAt, generation: set.generation };
+      await change(instance, (state) => ({ ...state, extensions: { ...state.extensions, [name]: { ...begun, status: 'running', message: '' } } }));
+      const ended = engine.capabilities().real
+        ? await scripts.run({ instance, scaleSetKey: set.key, extension, signal })
+        : { status: 'succeeded' as const, exitCode: 0, message: 'simulated: nothing was run' };
+      const endedAt = clock.now();
+      await change(instance, (state) => ({ ...state, extensions: { ...state.extensions, [name]: { ...begun, ...ended, endedAt } } }));
+    },
+    async drain({ instanceId, until }) {
+      const { instance } = await subject(key, instanceId);
+      const since = clock.now();
+      await change(instance, (state) => ({ ...state, draining: state.draining ?? { since, until } }));
+    },
+    async undrain({ instanceId }) {
+      const { instance } = await subject(key, instanceId);
+      await change(instance, ({ draining: _draining, ...state }) => state);
+    },
+    async remove({ instanceId, reason }, signal) {
+      const { instance } = await subject(key, instanceId);
+      const since = clock.now();
+      await change(instance, (state) => ({ ...state, removal: state.removal ?? { since, reason } }));
+      await engine.delete(instance.name, signal);
+      await doors.close(instance.name);
+      await store.transaction((tx) => eraseInstance(tx, instance));
+    },
+  });
+
+  return {
+    imageOf: (record) => surroundings.recipeOf(readScaleSet(record.document).profile.image),
+
+    async allocate(record, { count }) {
+      const asked = readScaleSet(record.document);
+      const version = modelVersion(record.document);
+      await store.transaction(async (tx) => {
+        await saveModel(tx, record.key, { version, profile: objectAt(record.document, 'properties', 'virtualMachineProfile'), sizeName: sizeOf(asked.sizeName).name });
+        await allocateInstances(tx, {
+          scaleSetKey: record.key,
+          count,
+          modelVersion: version,
+          hostnamePrefix: asked.profile.hostnamePrefix,
+          nameStem: nameStem(record),
+          addresses: addressesOf(engine.network()),
+          natPools: await natPoolsOf(tx, asked.profile.natPoolIds),
+          now: clock.now(),
+        });
+      });
+      world.changed();
+    },
+
+    async execute(key, step, signal) {
+      const executors = executorsFor(key);
+      switch (step.step) {
+        case 'create':
+          return executors.create(step, signal);
+        case 'setPower':
+          return executors.setPower(step, signal);
+        case 'provision':
+          return executors.provision(step, signal);
+        case 'runExtension':
+          return executors.runExtension(step, signal);
+        case 'drain':
+          return executors.drain(step, signal);
+        case 'undrain':
+          return executors.undrain(step, signal);
+        case 'remove':
+          return executors.remove(step, signal);
+      }
+    },
+
+    typeContext: (tx) => ({ queries: tx, secrets: world.secrets, surroundings, now: clock.now(), newId: () => world.newId() }),
+  };
+}
+
+/** The stem of a scale set's names in the engine: readable, and its own even where another group has one of that name. */
+function nameStem(record: ResourceRecord): string {
+  const readable = nameOf(record.id).toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^[^a-z]+|-+$/g, '').slice(0, 24) || 'set';
+  const own = createHash('sha256').update(`${record.key} ${record.createdAt}`).digest('hex').slice(0, 6);
+  return `${readable}-${own}`;
+}
+
+async function natPoolsOf(tx: Transaction<Tables>, ids: readonly string[]): Promise<{ key: string; portStart: number; portEnd: number }[]> {
+  const pools: { key: string; portStart: number; portEnd: number }[] = [];
+  for (const id of ids) {
+    const balancer = await findResource(tx, id.replace(/\/inboundNatPools\/.*$/i, ''));
+    const pool = balancer === undefined ? undefined : readLoadBalancer(balancer.document).natPools.find((one) => keyOf(`${balancer.id}/inboundNatPools/${one.name}`) === keyOf(id));
+    if (pool !== undefined) pools.push({ key: keyOf(id), portStart: pool.portStart, portEnd: pool.portEnd });
+  }
+  return pools;
+}

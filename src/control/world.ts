@@ -1,0 +1,25 @@
+/** What the loops of control share. Made once, in the composition root. */
+import type { Logger } from 'pino';
+import type { Clock } from '../core/time.ts';
+import type { Engine } from '../engines/engine.ts';
+import type { Registry } from '../providers/resource-type.ts';
+import type { InnerResourceService } from '../providers/create-resource-service.ts';
+import type { Secrets } from '../secrets/secrets.ts';
+import type { Store } from '../store/store.ts';
+import type { GatewayReports } from './gateway-reports.ts';
+import type { LiveView } from './live-view.ts';
+
+export interface World {
+  store: Store;
+  engine: Engine;
+  secrets: Secrets;
+  registry: Registry;
+  service: InnerResourceService;
+  reports: GatewayReports;
+  live: LiveView;
+  clock: Clock;
+  log: Logger;
+  newId(): string;
+  /** Wakes every loop: something has changed. */
+  changed(): void;
+}

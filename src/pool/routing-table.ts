@@ -1,0 +1,100 @@
+/**
+ * From load balancers and instances to the gateway's routes. Pure: a table that is computed again from the same world
+ * is the same.
+ */
+import type { Backend, Probe, Route } from '../link/routes.ts';
+
+export interface RoutedRule {
+  id: string;
+  publicAddress: string;
+  publicPort: number;
+  backendPort: number;
+  backendPoolKey: string;
+  distribution: Route['distribution'];
+  idleTimeoutSeconds: number;
+  probe: Probe | null;
+}
+
+export interface RoutedNatPool {
+  id: string;
+  key: string;
+  publicAddress: string;
+  backendPort: number;
+  idleTimeoutSeconds: number;
+}
+
+export interface RoutedInstance {
+  name: string;
+  address: string;
+  /** It runs: probes mean something. */
+  running: boolean;
+  /** It is ready for people, and does not drain. */
+  accepting: boolean;
+  backendPoolKeys: readonly string[];
+  natPorts: Readonly<Record<string, number>>;
+}
+
+/** Routes by id, in a stable order. `listenPort` gives each route the gateway's own port. */
+export function routingTable(
+  rules: readonly RoutedRule[],
+  natPools: readonly RoutedNatPool[],
+  instances: readonly RoutedInstance[],
+  listenPort: (routeId: string) => number | undefined,
+): Route[] {
+  const running = instances.filter((instance) => instance.running);
+  const wanted: Omit<Route, 'listenPort'>[] = [
+    ...rules.map((rule) => ({
+      id: rule.id,
+      publicAddress: rule.publicAddress,
+      publicPort: rule.publicPort,
+      distribution: rule.distribution,
+      idleTimeoutSeconds: rule.idleTimeoutSeconds,
+      probe: rule.probe,
+      backends: running.filter((instance) => instance.backendPoolKeys.includes(rule.backendPoolKey)).map((instance) => backendOf(instance, rule.backendPort)),
+    })),
+    ...natPools.flatMap((pool) =>
+      running.flatMap((instance) => {
+        const port = instance.natPorts[pool.key];
+        if (port === undefined) return [];
+        return [
+          {
+            id: `${pool.id}/${port}`,
+            publicAddress: pool.publicAddress,
+            publicPort: port,
+            distribution: 'Default' as const,
+            idleTimeoutSeconds: pool.idleTimeoutSeconds,
+            probe: null,
+            backends: [backendOf(instance, pool.backendPort)],
+          },
+        ];
+      }),
+    ),
+  ];
+  return wanted
+    .toSorted((a, b) => (a.id < b.id ? -1 : 1))
+    .flatMap((route) => {
+      const port = listenPort(route.id);
+      return port === undefined ? [] : [{ ...route, listenPort: port }];
+    });
+}
+
+function backendOf(instance: RoutedInstance, port: number): Backend {
+  return { instance: instance.name, address: instance.address, port, accepting: instance.accepting };
+}
+
+/** Whether an instance is in rotation, and in words why not. */
+export function rotationOf(
+  instance: Pick<RoutedInstance, 'name' | 'running' | 'accepting'>,
+  routes: readonly Route[],
+  healthy: (probeId: string, instance: string) => boolean | undefined,
+): { inRotation: boolean; reason: string } {
+  if (!instance.running) return { inRotation: false, reason: 'it does not run' };
+  if (!instance.accepting) return { inRotation: false, reason: 'it is being prepared, or drains' };
+  for (const route of routes) {
+    if (route.probe === null || !route.backends.some((backend) => backend.instance === instance.name)) continue;
+    if (healthy(route.probe.id, instance.name) !== true) {
+      return { inRotation: false, reason: `the probe ${route.probe.id.split('/').at(-1) ?? ''} has not succeeded` };
+    }
+  }
+  return { inRotation: true, reason: '' };
+}
