@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { renderRedirects } from './render-redirects.ts';
+
+const ssh = { id: 'ssh', listenPort: 40001, publicAddress: '127.77.0.10', publicPort: 22 };
+const web = { id: 'web', listenPort: 40002, publicAddress: '192.0.2.7', publicPort: 8000 };
+const bad = (changes: object): { installation: string; routes: (typeof ssh)[] } => ({
+  installation: 'a',
+  routes: [{ ...ssh, ...changes }],
+});
+
+describe('renderRedirects', () => {
+  it('replaces the whole table in one script', () => {
+    const { text, table, mark } = renderRedirects({ installation: 'lab-1', routes: [ssh] });
+    expect(table).toBe('poolhouse_lab-1');
+    expect(
+      text.startsWith(`table inet ${table}\ndelete table inet ${table}\ntable inet ${table} {\n  comment "${mark}"\n`),
+    ).toBe(true);
+  });
+
+  it('leads both directions to the inner port, and loopback addresses from this host only', () => {
+    const { text } = renderRedirects({ installation: 'a', routes: [ssh, web] });
+    const mapOf = (name: string): string => new RegExp(`map ${name} {[^}]*{([^}]*)}`).exec(text)?.[1]?.trim() ?? '';
+    expect(mapOf('fronts_local')).toBe('127.77.0.10 . 22 : 40001, 192.0.2.7 . 8000 : 40002');
+    expect(mapOf('fronts_outside')).toBe('192.0.2.7 . 8000 : 40002');
+  });
+
+  it('is the same text for the same routes in any order, with another mark for others', () => {
+    const one = renderRedirects({ installation: 'a', routes: [ssh, web] });
+    expect(renderRedirects({ installation: 'a', routes: [web, ssh] })).toEqual(one);
+    expect(renderRedirects({ installation: 'a', routes: [web] }).mark).not.toBe(one.mark);
+    expect(renderRedirects({ installation: 'a', routes: [ssh, web], bridge: 'ph0' }).mark).not.toBe(one.mark);
+  });
+
+  it('renders no elements line without routes: nft refuses an empty one', () => {
+    expect(renderRedirects({ installation: 'a', routes: [] }).text).not.toContain('elements');
+  });
+
+  it.each([
+    ['an address with a rule in it', bad({ publicAddress: '127.0.0.1 . 1 : 2 } } drop' })],
+    ['an IPv6 address', bad({ publicAddress: '::1' })],
+    ['a port of no number', bad({ publicPort: Number.NaN })],
+    ['port 0', bad({ listenPort: 0 })],
+    ['port 65536', bad({ publicPort: 65_536 })],
+    ['a bridge with a quote', { installation: 'a', routes: [], bridge: 'br"0' }],
+    ['a bridge with a wildcard', { installation: 'a', routes: [], bridge: 'br*' }],
+    ['a bridge longer than the kernel allows', { installation: 'a', routes: [], bridge: 'a'.repeat(16) }],
+    ['an installation with a line feed', { installation: 'a\nflush ruleset', routes: [] }],
+    ['an empty installation', { installation: '', routes: [] }],
+  ])('refuses %s', (_, input) => {
+    expect(() => renderRedirects(input)).toThrow(expect.objectContaining({ code: 'InvalidParameter' }));
+  });
+
+  it.each([
+    ['one public address and port', { ...web, publicAddress: ssh.publicAddress, publicPort: ssh.publicPort }],
+    ['one inner port', { ...web, listenPort: ssh.listenPort }],
+  ])('refuses two routes with %s', (_, other) => {
+    expect(() => renderRedirects({ installation: 'a', routes: [ssh, other] })).toThrow(
+      expect.objectContaining({ code: 'Conflict' }),
+    );
+  });
+});
