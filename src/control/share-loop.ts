@@ -1,5 +1,5 @@
 /** Keeps an engine volume for every file share, and takes it down with its share or account. */
-import { errorBodyOf } from '../core/errors.ts';
+import { errorBodyOf, type ErrorBody } from '../core/errors.ts';
 import { eraseResource } from '../providers/create-resource-service.ts';
 import type { TypeContext } from '../providers/resource-type.ts';
 import { shareQuotaGiB } from '../providers/storage/file-shares.ts';
@@ -20,7 +20,7 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
   const { store, engine, clock, log } = world;
 
   async function make(share: ResourceRecord, signal: AbortSignal): Promise<void> {
-    let error;
+    let error: ErrorBody | undefined;
     try {
       await engine.ensureShare({ account: accountOf(share), share: nameOf(share.id), quotaBytes: shareQuotaGiB(share.document) * gibibyte }, signal);
     } catch (thrown) {

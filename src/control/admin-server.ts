@@ -1,0 +1,57 @@
+/**
+ * Control's own local interface for the command line: HTTP on a Unix socket that only its owner can open. Reads only;
+ * whatever changes something goes through the ARM API.
+ */
+import { chmod, rm } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import { errorBodyOf, httpStatusOf, PoolhouseError, type ErrorCode } from '../core/errors.ts';
+
+export interface AdminServerParts {
+  socketPath: string;
+  health(): Promise<object>;
+  status(): Promise<object>;
+  /** The newest lines of an instance's journal. */
+  journal(instance: string, lines: number, signal: AbortSignal): Promise<string>;
+  onError(error: unknown): void;
+}
+
+export async function startAdminServer(parts: AdminServerParts): Promise<{ close(): Promise<void> }> {
+  const server: Server = createServer((request, response) => {
+    const url = new URL(request.url ?? '/', 'http://admin');
+    const gone = new AbortController();
+    response.on('close', () => {
+      gone.abort();
+    });
+    answer(parts, url, gone.signal).then(
+      ({ type, body }) => response.writeHead(200, { 'content-type': type }).end(body),
+      (error: unknown) => {
+        if (!(error instanceof PoolhouseError)) parts.onError(error);
+        const body = errorBodyOf(error);
+        response.writeHead(httpStatusOf[body.code as ErrorCode], { 'content-type': 'application/json' }).end(JSON.stringify({ error: body }));
+      },
+    );
+  });
+  await rm(parts.socketPath, { force: true });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(parts.socketPath, resolve);
+  });
+  await chmod(parts.socketPath, 0o600);
+  return {
+    close: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+async function answer(parts: AdminServerParts, url: URL, signal: AbortSignal): Promise<{ type: string; body: string }> {
+  const json = (body: object) => ({ type: 'application/json', body: JSON.stringify(body) });
+  if (url.pathname === '/v1/health') return json(await parts.health());
+  if (url.pathname === '/v1/status') return json(await parts.status());
+  const journal = /^\/v1\/instances\/([^/]+)\/journal$/.exec(url.pathname);
+  if (journal !== null) {
+    const lines = Math.min(10_000, Math.max(1, Number(url.searchParams.get('lines') ?? '200') || 200));
+    return { type: 'text/plain; charset=utf-8', body: await parts.journal(decodeURIComponent(journal[1] ?? ''), lines, signal) };
+  }
+  throw new PoolhouseError('NotFound', `There is nothing at ${url.pathname}.`);
+}

@@ -1,0 +1,108 @@
+/** The status document of `poolhouse status --json`: pools as people see them, put together from the store and the moment. */
+import { keyOf } from '../core/resource-id.ts';
+import { tryParseResourceId } from '../core/resource-id.ts';
+import { readScaleSet } from '../providers/compute/scale-set-model.ts';
+import { findInstances } from '../store/instance-records.ts';
+import { findResources, nameOf } from '../store/resource-records.ts';
+import { frontEnds } from './front-end-loop.ts';
+import type { World } from './world.ts';
+
+export interface StatusDocument {
+  control: { url: string; healthy: boolean; pid: number };
+  gateway: { healthy: boolean; pid: number | null };
+  pools: PoolStatus[];
+}
+
+export interface PoolStatus {
+  id: string;
+  resourceGroup: string;
+  name: string;
+  capacity: number;
+  provisioningState: string;
+  frontEnds: { rule: string; protocol: string; address: string; port: number; backendPort: number; instancesInRotation: number }[];
+  instances: {
+    instanceId: string;
+    name: string;
+    address: string;
+    power: string;
+    inRotation: boolean;
+    draining: boolean;
+    sessions: number;
+    /** In words, where it is not in rotation. */
+    reason: string;
+  }[];
+  shares: { account: string; share: string; mountPoint: string }[];
+}
+
+/** A gateway that has not reported for this long is not healthy: it does so every five seconds. */
+const reportAge = 12_000;
+
+export async function statusDocument(world: World, url: string): Promise<StatusDocument> {
+  const { store, live, reports } = world;
+  const gateway = reports.latest(world.clock.now(), reportAge);
+  const { rules, natPools } = await frontEnds(world);
+  const attachments = new Map(live.engineInstances().map((instance) => [instance.name, instance.attachments]));
+  const pools: PoolStatus[] = [];
+  for (const set of await findResources(store.db, { type: 'Microsoft.Compute/virtualMachineScaleSets' })) {
+    const model = readScaleSet(set.document);
+    const instances = (await findInstances(store.db, set.key)).map((instance) => {
+      const now = live.instance(instance.name);
+      const reason = instance.state.failure?.message ?? now?.reason ?? '';
+      return {
+        instanceId: String(instance.instanceId),
+        name: instance.hostname,
+        address: instance.address,
+        power: now?.power ?? 'absent',
+        inRotation: now?.inRotation ?? false,
+        draining: instance.state.draining !== undefined,
+        sessions: reports.connections(instance.name),
+        reason: now?.inRotation === true ? '' : reason,
+        engineName: instance.name,
+        natPorts: instance.state.natPorts,
+      };
+    });
+    const inRotation = instances.filter((instance) => instance.inRotation).length;
+    const backendPools = new Set<string>(model.profile.backendPoolIds.map((id) => keyOf(id)));
+    const ownRules = rules.filter((rule) => backendPools.has(rule.backendPoolKey));
+    const ownNatPools = new Set<string>(model.profile.natPoolIds.map((id) => keyOf(id)));
+    const shares = new Map<string, { account: string; share: string; mountPoint: string }>();
+    for (const instance of instances) {
+      for (const { account, share, path } of attachments.get(instance.engineName) ?? []) {
+        shares.set(`${account}/${share} ${path}`, { account, share, mountPoint: path });
+      }
+    }
+    pools.push({
+      id: set.id,
+      resourceGroup: tryParseResourceId(set.id)?.resourceGroup ?? '',
+      name: nameOf(set.id),
+      capacity: model.capacity,
+      provisioningState: set.provisioningState,
+      frontEnds: [
+        ...ownRules.map((rule) => ({
+          rule: rule.id.split('/').at(-1) ?? '',
+          protocol: 'Tcp',
+          address: rule.publicAddress,
+          port: rule.publicPort,
+          backendPort: rule.backendPort,
+          instancesInRotation: inRotation,
+        })),
+        ...natPools
+          .filter((pool) => ownNatPools.has(pool.key))
+          .flatMap((pool) =>
+            instances.flatMap((instance) => {
+              const port = instance.natPorts[pool.key];
+              if (port === undefined) return [];
+              return [{ rule: `${pool.id.split('/').at(-1) ?? ''}.${instance.instanceId}`, protocol: 'Tcp', address: pool.publicAddress, port, backendPort: pool.backendPort, instancesInRotation: instance.inRotation ? 1 : 0 }];
+            }),
+          ),
+      ],
+      instances: instances.map(({ engineName: _engineName, natPorts: _natPorts, ...shown }) => shown),
+      shares: [...shares.values()],
+    });
+  }
+  return {
+    control: { url, healthy: true, pid: process.pid },
+    gateway: { healthy: gateway !== undefined, pid: gateway?.pid ?? null },
+    pools,
+  };
+}
