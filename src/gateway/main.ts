@@ -7,9 +7,9 @@
  * SIGTERM closes the listeners and waits for connections up to `--grace`; a second signal ends at once.
  */
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { errorBodyOf } from '../core/errors.ts';
+import { systemClock } from '../core/system-clock.ts';
 import type { RoutingTable } from '../link/routes.ts';
 import { createControlLink } from './control-link.ts';
 import { dropPrivileges } from './drop-privileges.ts';
@@ -33,7 +33,7 @@ async function main(args: GatewayArguments): Promise<void> {
   const gateway = createGateway({
     id: randomUUID(),
     pid: process.pid,
-    clock: { now: Date.now, sleep: (ms, signal) => sleep(ms, undefined, signal === undefined ? {} : { signal }) },
+    clock: systemClock,
     log,
     runProbe,
     onChange: () => {

@@ -1,0 +1,163 @@
+import { mkdtemp, rename, rm, stat } from 'node:fs/promises';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Report, RoutingTable } from './routes.ts';
+import { createLinkServer } from './server.ts';
+import type { LinkServer, LinkServerOptions } from './server.ts';
+
+let folder: string;
+let socketPath: string;
+let server: LinkServer;
+let reports: Report[];
+let errors: unknown[];
+
+const table = (revision: number): RoutingTable => ({ revision, routes: [] });
+const report: Report = { gateway: 'g', pid: 7, revision: 1, probes: [], connections: [], failures: [] };
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'poolhouse-link-'));
+  socketPath = join(folder, 'link.sock');
+  reports = [];
+  errors = [];
+});
+afterEach(async () => {
+  await server.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function listen(changes: Partial<LinkServerOptions> = {}): Promise<void> {
+  server = createLinkServer({
+    socketPath,
+    currentTable: () => table(5),
+    onReport: (each) => void reports.push(each),
+    onError: (error) => errors.push(error),
+    ...changes,
+  });
+  await server.listen();
+}
+
+function ask(method: string, path: string, body?: string): Promise<{ status: number | undefined; text: string }> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath, method, path, agent: false }, (response) => {
+      let text = '';
+      response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      response.on('end', () => {
+        resolve({ status: response.statusCode, text });
+      });
+      response.on('error', reject);
+    });
+    asked.on('error', reject);
+    asked.end(body);
+  });
+}
+
+describe('the routes poll', () => {
+  it.each(['/v1/routes', '/v1/routes?after=4', '/v1/routes?after=6'])(
+    'answers %s at once with another revision',
+    async (path) => {
+      await listen();
+      const { status, text } = await ask('GET', path);
+      expect(status).toBe(200);
+      expect(JSON.parse(text)).toEqual(table(5));
+    },
+  );
+
+  it('waits for a change when the gateway has the table', async () => {
+    await listen();
+    const waiting = ask('GET', '/v1/routes?after=5');
+    // A round trip gives the poll time to begin; should it come late all the same, it gets the new table at once.
+    await ask('POST', '/v1/reports', JSON.stringify(report));
+    server.publish(table(6));
+    expect(JSON.parse((await waiting).text)).toEqual(table(6));
+  });
+
+  it('answers 204 when nothing happens', async () => {
+    await listen({ pollMs: 20 });
+    expect(await ask('GET', '/v1/routes?after=5')).toEqual({ status: 204, text: '' });
+  });
+
+  it('gives a published table to those who come later', async () => {
+    await listen();
+    server.publish(table(6));
+    expect(JSON.parse((await ask('GET', '/v1/routes?after=5')).text)).toEqual(table(6));
+  });
+
+  it('ends waiting polls on closing', async () => {
+    await listen();
+    const waiting = ask('GET', '/v1/routes?after=5').then(
+      () => 'answered',
+      () => 'ended',
+    );
+    await ask('POST', '/v1/reports', JSON.stringify(report));
+    await server.close();
+    expect(['answered', 'ended']).toContain(await waiting);
+  });
+});
+
+describe('input', () => {
+  it('takes a report', async () => {
+    await listen();
+    expect((await ask('POST', '/v1/reports', JSON.stringify(report))).status).toBe(204);
+    expect(reports).toEqual([report]);
+  });
+
+  it.each([
+    ['GET', '/v1/routes?after=x', undefined, 400],
+    ['POST', '/v1/reports', '{', 400],
+    ['POST', '/v1/reports', '{"gateway":"g"}', 400],
+    ['POST', '/v1/reports', JSON.stringify({ ...report, gateway: 'x'.repeat(2000) }), 400],
+    ['GET', '/v1/reports', undefined, 404],
+    ['GET', '/__proto__', undefined, 404],
+    ['GET', '/', undefined, 404],
+  ])('%s %s is refused', async (method, path, body, status) => {
+    await listen({ maxBodyBytes: 1000 });
+    expect((await ask(method, path, body)).status).toBe(status);
+    expect(reports).toEqual([]);
+    expect(errors).toEqual([]);
+  });
+
+  it('answers 500 without the text of an error inside, and tells it', async () => {
+    await listen({ onReport: () => Promise.reject(new Error('the store is broken at /secret')) });
+    const { status, text } = await ask('POST', '/v1/reports', JSON.stringify(report));
+    expect(status).toBe(500);
+    expect(text).not.toContain('/secret');
+    expect(errors).toHaveLength(1);
+  });
+});
+
+describe('the socket', () => {
+  it('is for its own user only without a group', async () => {
+    await listen();
+    expect((await stat(socketPath)).mode & 0o777).toBe(0o600);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('lets a group in (needs root)', async () => {
+    await listen({ socketGroup: 65_534 });
+    const { mode, gid } = await stat(socketPath);
+    expect([mode & 0o777, gid]).toEqual([0o660, 65_534]);
+  });
+
+  it('refuses where another process answers, and leaves its socket alone', async () => {
+    const other = createServer((socket) => socket.destroy()).listen(socketPath);
+    await once(other, 'listening');
+    await expect(listen()).rejects.toMatchObject({ code: 'Conflict' });
+    expect((await stat(socketPath)).isSocket()).toBe(true);
+    other.close();
+    await once(other, 'close');
+  });
+
+  it('takes the place of one that nobody answers on', async () => {
+    await listen();
+    const first = server;
+    // Renamed away and back: what a crash leaves behind.
+    await rename(socketPath, `${socketPath}.left`);
+    await first.close();
+    await rename(`${socketPath}.left`, socketPath);
+    await listen();
+    expect((await ask('GET', '/v1/routes')).status).toBe(200);
+  });
+});
