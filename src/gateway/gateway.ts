@@ -48,11 +48,11 @@ export function createGateway(options: GatewayOptions): Gateway {
       onChange();
     },
   });
-  const tcp = createTcpProtocol({ prober, ledger, log });
+  const tcp = createTcpProtocol({ prober, ledger, log, clock });
 
   function open(route: Route): void {
     const protocol = protocolOf(route, { tcp });
-    const hasRoom = (): boolean => ledger.size < maxConnections;
+    const hasRoom = (): boolean => ledger.size + protocol.pending < maxConnections;
     listeners.set(route.id, openRouteListener({ route, protocol, log, onChange, hasRoom }));
   }
 

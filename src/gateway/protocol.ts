@@ -3,6 +3,7 @@
  * protocol does with it (carry bytes now; know the person first, for SSH, HTTP and RDP) is its own affair.
  */
 import type { Socket } from 'node:net';
+import type { Clock } from '../core/time.ts';
 import type { Route } from '../link/routes.ts';
 import type { ConnectionLedger } from './connection-ledger.ts';
 import type { Prober } from './probes/prober.ts';
@@ -18,6 +19,8 @@ export interface Arrival {
 /** Carries connections of one kind. Owns the socket from `accept` on and closes it, whatever happens. Never throws. */
 export interface Protocol {
   readonly name: string;
+  /** Connections that were accepted and are not in the ledger yet. */
+  readonly pending: number;
   accept(arrival: Arrival): void;
 }
 
@@ -26,6 +29,7 @@ export interface ProtocolContext {
   prober: Pick<Prober, 'isHealthy' | 'firstOutcome'>;
   ledger: ConnectionLedger;
   log: GatewayLog;
+  clock: Clock;
 }
 
 /** The part of a pino logger that the gateway uses. */

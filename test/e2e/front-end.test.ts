@@ -210,6 +210,29 @@ describe.skipIf(reason !== undefined)(
       expect(await fromAfar(hostAddress, port)).toBe('i-0');
     }, 30_000);
 
+    it('ends a connection to an instance that is gone without a word, once no route leads to it', async () => {
+      const farPort = 8001;
+      const listener = `require('net').createServer((s) => s.write('an instance\\n')).listen(${String(farPort)})`;
+      const instance = spawn('ip', ['netns', 'exec', namespace, process.execPath, '-e', listener], { stdio: 'ignore' });
+      const inner = await freePort();
+      const [front, gone] = [tcpRoute(inner, []), tcpRoute(inner, [])];
+      front.backends = [{ instance: 'i-far', address: farAddress, port: farPort, accepting: true }];
+      try {
+        await until('the instance listens', async () => (await meet(farPort, farAddress)) === 'an instance');
+        gateway.apply({ revision: 2, routes: [...routes, front] });
+        await until('the front end answers', async () => (await meet(inner)) === 'an instance');
+        const client = dial(inner);
+        await client.greeting();
+        await run('ip', ['-n', namespace, 'link', 'set', farSide, 'down']);
+        gateway.apply({ revision: 3, routes: [...routes, gone] });
+        await until('the client is told', () => client.socket.destroyed, 30_000);
+      } finally {
+        instance.kill('SIGKILL');
+        gateway.apply({ revision: 4, routes });
+        await run('ip', ['-n', namespace, 'link', 'set', farSide, 'up']);
+      }
+    }, 60_000);
+
     it('removes its own table only, and nothing when it is gone already', async () => {
       const other = renderRedirects({ installation: `${tag}-other`, routes: [] });
       await applyRedirects(other, never);

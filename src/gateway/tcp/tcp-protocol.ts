@@ -1,4 +1,5 @@
 /** Plain TCP: choose a back end as the rule's distribution says, connect, carry bytes. Knows no people. */
+import { createLogLimit } from '../log-limit.ts';
 import type { Arrival, Protocol, ProtocolContext } from '../protocol.ts';
 import { rankBackends } from './choose-backend.ts';
 import { connectBackend } from './connect-backend.ts';
@@ -14,8 +15,10 @@ export interface TcpProtocolOptions extends ProtocolContext {
 }
 
 export function createTcpProtocol(options: TcpProtocolOptions): Protocol {
+  const { prober, ledger, log, clock, connectLimitMs = 3000, tries = 3, firstOutcomeMs = 2000 } = options;
   const buffers = createReadBufferPool();
-  const { prober, ledger, log, connectLimitMs = 3000, tries = 3, firstOutcomeMs = 2000 } = options;
+  const logLimit = createLogLimit(clock);
+  let pending = 0;
 
   async function carry({ socket: client, route, client: from }: Arrival, signal: AbortSignal): Promise<void> {
     const accepting = route.backends.filter((backend) => backend.accepting).map((backend) => backend.instance);
@@ -26,15 +29,17 @@ export function createTcpProtocol(options: TcpProtocolOptions): Protocol {
       tries,
       signal,
       onFailure: (backend, error) => {
-        log.warn({ route: route.id, instance: backend.instance, reason: error.message }, 'a back end did not answer');
+        const leftOut = logLimit(`${route.id} ${backend.instance}`);
+        if (leftOut === undefined) return;
+        const fields = { route: route.id, instance: backend.instance, reason: error.message, leftOut };
+        log.warn(fields, 'a back end did not answer');
       },
     });
     if (connected === undefined) {
-      if (!signal.aborted) {
-        log.warn(
-          { route: route.id, client: from.address, healthy: choices.length },
-          'no back end; the connection was closed',
-        );
+      const leftOut = signal.aborted ? undefined : logLimit(route.id);
+      if (leftOut !== undefined) {
+        const fields = { route: route.id, client: from.address, healthy: choices.length, leftOut };
+        log.warn(fields, 'no back end; the connection was reset');
       }
       client.resetAndDestroy();
       return;
@@ -64,7 +69,11 @@ export function createTcpProtocol(options: TcpProtocolOptions): Protocol {
 
   return {
     name: 'tcp',
+    get pending() {
+      return pending;
+    },
     accept(arrival) {
+      pending++;
       const { socket, route } = arrival;
       const gone = new AbortController();
       const abort = (): void => {
@@ -76,7 +85,10 @@ export function createTcpProtocol(options: TcpProtocolOptions): Protocol {
           log.error({ route: route.id, err: error }, 'a connection failed unexpectedly');
           socket.resetAndDestroy();
         })
-        .finally(() => socket.off('close', abort));
+        .finally(() => {
+          pending--;
+          socket.off('close', abort);
+        });
     },
   };
 }

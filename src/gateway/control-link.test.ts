@@ -1,0 +1,111 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { RoutingTable } from '../link/routes.ts';
+import { createControlLink } from './control-link.ts';
+import type { LinkAnswer, LinkClient } from './link-request.ts';
+import { silentLog, until } from './test-support.ts';
+
+let stop = new AbortController();
+afterEach(() => {
+  stop.abort();
+  stop = new AbortController();
+});
+
+/** A control that answers as told, and never by itself: an answer of `undefined` waits until the test is over. */
+function fakeControl(
+  answer: (method: string, path: string) => LinkAnswer | Error | undefined,
+): LinkClient & { asked: string[] } {
+  const asked: string[] = [];
+  return {
+    asked,
+    close: () => undefined,
+    send(method, path, { signal }) {
+      asked.push(`${method} ${path}`);
+      const result = answer(method, path);
+      if (result instanceof Error) return Promise.reject(result);
+      if (result !== undefined) return Promise.resolve(result);
+      return new Promise((_, reject) => {
+        signal.addEventListener('abort', () => {
+          reject(new Error('aborted'));
+        });
+      });
+    },
+  };
+}
+
+const report = () => ({ gateway: 'g', pid: 1, revision: 0, probes: [], connections: [], failures: [] });
+
+describe('the control link', () => {
+  it('asks for the table first, then for what comes after it', async () => {
+    const tables: RoutingTable[] = [];
+    const client = fakeControl((method, path) => {
+      if (method === 'POST') return undefined;
+      if (path === '/v1/routes') return { status: 200, body: { revision: 7, routes: [] } };
+      return tables.length === 1 ? { status: 200, body: { revision: 3, routes: [] } } : undefined;
+    });
+    void createControlLink({ client, log: silentLog, onTable: (table) => tables.push(table), report }).run(stop.signal);
+    await until('two tables came', () => tables.length === 2);
+    await until('it waits for the third', () => client.asked.includes('GET /v1/routes?after=3'));
+    expect(client.asked.filter((line) => line.startsWith('GET'))).toEqual([
+      'GET /v1/routes',
+      'GET /v1/routes?after=7',
+      'GET /v1/routes?after=3',
+    ]);
+  });
+
+  it('joins many changes into few reports, and tells the last', async () => {
+    let state = 0;
+    let told = -1;
+    const client = fakeControl((method) => {
+      if (method === 'GET') return undefined;
+      told = state;
+      return { status: 204, body: undefined };
+    });
+    const options = {
+      client,
+      log: silentLog,
+      onTable: () => undefined,
+      report,
+      reportGapMs: 200,
+      reportEveryMs: 60_000,
+    };
+    const link = createControlLink(options);
+    void link.run(stop.signal);
+    await until('the first report', () => told === 0);
+    for (let index = 1; index <= 1000; index++) {
+      state = index;
+      link.changed();
+    }
+    await until('the last change is told', () => told === 1000);
+    expect(client.asked.filter((line) => line.startsWith('POST'))).toHaveLength(2);
+  });
+
+  it('reports without a change after a while', async () => {
+    const client = fakeControl((method) => (method === 'GET' ? undefined : { status: 204, body: undefined }));
+    const options = { client, log: silentLog, onTable: () => undefined, report, reportGapMs: 1, reportEveryMs: 10 };
+    void createControlLink(options).run(stop.signal);
+    await until('five reports', () => client.asked.filter((line) => line.startsWith('POST')).length >= 5);
+  });
+
+  it.each([
+    ['control is away', new Error('ECONNREFUSED')],
+    ['control answers with an error', { status: 500, body: undefined }],
+    ['control answers with another document', { status: 200, body: { routes: 'none' } }],
+  ])('tries again with growing delays when %s', async (_, answer) => {
+    let good = false;
+    const tables: RoutingTable[] = [];
+    const client = fakeControl((method) => {
+      if (method === 'POST') return undefined;
+      return good ? { status: 200, body: { revision: 1, routes: [] } } : answer;
+    });
+    const options = {
+      client,
+      log: silentLog,
+      onTable: (table: RoutingTable) => (good = tables.push(table) < 1),
+      report,
+    };
+    void createControlLink({ ...options, retryMs: 5, maxRetryMs: 20 }).run(stop.signal);
+    await until('it tried four times', () => client.asked.filter((line) => line.startsWith('GET')).length >= 4);
+    good = true;
+    await until('the table came', () => tables.length === 1);
+  });
+});
