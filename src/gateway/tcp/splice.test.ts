@@ -2,9 +2,11 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { closed, listening, portOf } from '../test-support.ts';
+import { closed, listening, portOf, until } from '../test-support.ts';
 import { createReadBufferPool } from './read-buffers.ts';
+import type { ReadBufferPool } from './read-buffers.ts';
 import { splice } from './splice.ts';
 
 let servers: Server[];
@@ -55,6 +57,43 @@ describe('splice', () => {
     const [atUpstream, atClient] = await Promise.all([readAll(upstream.far), readAll(client.far)]);
     expect(hashOf(atUpstream)).toBe(hashOf(up));
     expect(hashOf(atClient)).toBe(hashOf(down));
+    await done.promise;
+  });
+
+  it('leaves memory alone that waits to be written', async () => {
+    let read = 0;
+    const spoiling: ReadBufferPool = {
+      take() {
+        let buffer = Buffer.alloc(64 * 1024);
+        return {
+          current() {
+            // As bad as another connection reading into it.
+            buffer.fill(0xee);
+            buffer = Buffer.alloc(64 * 1024);
+            return buffer;
+          },
+          kept: () => buffer,
+          filled: (bytes) => (read += bytes),
+          release: () => undefined,
+        };
+      },
+    };
+    const [client, upstream] = [await pair(), await pair()];
+    const done = Promise.withResolvers<void>();
+    splice(client.near, upstream.near, { buffers: spoiling, idleMs: 10_000, onClosed: done.resolve });
+    const sent = randomBytes(32 * 1024 * 1024);
+    client.far.end(sent);
+    upstream.far.end();
+    let before = -1;
+    await until('the kernel holds all that it can', async () => {
+      const stands = read === before && read > 0;
+      before = read;
+      await sleep(50);
+      return stands;
+    });
+    expect(read).toBeLessThan(sent.length);
+    expect(hashOf(await readAll(upstream.far))).toBe(hashOf(sent));
+    client.far.resume();
     await done.promise;
   });
 
