@@ -36,20 +36,21 @@ const reportLimitMs = 10_000;
 export function createControlLink(options: ControlLinkOptions): ControlLink {
   const { client, log, onTable, report } = options;
   const { reportGapMs = 100, reportEveryMs = 5000, retryMs = 250, maxRetryMs = 5000 } = options;
-  let dirty = Promise.withResolvers<void>();
+  let dirty: PromiseWithResolvers<void> = Promise.withResolvers();
 
   /** Repeats `once` until the signal aborts, with a growing delay after failures. Says once when control went away, and when it came back. */
   async function repeat(what: string, signal: AbortSignal, once: () => Promise<void>): Promise<void> {
     let delay = retryMs;
     let away = false;
-    while (!signal.aborted) {
+    const stopped = (): boolean => signal.aborted;
+    while (!stopped()) {
       try {
         await once();
         if (away) log.info({}, `${what}: control is back`);
         away = false;
         delay = retryMs;
       } catch (error) {
-        if (signal.aborted) return;
+        if (stopped()) return;
         if (!away) log.warn({ err: error }, `${what}: control is away; serving with what is known`);
         away = true;
         await pause(delay, signal);
@@ -74,7 +75,7 @@ export function createControlLink(options: ControlLinkOptions): ControlLink {
 
   async function tell(signal: AbortSignal): Promise<void> {
     await repeat('reports', signal, async () => {
-      dirty = Promise.withResolvers<void>();
+      dirty = Promise.withResolvers();
       const answer = await client.send('POST', '/v1/reports', { body: report(), limitMs: reportLimitMs, signal });
       if (answer.status >= 300) throw new Error(`control answered a report with ${String(answer.status)}`);
       await pause(reportGapMs, signal);

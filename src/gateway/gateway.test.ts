@@ -23,7 +23,7 @@ import {
 import type { FakeInstance } from './test-support.ts';
 
 let gateway: Gateway;
-let cleanUp: (() => Promise<unknown> | void)[];
+let cleanUp: (() => unknown)[];
 let revision = 0;
 
 beforeEach(() => {
@@ -303,7 +303,7 @@ describe('probing', () => {
   it('lets a connection wait for the first outcome instead of closing it', async () => {
     const backend = await instance('i-0');
     const port = await freePort();
-    const asked = Promise.withResolvers<void>();
+    const asked: PromiseWithResolvers<void> = Promise.withResolvers();
     const slow = createGateway({
       id: 'slow',
       pid: 1,

@@ -71,7 +71,13 @@ export async function freePort(): Promise<number> {
 
 /** Resolves when the socket is closed, by an error or without. */
 export function closed(socket: Socket): Promise<void> {
-  return socket.closed ? Promise.resolve() : new Promise((resolve) => socket.once('close', () => resolve()));
+  return socket.closed
+    ? Promise.resolve()
+    : new Promise((resolve) =>
+        socket.once('close', () => {
+          resolve();
+        }),
+      );
 }
 
 export interface TestClient {

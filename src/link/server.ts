@@ -58,7 +58,7 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
   const { pollMs = 25_000, maxBodyBytes = 4 * 1024 * 1024 } = options;
   const closing = new AbortController();
   let published: RoutingTable | undefined;
-  let changed = Promise.withResolvers<void>();
+  let changed: PromiseWithResolvers<void> = Promise.withResolvers();
 
   const endpoints: Record<string, Endpoint> = {
     'GET /v1/routes': async ({ query, signal }) => {
@@ -131,7 +131,7 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
     publish(table) {
       published = table;
       changed.resolve();
-      changed = Promise.withResolvers<void>();
+      changed = Promise.withResolvers();
     },
     async close() {
       closing.abort();

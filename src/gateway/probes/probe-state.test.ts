@@ -5,7 +5,7 @@ import type { ProbeState } from './probe-state.ts';
 /** Runs outcomes one second apart: `+` is a success, `-` a failure. */
 function after(outcomes: string, failures: number): ProbeState {
   let state = initialProbeState(0);
-  [...outcomes].forEach((sign, index) => {
+  Array.from(outcomes).forEach((sign, index) => {
     const outcome = { ok: sign === '+', reason: sign === '+' ? 'answers' : 'refuses' };
     state = nextProbeState(state, outcome, { failures }, (index + 1) * 1000);
   });

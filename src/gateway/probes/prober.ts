@@ -42,10 +42,11 @@ export function createProber({ clock, runProbe, onChange }: ProberOptions): Prob
 
   async function run(target: Target): Promise<void> {
     const { signal } = target.stop;
-    while (!signal.aborted) {
+    const stopped = (): boolean => signal.aborted;
+    while (!stopped()) {
       const { probe, address } = target;
       const outcome = await runProbe(probe, address, probeLimitMs(target.state, probe, clock.now()), signal);
-      if (signal.aborted) return;
+      if (stopped()) return;
       const before = target.state;
       target.state = nextProbeState(before, outcome, target.probe, clock.now());
       target.settled.resolve();
@@ -90,7 +91,7 @@ export function createProber({ clock, runProbe, onChange }: ProberOptions): Prob
           address,
           state: initialProbeState(clock.now()),
           stop: new AbortController(),
-          settled: Promise.withResolvers<void>(),
+          settled: Promise.withResolvers(),
         };
         targets.set(key, target);
         void run(target);

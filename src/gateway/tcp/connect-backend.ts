@@ -22,12 +22,13 @@ export async function connectBackend(
   choices: readonly Backend[],
   options: ConnectOptions,
 ): Promise<Connected | undefined> {
+  const gone = (): boolean => options.signal.aborted;
   for (const backend of choices.slice(0, options.tries)) {
-    if (options.signal.aborted) return undefined;
+    if (gone()) return undefined;
     try {
       return { backend, socket: await connectOnce(backend, options) };
     } catch (error) {
-      if (options.signal.aborted) return undefined;
+      if (gone()) return undefined;
       options.onFailure(backend, error instanceof Error ? error : new Error('connecting failed', { cause: error }));
     }
   }

@@ -49,7 +49,7 @@ describe('splice', () => {
       await once(client.near, 'data');
       client.near.pause();
     }
-    const done = Promise.withResolvers<void>();
+    const done: PromiseWithResolvers<void> = Promise.withResolvers();
     splice(client.near, upstream.near, { buffers: createReadBufferPool(), idleMs: 10_000, onClosed: done.resolve });
     const [up, down] = [randomBytes(8 * 1024 * 1024), randomBytes(8 * 1024 * 1024)];
     client.far.end(up);
@@ -79,7 +79,7 @@ describe('splice', () => {
       },
     };
     const [client, upstream] = [await pair(), await pair()];
-    const done = Promise.withResolvers<void>();
+    const done: PromiseWithResolvers<void> = Promise.withResolvers();
     splice(client.near, upstream.near, { buffers: spoiling, idleMs: 10_000, onClosed: done.resolve });
     const sent = randomBytes(32 * 1024 * 1024);
     client.far.end(sent);

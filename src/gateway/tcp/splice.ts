@@ -22,9 +22,9 @@ export interface SpliceOptions {
 
 export interface Splice {
   /** Resets both sides. */
-  destroy(): void;
+  readonly destroy: () => void;
   /** Asks the upstream after this much silence whether it still exists. */
-  keepAlive(afterMs: number): void;
+  readonly keepAlive: (afterMs: number) => void;
 }
 
 /** Starts carrying. Both sockets must be paused, unread, and half-open allowed; they belong to the splice from now on. */

@@ -95,8 +95,8 @@ export function createTcpProtocol(options: TcpProtocolOptions): Protocol {
 
 /** Waits for a promise that never rejects, but not longer than this. */
 async function within(limitMs: number, promise: Promise<void>): Promise<void> {
-  const { promise: late, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, limitMs);
-  await Promise.race([promise, late]);
+  const late: PromiseWithResolvers<void> = Promise.withResolvers();
+  const timer = setTimeout(late.resolve, limitMs);
+  await Promise.race([promise, late.promise]);
   clearTimeout(timer);
 }
