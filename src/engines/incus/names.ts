@@ -1,0 +1,43 @@
+/** Every name that an installation uses in the daemon. What does not carry them is not ours, and is not touched. */
+import { createHash } from 'node:crypto';
+
+export interface EngineNames {
+  project: string;
+  /** A bridge's name has at most 15 characters. */
+  network: string;
+  instancePool: string;
+  sharePool: string;
+}
+
+export function engineNames(installation: string): EngineNames {
+  return {
+    project: `poolhouse-${installation}`,
+    network: `ph${installation}`,
+    instancePool: `poolhouse-${installation}`,
+    sharePool: `poolhouse-${installation}-shares`,
+  };
+}
+
+const digest = (text: string, length: number) => createHash('sha256').update(text).digest('hex').slice(0, length);
+
+/** A share's volume: readable, and unique although names are cut. */
+export function volumeName(account: string, share: string): string {
+  return `${account.slice(0, 24)}-${share.slice(0, 24)}-${digest(`${account}/${share}`, 8)}`;
+}
+
+/** The device that shows something at a path of an instance. */
+export function deviceName(path: string): string {
+  return `share-${digest(path, 16)}`;
+}
+
+export const seedPrefix = 'seed-';
+export function seedName(fingerprint: string): string {
+  return `${seedPrefix}${fingerprint.slice(0, 16)}`;
+}
+
+/** Keys of our own in an instance's configuration. */
+export const labelPrefix = 'user.poolhouse.label.';
+export const hostnameKey = 'user.poolhouse.hostname';
+export const readyKey = 'user.poolhouse.ready';
+/** JSON of what a share device shows: `{account, share, folder}`. */
+export const attachmentPrefix = 'user.poolhouse.attachment.';
