@@ -182,6 +182,7 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
     body: JsonObject,
     conditions: WriteConditions & { secretValues?: readonly string[] },
   ): Promise<Written> {
+    const prepared = await prepare(type, path, body);
     const outcome = await store.transaction(async (tx) => {
       const isGroup = path.type.toLowerCase() === groupType;
       const group = isGroup ? undefined : await requireGroup(tx, path);
@@ -196,7 +197,7 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
         throw new PoolhouseError('Conflict', `'${path.names.join('/')}' is being deleted. Wait until it is gone, then try again.`, { retryable: true });
       }
 
-      const asked = commonMembers(body, type, existing, group);
+      const asked = commonMembers(prepared, type, existing);
       type.check(asked, surroundings, path);
       await requireReferences(tx, type.references?.(asked) ?? [], id);
 
@@ -216,7 +217,7 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
         parentKey: parent === undefined ? '' : keyOf(parent),
         document,
         found: existing?.found ?? {},
-        provisioningState: type.reconciled ? (existing === undefined ? 'Creating' : 'Updating') : 'Succeeded',
+        provisioningState: type.reconciled ? (type.workingState ?? (existing === undefined ? 'Creating' : 'Updating')) : 'Succeeded',
         error: undefined,
         generation,
         etag: newId(),
@@ -234,6 +235,13 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
       body: await present(outcome.record, type, store.db),
       ...(outcome.operation === undefined ? {} : { operation: operationOf(outcome.operation) }),
     };
+  }
+
+  /** Fetches what the body refers to, once the group is known to exist: nobody else's requests wait for it. */
+  async function prepare(type: StoredType, path: ResourcePath, body: JsonObject): Promise<JsonObject> {
+    if (type.prepare === undefined) return body;
+    await requireGroup(store.db, path);
+    return type.prepare(body, path);
   }
 
   /** Begins an operation; an earlier one of the same resource has lost its purpose. */
@@ -390,7 +398,7 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
       const path = parse(id);
       const type = typeOf(path);
       checkNames(path);
-      if (type.kind === 'stored') type.check(commonMembers(body, type, undefined, undefined), surroundings, path);
+      if (type.kind === 'stored') type.check(commonMembers(body, type, undefined), surroundings, path);
     },
 
     async patch(id, body, conditions) {
@@ -429,6 +437,7 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
       const path = parse(id);
       const type = typeOf(path);
       const name = action.toLowerCase();
+      const asked = type.kind === 'stored' && name === 'validate' ? await prepare(type, path, body) : body;
       const outcome = await store.transaction(async (tx): Promise<ActionOutcome> => {
         if (type.kind === 'virtual') {
           const parent = await storedAbove(tx, path);
@@ -442,7 +451,7 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
         const record = name === 'validate' ? await findResource(tx, id) : await requireStored(tx, path);
         if (record === undefined) await requireGroup(tx, path);
         const subject = record ?? placeholderRecord(id, path, type);
-        return act(subject, body, actionContext(tx, subject));
+        return act(subject, asked, actionContext(tx, subject));
       });
       parts.changed();
       return outcome;
@@ -539,7 +548,6 @@ function commonMembers(
   body: JsonObject,
   type: StoredType,
   existing: ResourceRecord | undefined,
-  group: ResourceRecord | undefined,
 ): JsonObject {
   // Names of JSON members ignore case in ARM; the ones that matter here are stored in Azure's spelling.
   const spelling = new Map(['location', 'tags', 'properties', 'sku', 'plan', 'kind', 'zones', 'identity'].map((name) => [name, name]));
@@ -582,7 +590,6 @@ function commonMembers(
       );
     }
   }
-  void group;
   return result;
 }
 

@@ -6,7 +6,7 @@ import type { JsonObject } from '../core/json.ts';
 import type { ResourceId, ResourcePath } from '../core/resource-id.ts';
 import type { EpochMillis } from '../core/time.ts';
 import type { Secrets } from '../secrets/secrets.ts';
-import type { ResourceRecord } from '../store/resource-records.ts';
+import type { ProvisioningState, ResourceRecord } from '../store/resource-records.ts';
 import type { Queries } from '../store/store.ts';
 import type { ActionOutcome } from './resource-service.ts';
 
@@ -45,12 +45,16 @@ export interface StoredType {
   removedByLoop: boolean;
   /** False for types that have no place of their own (children, groups' deployments). */
   needsLocation: boolean;
+  /** The state while a PUT of it is carried out; `Creating` or `Updating` unless the type has words of its own. */
+  workingState?: ProvisioningState;
   /** The status of a PUT that made something new: Azure Storage says 200 where others say 201. */
   createdStatus?: 200;
   /** Checks a body by itself: also asked by `validate`, before anything exists. Throws. */
   check(body: JsonObject, surroundings: Surroundings, path: ResourcePath): void;
   /** Ids in the body that must exist when it is put. */
   references?(body: JsonObject): string[];
+  /** What has to be fetched from elsewhere before a PUT or `validate` can be looked at. Runs outside of any transaction. */
+  prepare?(body: JsonObject, path: ResourcePath): Promise<JsonObject>;
   /** The document to store. Runs in the transaction of the PUT, and may write what belongs to it. */
   accept?(body: JsonObject, context: AcceptContext): Promise<JsonObject>;
   /** The `properties` of a GET, without secrets; what is common to all types is added by the service. */

@@ -10,7 +10,8 @@ function namesOf(call: Call, from: number): string[] {
 }
 
 function segments(call: Call, type: string, names: readonly string[]): string {
-  const [namespace = '', ...types] = type.split('/');
+  // Published templates write 'Microsoft.Network/networkSecurityGroups/' too.
+  const [namespace = '', ...types] = type.replace(/\/+$/, '').split('/');
   if (types.length !== names.length || types.length === 0) {
     throw new ExpressionError(`Unable to evaluate template language function '${call.name}': the type '${type}' requires '${types.length}' resource name argument(s), not '${names.length}'. Please see https://aka.ms/arm-functions for usage details`);
   }
@@ -23,7 +24,7 @@ function resourceId(call: Call): string {
   const args = namesOf(call, 0);
   const at = args.findIndex((arg) => arg.includes('/'));
   if (at < 0 || at > 2) throw new ExpressionError(`Unable to evaluate template language function 'resourceId': a resource type such as 'Microsoft.Network/virtualNetworks' is expected. Please see https://aka.ms/arm-functions for usage details`);
-  const type = args[at] ?? '';
+  const type = (args[at] ?? '').replace(/\/+$/, '');
   const { scope } = call.environment;
   const subscription = at === 2 ? (args[0] ?? '') : String(scope.subscription['subscriptionId']);
   const group = at >= 1 ? (args[at - 1] ?? '') : String(scope.resourceGroup['name']);
