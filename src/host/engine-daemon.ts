@@ -1,0 +1,271 @@
+/**
+ * Finds the engine's daemon on this host, or starts it: by systemd where there is systemd, else directly.
+ *
+ * The daemon is not ours alone. One that answers is used as it is; what we started directly is noted with its identity,
+ * and only that is ever stopped, and only while the daemon holds no instance of anybody.
+ */
+import { execFile, spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { access, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import type { Logger } from 'pino';
+import { z } from 'zod';
+import { PoolhouseError } from '../core/errors.ts';
+import { createRestClient } from '../engines/incus/rest-client.ts';
+import { identifyProcess, isAlive, startedProcessSchema, type StartedProcess } from './started-process.ts';
+
+export interface EngineDaemon {
+  socketPath: string;
+  kind: 'incus' | 'lxd';
+  /** True when this call started it. */
+  startedByUs: boolean;
+}
+
+/** A daemon that may be installed here. */
+export interface DaemonCandidate {
+  kind: 'incus' | 'lxd';
+  socketPath: string;
+  /** systemd's names for it. */
+  units: readonly string[];
+  /** How to start it without systemd; absent where that cannot be done. */
+  program?: string;
+  argv?: readonly string[];
+  environment?: Readonly<Record<string, string>>;
+}
+
+/** Where things are on a host. Tests bring their own. */
+export interface DaemonPlaces {
+  candidates: readonly DaemonCandidate[];
+  /** Exists exactly where systemd is the init process. */
+  systemdFolder: string;
+  noteFile: string;
+  lxcfsFolder: string;
+}
+
+export interface EngineDaemonOptions {
+  logFolder: string;
+  signal: AbortSignal;
+  log?: Logger;
+  places?: DaemonPlaces;
+}
+
+const daemonPlaces: DaemonPlaces = {
+  candidates: [
+    { kind: 'incus', socketPath: '/var/lib/incus/unix.socket', units: ['incus.service', 'incus.socket'], program: 'incusd', argv: ['--group', 'incus-admin'] },
+    { kind: 'lxd', socketPath: '/var/lib/lxd/unix.socket', units: ['lxd.service', 'lxd.socket'], program: 'lxd', argv: ['--group', 'lxd'] },
+    { kind: 'lxd', socketPath: '/var/snap/lxd/common/lxd/unix.socket', units: ['snap.lxd.daemon.service', 'snap.lxd.daemon.unix.socket'] },
+  ],
+  systemdFolder: '/run/systemd/system',
+  noteFile: '/run/poolhouse-engine.pid',
+  lxcfsFolder: '/var/lib/lxcfs',
+};
+
+const noteSchema = z.object({ daemon: startedProcessSchema.optional(), lxcfs: startedProcessSchema.optional(), socketPath: z.string().optional() });
+type Note = z.infer<typeof noteSchema>;
+
+const startLimit = 30_000;
+const stopLimit = 30_000;
+const pollDelay = 200;
+const answerLimit = 5_000;
+const programFolders = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/libexec/incus', '/opt/incus/bin'];
+const installHint = `Install it: apt-get install incus (or lxd) lxcfs btrfs-progs`;
+
+/**
+ * A daemon that answers. `HostNotReady` says which package is missing, or where the daemon tells why it did not start.
+ * Not to be called twice at the same time on one host.
+ */
+export async function ensureEngineDaemon(options: EngineDaemonOptions): Promise<EngineDaemon> {
+  const { signal, log, places = daemonPlaces } = options;
+  for (const { socketPath, kind } of places.candidates) {
+    if (await answers(socketPath, signal)) return { socketPath, kind, startedByUs: false };
+  }
+  if (await exists(places.systemdFolder)) return startBySystemd(places, signal, log);
+  return startDirectly(options, places);
+}
+
+/**
+ * Ends what `ensureEngineDaemon` started directly, and nothing else. Left alone, with the reason in `kept`: a daemon
+ * with instances (of any project, also others'), and one that somebody else started.
+ */
+export async function stopEngineDaemon(options: Omit<EngineDaemonOptions, 'logFolder'>): Promise<{ stopped: string[]; kept?: string }> {
+  const { signal, log, places = daemonPlaces } = options;
+  const note = await readNote(places.noteFile);
+  const stopped: string[] = [];
+  if (note.daemon !== undefined && (await isAlive(note.daemon))) {
+    const socketPath = note.socketPath ?? '';
+    const count = await countInstances(socketPath, signal);
+    if (count === undefined) return { stopped, kept: `${note.daemon.program} does not answer at ${socketPath}: whether it holds instances is unknown.` };
+    if (count > 0) return { stopped, kept: `${note.daemon.program} holds ${count} ${count === 1 ? 'instance' : 'instances'}.` };
+    // SIGPWR is the daemon's own shutdown: networks and storage are taken down with it. SIGTERM would leave them up.
+    await end(note.daemon, constants.signals.SIGPWR, signal);
+    stopped.push(note.daemon.program);
+    log?.info({ pid: note.daemon.pid }, 'the engine daemon was stopped');
+  }
+  // Others may have started a daemon since, which shows its instances our lxcfs.
+  for (const { socketPath } of places.candidates) {
+    if (await answers(socketPath, signal)) return { stopped, kept: `A daemon that Poolhouse did not start answers at ${socketPath}.` };
+  }
+  if (note.lxcfs !== undefined && (await isAlive(note.lxcfs))) {
+    await end(note.lxcfs, constants.signals.SIGTERM, signal);
+    stopped.push(note.lxcfs.program);
+  }
+  await rm(places.noteFile, { force: true });
+  return { stopped };
+}
+
+async function startBySystemd(places: DaemonPlaces, signal: AbortSignal, log: Logger | undefined): Promise<EngineDaemon> {
+  const refusals: string[] = [];
+  for (const { units, socketPath, kind } of places.candidates) {
+    try {
+      await promisify(execFile)('systemctl', ['start', ...units], { timeout: 60_000, signal });
+    } catch (error) {
+      signal.throwIfAborted();
+      refusals.push(error instanceof Error ? error.message : String(error));
+      continue;
+    }
+    log?.info({ units }, 'the engine daemon was started');
+    await untilItAnswers(socketPath, signal, () => `See: journalctl -u ${units[0] ?? kind}`);
+    return { socketPath, kind, startedByUs: true };
+  }
+  throw new PoolhouseError('HostNotReady', `This host has no Incus and no LXD that systemd can start. ${installHint}`, { cause: new Error(refusals.join('\n')) });
+}
+
+async function startDirectly(options: EngineDaemonOptions, places: DaemonPlaces): Promise<EngineDaemon> {
+  const { logFolder, signal, log } = options;
+  const found = await firstInstalled(places.candidates);
+  if (found === undefined) throw new PoolhouseError('HostNotReady', `This host has neither Incus nor LXD. ${installHint}`);
+  const { candidate, program } = found;
+  const { socketPath, kind } = candidate;
+  await mkdir(logFolder, { recursive: true, mode: 0o700 });
+  const note: Note = { socketPath };
+  const before = await readNote(places.noteFile);
+  if (before.lxcfs !== undefined && (await isAlive(before.lxcfs))) note.lxcfs = before.lxcfs;
+
+  if (!(await isMountPoint(places.lxcfsFolder))) {
+    const lxcfs = await findProgram('lxcfs');
+    if (lxcfs === undefined) throw new PoolhouseError('HostNotReady', `'lxcfs' is missing, by which instances see their own memory and CPUs. Install it: apt-get install lxcfs`);
+    await mkdir(places.lxcfsFolder, { recursive: true });
+    const lxcfsStarted = await startDetached(lxcfs, [places.lxcfsFolder], join(logFolder, 'lxcfs.log'), {});
+    note.lxcfs = lxcfsStarted.process;
+    await writeNote(places.noteFile, note);
+    await until(() => isMountPoint(places.lxcfsFolder), 10_000, signal, () => !lxcfsStarted.ended(), () => `'lxcfs' did not start. See ${join(logFolder, 'lxcfs.log')}`);
+  }
+
+  const output = join(logFolder, 'engine.out');
+  const logFile = join(logFolder, 'engine.log');
+  const daemon = await startDetached(program, [...(candidate.argv ?? []), `--logfile=${logFile}`], output, candidate.environment ?? {});
+  note.daemon = daemon.process;
+  await writeNote(places.noteFile, note);
+  log?.info({ program, pid: daemon.process.pid }, 'the engine daemon was started');
+  await untilItAnswers(socketPath, signal, () => `See ${logFile} and ${output}`, () => !daemon.ended());
+  return { socketPath, kind, startedByUs: true };
+}
+
+/** Starts a program in a session of its own, so that it outlives us and hears none of our terminal's signals. */
+async function startDetached(
+  program: string,
+  argv: readonly string[],
+  outputFile: string,
+  environment: Readonly<Record<string, string>>,
+): Promise<{ process: StartedProcess; ended(): boolean }> {
+  const output = await open(outputFile, 'a', 0o600);
+  try {
+    const path = `${process.env['PATH'] ?? ''}${delimiter}${programFolders.join(delimiter)}`;
+    const child = spawn(program, argv, { cwd: '/', detached: true, stdio: ['ignore', output.fd, output.fd], env: { PATH: path, HOME: '/root', LANG: 'C.UTF-8', ...environment } });
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve);
+      child.once('error', reject);
+    });
+    child.unref();
+    const started = child.pid === undefined ? undefined : await identifyProcess(child.pid, program);
+    if (started === undefined) throw new Error('it ended at once');
+    return { process: started, ended: () => child.exitCode !== null || child.signalCode !== null };
+  } catch (error) {
+    throw new PoolhouseError('HostNotReady', `'${program}' could not be started. See ${outputFile}`, { cause: error });
+  } finally {
+    await output.close();
+  }
+}
+
+async function end(started: StartedProcess, signalNumber: number, signal: AbortSignal): Promise<void> {
+  process.kill(started.pid, signalNumber);
+  await until(async () => !(await isAlive(started)), stopLimit, signal, () => true, () => `'${started.program}' (process ${started.pid}) did not end. Look at its log, then end it by hand.`);
+}
+
+async function untilItAnswers(socketPath: string, signal: AbortSignal, hint: () => string, alive: () => boolean = () => true): Promise<void> {
+  await until(() => answers(socketPath, signal), startLimit, signal, alive, () => `The engine's daemon was started, but does not answer at ${socketPath}. ${hint()}`);
+}
+
+async function until(done: () => Promise<boolean>, limitMs: number, signal: AbortSignal, alive: () => boolean, otherwise: () => string): Promise<void> {
+  const deadline = performance.now() + limitMs;
+  while (!(await done())) {
+    if (!alive() || performance.now() > deadline) throw new PoolhouseError('HostNotReady', otherwise());
+    await sleep(pollDelay, undefined, { signal });
+  }
+}
+
+async function answers(socketPath: string, signal: AbortSignal): Promise<boolean> {
+  return (await ask(socketPath, '/1.0', signal)) !== undefined;
+}
+
+async function countInstances(socketPath: string, signal: AbortSignal): Promise<number | undefined> {
+  const found = z.array(z.unknown()).safeParse(await ask(socketPath, '/1.0/instances?all-projects=true', signal));
+  return found.success ? found.data.length : undefined;
+}
+
+/** The daemon's answer; undefined when there is none, which is no failure here. */
+async function ask(socketPath: string, path: string, signal: AbortSignal): Promise<unknown> {
+  if (!(await exists(socketPath))) return undefined;
+  const client = createRestClient(socketPath);
+  try {
+    return await client.get(path, AbortSignal.any([signal, AbortSignal.timeout(answerLimit)]));
+  } catch {
+    signal.throwIfAborted();
+    return undefined;
+  } finally {
+    client.close();
+  }
+}
+
+async function firstInstalled(candidates: readonly DaemonCandidate[]): Promise<{ candidate: DaemonCandidate; program: string } | undefined> {
+  for (const candidate of candidates) {
+    const program = candidate.program === undefined ? undefined : await findProgram(candidate.program);
+    if (program !== undefined) return { candidate, program };
+  }
+  return undefined;
+}
+
+async function findProgram(name: string): Promise<string | undefined> {
+  for (const folder of [...(process.env['PATH'] ?? '').split(delimiter), ...programFolders]) {
+    if (folder !== '' && (await exists(join(folder, name)))) return join(folder, name);
+  }
+  return undefined;
+}
+
+async function isMountPoint(folder: string): Promise<boolean> {
+  const mounts = await readFile('/proc/self/mountinfo', 'utf8');
+  return mounts.split('\n').some((line) => line.split(' ')[4] === folder);
+}
+
+async function readNote(file: string): Promise<Note> {
+  const text = await readFile(file, 'utf8').catch(() => '{}');
+  try {
+    return noteSchema.parse(JSON.parse(text));
+  } catch {
+    return {}; // a note that cannot be read names no process: nothing is stopped by it
+  }
+}
+
+async function writeNote(file: string, note: Note): Promise<void> {
+  await writeFile(`${file}.new`, `${JSON.stringify(note)}\n`, { mode: 0o600 });
+  await rename(`${file}.new`, file);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
