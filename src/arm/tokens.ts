@@ -1,0 +1,60 @@
+/** Access tokens: who signed in as the installation's service principal may use the ARM API for an hour. */
+import { SignJWT, jwtVerify } from 'jose';
+import { PoolhouseError } from '../core/errors.ts';
+import type { Clock } from '../core/time.ts';
+
+export interface ServicePrincipal {
+  tenantId: string;
+  clientId: string;
+  /** Compares in constant time. */
+  secretFits(secret: string): boolean;
+}
+
+export interface Tokens {
+  /** The token and its life in seconds; undefined where id or secret are wrong. */
+  issue(clientId: string, secret: string, issuer: string): Promise<{ token: string; expiresIn: number } | undefined>;
+  /** `AuthenticationFailed` unless the header carries a token of ours that has not ended. */
+  verify(authorization: string | undefined): Promise<void>;
+}
+
+const lifeSeconds = 3_600;
+const audience = 'https://management.poolhouse.internal/';
+/** Wrong secrets in a minute, before even the right one is refused for a while. */
+const mostFailures = 20;
+
+export function createTokens(key: Uint8Array, principal: ServicePrincipal, clock: Clock): Tokens {
+  let failures: number[] = [];
+  return {
+    async issue(clientId, secret, issuer) {
+      const now = clock.now();
+      failures = failures.filter((at) => now - at < 60_000);
+      const fits = principal.secretFits(secret) && clientId.toLowerCase() === principal.clientId.toLowerCase();
+      if (failures.length >= mostFailures || !fits) {
+        failures.push(now);
+        failures = failures.slice(-mostFailures);
+        return undefined;
+      }
+      const token = await new SignJWT({ tid: principal.tenantId, appid: principal.clientId, oid: principal.clientId, idtyp: 'app', ver: '1.0' })
+        .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+        .setIssuer(issuer)
+        .setAudience(audience)
+        .setSubject(principal.clientId)
+        .setIssuedAt(Math.floor(now / 1_000))
+        .setNotBefore(Math.floor(now / 1_000) - 60)
+        .setExpirationTime(Math.floor(now / 1_000) + lifeSeconds)
+        .sign(key);
+      return { token, expiresIn: lifeSeconds };
+    },
+    async verify(authorization) {
+      const token = /^Bearer\s+(\S+)$/i.exec(authorization ?? '')?.[1];
+      const failed = (why: string, cause?: unknown) =>
+        new PoolhouseError('AuthenticationFailed', `Authentication failed. ${why} Sign in again: eval "$(poolhouse az-env)".`, cause === undefined ? {} : { cause });
+      if (token === undefined) throw failed(`The 'Authorization' header is missing or not a bearer token.`);
+      try {
+        await jwtVerify(token, key, { audience, algorithms: ['HS256'], currentDate: new Date(clock.now()), requiredClaims: ['exp', 'sub'] });
+      } catch (error) {
+        throw failed(`The access token is invalid or has ended.`, error);
+      }
+    },
+  };
+}

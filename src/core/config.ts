@@ -1,0 +1,62 @@
+/** `config.json`: what an operator may set. Every key is optional; an unknown one is refused with the nearest known. */
+import { z } from 'zod';
+import { PoolhouseError } from './errors.ts';
+import type { Json } from './json.ts';
+
+const cidr = z.string().regex(/^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/, 'expected a network such as 10.231.0.0/16');
+const hostAndPort = z.string().regex(/^(\[[0-9a-f:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$/, 'expected HOST:PORT');
+
+const configSchema = z.strictObject({
+  /** Where instances come from. */
+  engine: z.enum(['incus', 'sim']).default('incus'),
+  /** Port of the ARM API on 127.0.0.1; a free one is chosen at the first `up` when this is not set. */
+  apiPort: z.int().min(1).max(65535).optional(),
+  /** The host's own addresses that pools may have; without them pools are reached from this machine only. */
+  publicAddresses: z.array(z.ipv4()).default([]),
+  /** URL prefix → folder: downloads of templates and scripts that are read from disk instead. */
+  mirrors: z.record(z.string(), z.string()).default({}),
+  /** Inner addresses that downloads may reach all the same. */
+  fetchAllow: z.array(hostAndPort).default([]),
+  /** Where the instances' network is taken from. */
+  instanceRange: cidr.default('10.231.0.0/16'),
+  /** Size of each of the two storage files, which grow as they are filled. */
+  poolGiB: z.int().min(5).max(100_000).default(100),
+});
+
+export type Config = z.infer<typeof configSchema>;
+export const configKeys: readonly string[] = Object.keys(configSchema.shape);
+
+/** `InvalidConfiguration` names the key, what is wrong with it, and the nearest known key. */
+export function readConfig(value: Json, file: string): Config {
+  const parsed = configSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const messages = parsed.error.issues.map((issue) => {
+    if (issue.code !== 'unrecognized_keys') return `'${issue.path.join('.')}': ${issue.message}`;
+    return issue.keys
+      .map((key) => {
+        const near = nearest(key, configKeys);
+        return `'${key}' is not a known key${near === undefined ? '' : `: did you mean '${near}'?`}`;
+      })
+      .join('; ');
+  });
+  throw new PoolhouseError('InvalidConfiguration', `${file} is not valid: ${messages.join('; ')}. Known keys: ${configKeys.join(', ')}.`);
+}
+
+/** The word that differs in the fewest letters, when that is not too many. */
+export function nearest(word: string, words: readonly string[]): string | undefined {
+  const ranked = words.map((candidate) => ({ candidate, distance: distance(word.toLowerCase(), candidate.toLowerCase()) })).toSorted((a, b) => a.distance - b.distance);
+  const [best] = ranked;
+  return best !== undefined && best.distance <= Math.max(2, Math.floor(word.length / 3)) ? best.candidate : undefined;
+}
+
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

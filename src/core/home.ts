@@ -1,0 +1,73 @@
+/** Where an installation keeps what. Paths only: nothing is read or written here. */
+import { join } from 'node:path';
+
+export interface Home {
+  folder: string;
+  config: string;
+  installation: string;
+  store: string;
+  secrets: string;
+  /** 32 bytes that seal everything secret in the store. */
+  secretKey: string;
+  /** The secret of the installation's service principal. */
+  clientSecret: string;
+  certificates: string;
+  images: string;
+  /** The operator's own recipes and catalogue. */
+  recipes: string;
+  catalogue: string;
+  logs: string;
+  az: string;
+  sample: string;
+}
+
+export function homeAt(folder: string): Home {
+  const at = (...parts: string[]) => join(folder, ...parts);
+  return {
+    folder,
+    config: at('config.json'),
+    installation: at('installation.json'),
+    store: at('store.sqlite'),
+    secrets: at('secrets'),
+    secretKey: at('secrets', 'key'),
+    clientSecret: at('secrets', 'client-secret'),
+    certificates: at('certificates'),
+    images: at('images'),
+    recipes: at('recipes'),
+    catalogue: at('catalogue.json'),
+    logs: at('logs'),
+    az: at('az'),
+    sample: at('sample'),
+  };
+}
+
+/** What lives only as long as the processes: sockets and pid files. Unix sockets' paths must be short. */
+export interface RuntimeFolder {
+  folder: string;
+  controlPid: string;
+  gatewayPid: string;
+  /** Control's own local interface, for the command line. */
+  adminSocket: string;
+  /** Where gateways ask control. */
+  linkSocket: string;
+  /** One socket for each instance. */
+  instances: string;
+  /** The gateway's own folder. */
+  gateway: string;
+  gatewayState: string;
+}
+
+/** `/run/poolhouse-ID` for root, a folder of the home for others. */
+export function runtimeFolderOf(home: Home, installation: string, isRoot: boolean): RuntimeFolder {
+  const folder = isRoot ? `/run/poolhouse-${installation}` : join(home.folder, 'run');
+  return {
+    folder,
+    controlPid: join(folder, 'control.pid'),
+    gatewayPid: join(folder, 'gateway.pid'),
+    adminSocket: join(folder, 'admin.sock'),
+    linkSocket: join(folder, 'gateway.sock'),
+    instances: join(folder, 'instances'),
+    gateway: join(folder, 'gateway'),
+    gatewayState: join(folder, 'gateway', 'routes.json'),
+  };
+}

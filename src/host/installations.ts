@@ -1,0 +1,85 @@
+/** Makes an installation: its ids, ports and secrets, chosen so that they collide with no other one of this machine. */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { Config } from '../core/config.ts';
+import { PoolhouseError } from '../core/errors.ts';
+import type { Home } from '../core/home.ts';
+import { installationSchema, type Installation } from '../core/installation.ts';
+import { runCommand } from './run-command.ts';
+
+/** The installation of a home; undefined before the first `up`. */
+export async function readInstallation(home: Home): Promise<Installation | undefined> {
+  const text = await readFile(home.installation, 'utf8').catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new PoolhouseError('HostNotReady', `${home.installation} cannot be read. Run this as the user who owns it (root, usually).`, { cause: error });
+  });
+  if (text === undefined) return undefined;
+  const parsed = installationSchema.safeParse(JSON.parse(text));
+  if (!parsed.success) throw new PoolhouseError('InvalidConfiguration', `${home.installation} is damaged. Restore it from a backup.`);
+  return parsed.data;
+}
+
+/** Makes the home folder with everything that must exist before control starts. Gives what is there already as it is. */
+export async function ensureInstallation(home: Home, config: Config): Promise<Installation> {
+  await mkdir(home.folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+    throw new PoolhouseError('HostNotReady', `The folder ${home.folder} cannot be made. Run this as root, or set POOLHOUSE_HOME to a folder of yours.`, { cause: error });
+  });
+  await chmod(home.folder, 0o700);
+  for (const folder of [home.secrets, home.images, home.logs, home.recipes]) await mkdir(folder, { recursive: true, mode: 0o700 });
+  await ensureSecret(home.secretKey, () => randomBytes(32));
+  await ensureSecret(home.clientSecret, () => Buffer.from(`${randomBytes(24).toString('base64url')}\n`));
+  const present = await readInstallation(home);
+  if (present !== undefined) return present;
+  const others = await othersInUse();
+  const installation: Installation = {
+    id: randomBytes(4).toString('hex'),
+    engine: config.engine,
+    apiPort: config.apiPort ?? (await freePort(8_943)),
+    addressBlock: freeBlock(others),
+    subscriptionId: randomUUID(),
+    tenantId: randomUUID(),
+    clientId: randomUUID(),
+    createdAt: new Date().toISOString(),
+  };
+  await writeFile(`${home.installation}.new`, `${JSON.stringify(installation, null, 2)}\n`, { mode: 0o600 });
+  await rename(`${home.installation}.new`, home.installation);
+  return installation;
+}
+
+async function ensureSecret(file: string, make: () => Buffer): Promise<void> {
+  const present = await readFile(file).catch(() => undefined);
+  if (present !== undefined && present.length > 0) return;
+  await writeFile(`${file}.new`, make(), { mode: 0o600 });
+  await rename(`${file}.new`, file);
+}
+
+/** Address blocks that rules of the kernel lead somewhere already. */
+async function othersInUse(): Promise<Set<number>> {
+  const result = await runCommand('nft', ['list', 'ruleset'], { timeoutMs: 10_000 }).catch(() => undefined);
+  const found = result?.stdout.matchAll(/127\.77\.(\d{1,3})\.\d{1,3}/g) ?? [];
+  return new Set([...found].map((match) => Number(match[1])));
+}
+
+function freeBlock(taken: ReadonlySet<number>): string {
+  const start = randomBytes(1)[0] ?? 0;
+  for (let step = 0; step < 256; step += 1) {
+    const block = (start + step) % 256;
+    if (!taken.has(block)) return `127.77.${block}.0/24`;
+  }
+  throw new PoolhouseError('HostNotReady', 'All address blocks of 127.77.0.0/16 are taken by other installations on this machine.');
+}
+
+async function freePort(first: number): Promise<number> {
+  for (let port = first; port < first + 200; port += 1) {
+    const free = await new Promise<boolean>((resolve) => {
+      const server = createServer();
+      server.once('error', () => {
+        resolve(false);
+      });
+      server.listen({ host: '127.0.0.1', port }, () => server.close(() => { resolve(true); }));
+    });
+    if (free) return port;
+  }
+  throw new PoolhouseError('HostNotReady', `No free port was found between ${first} and ${first + 199} for the ARM API. Set 'apiPort' in config.json.`);
+}
