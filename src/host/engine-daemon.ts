@@ -195,7 +195,9 @@ async function end(started: StartedProcess, signalNumber: number, signal: AbortS
 }
 
 async function untilItAnswers(socketPath: string, signal: AbortSignal, hint: () => string, alive: () => boolean = () => true): Promise<void> {
-  await until(() => answers(socketPath, signal), startLimit, signal, alive, () => `The engine's daemon was started, but does not answer at ${socketPath}. ${hint()}`);
+  // It answers before it is ready: what its own `waitready` asks for tells the difference.
+  const ready = async () => (await ask(socketPath, '/internal/ready', signal)) !== undefined;
+  await until(ready, startLimit, signal, alive, () => `The engine's daemon was started, but does not answer at ${socketPath}. ${hint()}`);
 }
 
 async function until(done: () => Promise<boolean>, limitMs: number, signal: AbortSignal, alive: () => boolean, otherwise: () => string): Promise<void> {

@@ -14,7 +14,7 @@ import { PoolhouseError } from '../../core/errors.ts';
 import type { Attachment, Engine, EngineInstance, EngineNetwork, InstanceMetrics, InstanceSpec, Power } from '../engine.ts';
 import { execInside } from './exec.ts';
 import { parseMetrics } from './metrics.ts';
-import { attachmentPrefix, deviceName, engineNames, hostnameKey, labelPrefix, readyKey, seedName, seedPrefix } from './names.ts';
+import { attachmentPrefix, deviceName, engineNames, hostnameKey, labelPrefix, nameserverKey, readyKey, seedName, seedPrefix } from './names.ts';
 import { DaemonError, createRestClient, isMissing, isPresent, unless } from './rest-client.ts';
 import { attachmentsOf, createShareVolumes } from './storage.ts';
 import { chooseSubnet } from './subnet.ts';
@@ -142,6 +142,7 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
       'limits.memory.swap': 'false',
       'boot.autostart': 'true',
       [hostnameKey]: spec.hostname,
+      [nameserverKey]: engine.network().gateway,
       [readyKey]: '',
       'raw.lxc': '',
     };

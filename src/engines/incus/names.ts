@@ -38,6 +38,8 @@ export function seedName(fingerprint: string): string {
 /** Keys of our own in an instance's configuration. */
 export const labelPrefix = 'user.poolhouse.label.';
 export const hostnameKey = 'user.poolhouse.hostname';
+/** The address of the network's name server: the image renders it into /etc/resolv.conf. */
+export const nameserverKey = 'user.poolhouse.nameserver';
 export const readyKey = 'user.poolhouse.ready';
 /** JSON of what a share device shows: `{account, share, folder}`. */
 export const attachmentPrefix = 'user.poolhouse.attachment.';
