@@ -1,0 +1,63 @@
+/** The command line: each command is a file; here they are put together. */
+import { readFile } from 'node:fs/promises';
+import { Command, CommanderError } from 'commander';
+import { homeAt } from '../core/home.ts';
+import { errorBodyOf, PoolhouseError, type ErrorBody } from '../core/errors.ts';
+import { azEnvCommand } from './az-env.ts';
+import { deployCommand } from './deploy.ts';
+import { downCommand } from './down.ts';
+import { logsCommand } from './logs.ts';
+import { statusCommand } from './status.ts';
+import { upCommand } from './up.ts';
+import { UsageError } from './usage-error.ts';
+
+async function main(argv: readonly string[]): Promise<number> {
+  const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+  const stopping = new AbortController();
+  process.once('SIGINT', () => {
+    stopping.abort(new UsageError('Stopped. The same command goes on where this one ended.'));
+    process.once('SIGINT', () => process.exit(130));
+  });
+  const shared = { home: homeAt(process.env['POOLHOUSE_HOME'] ?? '/var/lib/poolhouse'), signal: stopping.signal };
+  const program = new Command('poolhouse')
+    .description('One address, one pool of identical machines, the same files on each.')
+    .version(version)
+    .exitOverride()
+    .showSuggestionAfterError()
+    .showHelpAfterError('(poolhouse --help shows what there is)')
+    .addHelpText('after', '\nExamples:\n  poolhouse up --sample              prepare this machine, and deploy a first pool\n  poolhouse status                   what there is, and how to reach it\n  eval "$(poolhouse az-env)"         use az with this installation\n\nState is kept in $POOLHOUSE_HOME (/var/lib/poolhouse).');
+  for (const command of [upCommand, downCommand, statusCommand, logsCommand, azEnvCommand, deployCommand]) {
+    program.addCommand(command(shared).exitOverride());
+  }
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return 0;
+  } catch (error) {
+    return report(error, argv.includes('--json'), stopping.signal);
+  }
+}
+
+function report(error: unknown, json: boolean, stopped: AbortSignal): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof UsageError) {
+    process.stderr.write(`${error.message}\n`);
+    return stopped.aborted ? 130 : 2;
+  }
+  if (stopped.aborted) {
+    process.stderr.write(`Stopped. The same command goes on where this one ended.\n`);
+    return 130;
+  }
+  const body = errorBodyOf(error);
+  if (json) process.stderr.write(`${JSON.stringify({ error: body })}\n`);
+  else process.stderr.write(`${describe(body)}\n`);
+  if (process.env['POOLHOUSE_DEBUG'] === '1' || !(error instanceof PoolhouseError)) process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  return 1;
+}
+
+/** An error with what is beneath it, indented. */
+function describe(body: ErrorBody, indent = ''): string {
+  const head = `${indent}${body.code}: ${body.message.split('\n').join(`\n${indent}  `)}`;
+  return [head, ...(body.details ?? []).map((detail) => describe(detail, `${indent}  `))].join('\n');
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,142 @@
+/** Downloads for control: templates, parameters, scripts. The network is touched only by an unprivileged process. */
+import { spawn } from 'node:child_process';
+import { constants } from 'node:fs';
+import { open, realpath } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Logger } from 'pino';
+import { PoolhouseError } from '../core/errors.ts';
+import { checkUrl, describeUrl, type FetchPolicy } from './policy.ts';
+import type { FetchEnd, FetchRequest } from './fetch-main.ts';
+
+export interface FetchOptions {
+  maxBytes?: number;
+  timeoutMs?: number;
+  signal: AbortSignal;
+}
+
+export interface Fetcher {
+  /** The body. `FetchNotAllowed` where the policy forbids it, `FetchFailed` where it could not be had. */
+  fetch(url: string, options: FetchOptions): Promise<Uint8Array>;
+}
+
+export interface FetcherParts {
+  policy: FetchPolicy;
+  /** The account of the helper; `nobody` unless given. Without root it runs as ourselves. */
+  user?: string;
+  log: Logger;
+}
+
+const mostAtOnce = 4;
+const mostWaiting = 32;
+const usualBytes = 5 * 2 ** 20;
+const usualLimit = 30_000;
+const connectLimit = 10_000;
+const helper = fileURLToPath(new URL('./fetch-main.ts', import.meta.url));
+
+export function createFetcher({ policy, user, log }: FetcherParts): Fetcher {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+
+  async function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (running >= mostAtOnce) {
+      if (waiting.length >= mostWaiting) throw new PoolhouseError('FetchFailed', `Too many downloads wait already. Try again in a minute.`, { retryable: true });
+      await new Promise<void>((resolve) => waiting.push(resolve));
+    } else running += 1;
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) running -= 1;
+      else next();
+    }
+  }
+
+  return {
+    async fetch(url, { maxBytes = usualBytes, timeoutMs = usualLimit, signal }) {
+      const checked = checkUrl(url);
+      if ('why' in checked) throw new PoolhouseError('FetchNotAllowed', `${describeUrl(url)} is not fetched: ${checked.why}.`);
+      const mirrored = mirrorOf(url, policy.mirrors);
+      if (mirrored !== undefined) return readMirror(mirrored, url, maxBytes);
+      return inTurn(async () => {
+        signal.throwIfAborted();
+        log.info({ url: describeUrl(url) }, 'fetching');
+        return run({ url, policy, maxBytes, connectMs: connectLimit, ...(user === undefined ? {} : { user }) }, AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]), timeoutMs, signal);
+      });
+    },
+  };
+}
+
+function run(request: FetchRequest, limit: AbortSignal, timeoutMs: number, signal: AbortSignal): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [helper], { stdio: ['pipe', 'pipe', 'ignore', 'pipe'], env: { PATH: process.env['PATH'] ?? '' }, cwd: '/', signal: limit, killSignal: 'SIGKILL' });
+    const chunks: Buffer[] = [];
+    let size = 0;
+    let ending = '';
+    child.stdout?.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > request.maxBytes + 65_536) child.kill('SIGKILL');
+      else chunks.push(chunk);
+    });
+    child.stdio[3]?.on('data', (chunk: Buffer) => (ending = (ending + chunk.toString('utf8')).slice(0, 4_096)));
+    child.on('error', (error) => {
+      if (signal.aborted) reject(signal.reason as Error);
+      else if (limit.aborted) reject(new PoolhouseError('FetchFailed', `${describeUrl(request.url)} did not arrive within ${Math.round(timeoutMs / 1_000)} s.`));
+      else reject(new PoolhouseError('FetchFailed', `The download could not be started.`, { cause: error }));
+    });
+    child.on('close', () => {
+      const end = parseEnd(ending);
+      if (end.ok) resolve(Buffer.concat(chunks));
+      else reject(new PoolhouseError(end.code, `${end.message.charAt(0).toUpperCase()}${end.message.slice(1)}.`));
+    });
+    child.stdin?.on('error', () => undefined); // the end tells
+    child.stdin?.end(JSON.stringify(request));
+  });
+}
+
+function parseEnd(text: string): FetchEnd {
+  try {
+    return JSON.parse(text) as FetchEnd; // from our own helper
+  } catch {
+    return { ok: false, code: 'FetchFailed', message: 'the download ended early' };
+  }
+}
+
+/** The file that stands for a URL; undefined where no mirror's prefix fits. The longest prefix counts. */
+function mirrorOf(url: string, mirrors: FetchPolicy['mirrors']): { folder: string; path: string } | undefined {
+  const prefix = Object.keys(mirrors)
+    .filter((one) => url.startsWith(one))
+    .toSorted((a, b) => b.length - a.length)[0];
+  if (prefix === undefined) return undefined;
+  const rest = url.slice(prefix.length).split(/[?#]/)[0] ?? '';
+  return { folder: mirrors[prefix] ?? '', path: rest };
+}
+
+async function readMirror({ folder, path }: { folder: string; path: string }, url: string, maxBytes: number): Promise<Uint8Array> {
+  const missing = (cause?: unknown) => new PoolhouseError('FetchFailed', `${describeUrl(url)} is not in its mirror ${folder}.`, cause === undefined ? {} : { cause });
+  let parts: string[];
+  try {
+    parts = decodeURIComponent(path).split('/').filter((part) => part !== '');
+  } catch (error) {
+    throw missing(error);
+  }
+  if (parts.some((part) => part === '..' || part === '.' || part.includes('\0'))) throw new PoolhouseError('FetchNotAllowed', `${describeUrl(url)} leads out of its mirror.`);
+  const root = await realpath(folder).catch((error: unknown) => {
+    throw missing(error);
+  });
+  const file = await realpath(join(root, ...parts)).catch((error: unknown) => {
+    throw missing(error);
+  });
+  if (!file.startsWith(`${root}${sep}`)) throw new PoolhouseError('FetchNotAllowed', `${describeUrl(url)} leads out of its mirror.`);
+  const opened = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch((error: unknown) => {
+    throw missing(error);
+  });
+  try {
+    const found = await opened.stat();
+    if (!found.isFile()) throw missing();
+    if (found.size > maxBytes) throw new PoolhouseError('FetchFailed', `${describeUrl(url)} is larger than ${Math.floor(maxBytes / 2 ** 20)} MB.`);
+    return await opened.readFile();
+  } finally {
+    await opened.close();
+  }
+}

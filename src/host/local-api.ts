@@ -1,0 +1,31 @@
+/** Asks control over its own local socket: what the command line shows. */
+import { request } from 'node:http';
+import { PoolhouseError } from '../core/errors.ts';
+
+/** `HostNotReady` where control does not answer. */
+export async function askControl(socketPath: string, path: string, limitMs = 10_000): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ socketPath, path, method: 'GET', timeout: limitMs, signal: AbortSignal.timeout(limitMs) }, (incoming) => {
+      let text = '';
+      incoming.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+      incoming.on('error', reject);
+      incoming.on('end', () => {
+        if (incoming.statusCode === 200) return resolve(text);
+        reject(errorOf(text));
+      });
+    });
+    outgoing.on('error', (error) => {
+      reject(new PoolhouseError('HostNotReady', `Control does not answer. 'poolhouse up' starts it; 'poolhouse logs control' tells what happened.`, { cause: error, retryable: true }));
+    });
+    outgoing.end();
+  });
+}
+
+function errorOf(text: string): PoolhouseError {
+  try {
+    const { error } = JSON.parse(text) as { error: { message: string } };
+    return new PoolhouseError('NotFound', error.message);
+  } catch (cause) {
+    return new PoolhouseError('InternalServerError', 'Control gave an answer that cannot be read.', { cause });
+  }
+}

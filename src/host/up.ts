@@ -1,0 +1,162 @@
+/**
+ * What `up` does to a machine, step by step. Each step looks first and does only what is missing, so a second run
+ * changes nothing, and a run that was cut off is completed by the next.
+ */
+import { chmod, chown, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { readConfig, type Config } from '../core/config.ts';
+import { PoolhouseError } from '../core/errors.ts';
+import { runtimeFolderOf, type Home, type RuntimeFolder } from '../core/home.ts';
+import type { Installation } from '../core/installation.ts';
+import { isObject, type JsonObject } from '../core/json.ts';
+import { createIncusEngine } from '../engines/incus/incus-engine.ts';
+import { buildImage, hostSuite } from '../images/build-image.ts';
+import { fingerprintOf, loadRecipe } from '../images/recipe.ts';
+import { parseLenient } from '../template/parse-lenient.ts';
+import { ensureEngineDaemon } from './engine-daemon.ts';
+import { ensureInstallation } from './installations.ts';
+import { askControl } from './local-api.ts';
+import { enginePackages, installPackages, readDistribution } from './packages.ts';
+import { findProcess, startProcess, stopProcess } from './processes.ts';
+import type { Progress } from './progress.ts';
+import { runCommand } from './run-command.ts';
+
+export interface UpOptions {
+  engine?: 'incus' | 'sim';
+  addresses?: readonly string[];
+}
+
+export interface UpResult {
+  installation: Installation;
+  run: RuntimeFolder;
+  url: string;
+}
+
+const sourceRoot = fileURLToPath(new URL('../..', import.meta.url));
+/** The unprivileged account of the gateway, and of helpers that touch what strangers send. */
+export const serviceUser = 'poolhouse';
+const startLimit = 60_000;
+/** What most templates ask for: built at once, so that the first deployment does not wait for it. */
+const firstImage = 'datascience';
+
+export async function up(home: Home, options: UpOptions, progress: Progress, signal: AbortSignal): Promise<UpResult> {
+  const isRoot = process.getuid?.() === 0;
+  const before = await readFile(home.config, 'utf8').catch(() => '');
+  const config = await changedConfig(home, before, options);
+  if (config.engine === 'incus' && !isRoot) {
+    throw new PoolhouseError('HostNotReady', `Instances need root: run this as root, or look around without instances: poolhouse up --engine sim (with POOLHOUSE_HOME set to a folder of yours)`);
+  }
+  if (config.engine === 'incus') {
+    const packages = enginePackages(await readDistribution());
+    await progress.step('Debian packages', (phase) => installPackages(packages, phase, signal));
+    await progress.step(`account ${serviceUser}`, () => ensureUser(signal));
+  }
+  const installation = await ensureInstallation(home, config);
+  if (installation.engine !== config.engine) {
+    throw new PoolhouseError('InvalidConfiguration', `This installation was made with the engine '${installation.engine}'; the engine cannot be changed to '${config.engine}'. Use another POOLHOUSE_HOME, or 'poolhouse down --destroy' first.`);
+  }
+  const run = runtimeFolderOf(home, installation.id, isRoot);
+  await prepareRuntimeFolder(run, config.engine === 'incus', signal);
+
+  let engineSocket: string | undefined;
+  if (config.engine === 'incus') {
+    const daemon = await progress.step(`the engine's daemon`, () => ensureEngineDaemon({ logFolder: home.logs, signal }));
+    engineSocket = daemon.socketPath;
+    const engine = createIncusEngine({ installation: installation.id, socketPath: engineSocket, addressRange: config.instanceRange, poolBytes: config.poolGiB * 2 ** 30 });
+    await progress.step('project, network and storage in the engine', () => engine.prepare(signal));
+    await progress.step(`the image '${firstImage}'`, async (phase) => {
+      const recipe = await loadRecipe(firstImage, [home.recipes, join(sourceRoot, 'images', 'recipes')]);
+      const suite = recipe.suite ?? (await hostSuite()).suite;
+      const fingerprint = fingerprintOf(recipe, suite);
+      if (await engine.hasImage({ fingerprint }, signal)) return;
+      const file = await buildImage({ recipe, fingerprint, suite, folder: home.images, onProgress: phase, signal });
+      phase('taking it into the engine');
+      await engine.prepareImage({ fingerprint }, file, signal);
+    });
+  }
+  await startProcesses(home, run, installation, engineSocket, before, progress, signal);
+  return { installation, run, url: `https://127.0.0.1:${installation.apiPort}` };
+}
+
+/** The configuration with what was asked for on the command line, which is written down. */
+async function changedConfig(home: Home, text: string, options: UpOptions): Promise<Config> {
+  const value = text.trim() === '' ? {} : parseLenient(text).value;
+  const changes: JsonObject = {
+    ...(options.engine === undefined ? {} : { engine: options.engine }),
+    ...(options.addresses === undefined || options.addresses.length === 0 ? {} : { publicAddresses: [...options.addresses] }),
+  };
+  const changed: JsonObject = { ...(isObject(value) ? value : {}), ...changes };
+  const config = readConfig(isObject(value) ? changed : value, home.config);
+  if (JSON.stringify(changed) !== JSON.stringify(value)) {
+    await mkdir(home.folder, { recursive: true, mode: 0o700 });
+    await writeFile(`${home.config}.new`, `${JSON.stringify(changed, null, 2)}\n`, { mode: 0o600 });
+    await rename(`${home.config}.new`, home.config);
+  }
+  return config;
+}
+
+async function ensureUser(signal: AbortSignal): Promise<void> {
+  if ((await runCommand('getent', ['passwd', serviceUser], { signal })).exitCode === 0) return;
+  const result = await runCommand('useradd', ['--system', '--user-group', '--no-create-home', '--home-dir', '/nonexistent', '--shell', '/usr/sbin/nologin', serviceUser], { signal });
+  if (result.exitCode !== 0) throw new PoolhouseError('HostNotReady', `The system account '${serviceUser}' could not be made: ${result.stderr.trim()}`);
+}
+
+/** Control's sockets are for their owner only; the gateway's user gets through to its own folder and to the link. */
+async function prepareRuntimeFolder(run: RuntimeFolder, withUser: boolean, signal: AbortSignal): Promise<void> {
+  await mkdir(run.folder, { recursive: true, mode: 0o711 });
+  await chmod(run.folder, 0o711);
+  await mkdir(run.gateway, { recursive: true, mode: 0o700 });
+  await mkdir(run.instances, { recursive: true, mode: 0o700 });
+  if (!withUser) return;
+  const { stdout } = await runCommand('id', ['-u', serviceUser], { signal });
+  const { stdout: group } = await runCommand('id', ['-g', serviceUser], { signal });
+  await chown(run.gateway, Number(stdout), Number(group));
+}
+
+async function startProcesses(home: Home, run: RuntimeFolder, installation: Installation, engineSocket: string | undefined, configBefore: string, progress: Progress, signal: AbortSignal): Promise<void> {
+  const withUser = installation.engine === 'incus';
+  const env = { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8', NODE_ENV: 'production' };
+  const configNow = await readFile(home.config, 'utf8').catch(() => '');
+  if (configNow !== configBefore && (await findProcess(run.controlPid)) !== undefined) {
+    await progress.step('control ends, to begin again with the changed configuration', () => stopProcess(run.controlPid, 15_000));
+  }
+  if ((await findProcess(run.controlPid)) === undefined) {
+    const argv = [process.execPath, join(sourceRoot, 'src/control/main.ts'), '--home', home.folder, ...(engineSocket === undefined ? [] : ['--engine-socket', engineSocket]), ...(withUser ? ['--group', serviceUser] : [])];
+    await startProcess(argv, { pidFile: run.controlPid, logFile: join(home.logs, 'control.log') }, env);
+  }
+  if ((await findProcess(run.gatewayPid)) === undefined) {
+    const argv = [process.execPath, join(sourceRoot, 'src/gateway/main.ts'), '--socket', run.linkSocket, '--state', run.gatewayState, '--grace', '2', ...(withUser ? ['--user', serviceUser] : [])];
+    await startProcess(argv, { pidFile: run.gatewayPid, logFile: join(home.logs, 'gateway.log') }, env);
+  }
+  await progress.step('control and gateway serve', () => waitHealthy(home, run, signal));
+}
+
+async function waitHealthy(home: Home, run: RuntimeFolder, signal: AbortSignal): Promise<void> {
+  const deadline = Date.now() + startLimit;
+  for (;;) {
+    const status = await askControl(run.adminSocket, '/v1/status', 5_000).catch(() => undefined);
+    const { gateway } = status === undefined ? { gateway: undefined } : (JSON.parse(status) as { gateway?: { healthy: boolean } });
+    if (gateway?.healthy === true) return;
+    const running = { control: (await findProcess(run.controlPid)) !== undefined, gateway: (await findProcess(run.gatewayPid)) !== undefined };
+    const dead = !running.control ? 'control' : !running.gateway ? 'gateway' : undefined;
+    if (dead !== undefined || Date.now() > deadline) {
+      const which = dead ?? (status === undefined ? 'control' : 'gateway');
+      const words = await lastWords(join(home.logs, `${which}.log`));
+      throw new PoolhouseError('HostNotReady', `${which === 'control' ? 'Control' : 'The gateway'} ${dead === undefined ? `does not serve after ${startLimit / 1_000} s` : 'ended at its start'}. Its last words: ${words}\nMore: poolhouse logs ${which}`);
+    }
+    await sleep(100, undefined, { signal });
+  }
+}
+
+async function lastWords(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  const line = text.trim().split('\n').at(-1) ?? '';
+  try {
+    const { msg } = JSON.parse(line) as { msg?: string };
+    return msg ?? line.slice(0, 300);
+  } catch {
+    return line.slice(0, 300);
+  }
+}
