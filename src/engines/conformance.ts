@@ -5,6 +5,7 @@
  * Every test makes instances of its own; what a test leaves is removed after it, and `destroy` is the last test.
  */
 import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine, ExecResult, InstanceSpec } from './engine.ts';
 
@@ -132,6 +133,17 @@ export function describeEngine(name: string, under: EngineUnderTest): void {
         await engine.delete(spec.name, signal);
       });
 
+      it('takes several calls at the same time', async () => {
+        const spec = specOf();
+        await engine.create(spec, signal);
+        for (const power of ['running', 'frozen', 'stopped'] as const) {
+          await Promise.all([engine.setPower(spec.name, power, signal), engine.setPower(spec.name, power, signal)]);
+          expect(await find(spec.name)).toMatchObject({ power });
+        }
+        await Promise.all([engine.delete(spec.name, signal), engine.delete(spec.name, signal)]);
+        expect(await engine.list(signal)).toEqual([]);
+      });
+
       it('says InstanceNotFound for an instance that does not exist', async () => {
         const nobody = 'never-made';
         await engine.ensureShare({ account: 'team', share: 'files', quotaBytes: 64 * mebibyte }, signal);
@@ -178,6 +190,21 @@ export function describeEngine(name: string, under: EngineUnderTest): void {
         expect((await run(spec.name, 'cat', '/proc/meminfo')).stdout).toMatch(/^MemTotal: +131072 kB$/m);
       });
 
+      real('shows the control socket to root, also after a restart', async () => {
+        const controlSocket = `${trial.image.file}.sock`;
+        const server = createServer().listen(controlSocket);
+        try {
+          const spec = await started({ controlSocket });
+          const look = () => run(spec.name, 'stat', '-c', '%F %a %u', '/var/lib/poolhouse/control.sock');
+          await expect.poll(async () => (await look()).stdout, { timeout: 10_000 }).toBe('socket 600 0\n');
+          await engine.setPower(spec.name, 'stopped', signal);
+          await engine.setPower(spec.name, 'running', signal);
+          await expect.poll(async () => (await look()).stdout, { timeout: 10_000 }).toBe('socket 600 0\n');
+        } finally {
+          server.close();
+        }
+      });
+
       real('reaches the host by its own address, and by no other', async () => {
         const spec = await started();
         const { gateway } = engine.network();
@@ -197,9 +224,10 @@ export function describeEngine(name: string, under: EngineUnderTest): void {
     });
 
     describe('programs', () => {
-      it('does not run a program in an instance that does not run', async () => {
+      it.each(['stopped', 'frozen'] as const)('runs no program in a %s instance', async (power) => {
         const spec = specOf();
         await engine.create(spec, signal);
+        await engine.setPower(spec.name, power, signal);
         await expect(run(spec.name, 'true')).rejects.toEqual(fails('OperationNotAllowed'));
       });
 
@@ -248,15 +276,22 @@ export function describeEngine(name: string, under: EngineUnderTest): void {
         await expect.poll(async () => (await run(spec.name, 'ps')).stdout, { timeout: 10_000 }).not.toContain('4343');
       });
 
-      real('does not wait for what a program leaves in the background', async () => {
+      real('leaves alone what a program puts in the background with outputs of its own', async () => {
         const spec = await started();
-        const result = await engine.exec(spec.name, ['sh', '-c', 'sleep 600 & echo begun'], { timeoutMs: 20_000 }, signal);
+        const result = await shell(spec.name, 'sleep 4444 </dev/null >/dev/null 2>&1 & echo begun');
         expect(result).toMatchObject({ exitCode: 0, stdout: 'begun\n' });
+        expect((await run(spec.name, 'ps')).stdout).toContain('4444');
       });
 
-      real('answers 127 for a program that is not there', async () => {
+      real('waits no longer than the limit for a child that keeps the outputs open', async () => {
+        const spec = await started();
+        await expect(engine.exec(spec.name, ['sh', '-c', 'sleep 600 & echo begun'], { timeoutMs: 1_000 }, signal)).rejects.toEqual(fails('Unavailable'));
+      });
+
+      real('answers 127 for a program that is not there, and 126 for a file that is none', async () => {
         const spec = await started();
         expect(await run(spec.name, 'no-such-program')).toMatchObject({ exitCode: 127 });
+        expect(await run(spec.name, '/etc/passwd')).toMatchObject({ exitCode: 126 });
       });
     });
 
@@ -350,6 +385,16 @@ export function describeEngine(name: string, under: EngineUnderTest): void {
         expect(await engine.listShares(signal)).toHaveLength(1);
         await engine.deleteShare('team', 'files', signal);
         expect(await engine.listShares(signal)).toEqual([]);
+      });
+
+      it('attaches two shares to one instance at the same time', async () => {
+        const spec = await started();
+        const both = ['files', 'more'].map((one) => ({ ...attachment, share: one, path: `/mnt/${one}` }));
+        for (const one of both) await engine.ensureShare({ ...share, share: one.share }, signal);
+        await Promise.all(both.map((one) => engine.attachShare(spec.name, one, signal)));
+        expect((await find(spec.name))?.attachments).toEqual(expect.arrayContaining(both));
+        await Promise.all(both.map((one) => engine.detachShare(spec.name, one.path, signal)));
+        expect((await find(spec.name))?.attachments).toEqual([]);
       });
 
       real('shows the same files on two instances, and nothing after detaching', async () => {

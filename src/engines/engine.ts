@@ -123,7 +123,11 @@ export interface Engine {
   setPower(name: InstanceName, power: Power, signal: AbortSignal): Promise<void>;
   /** Stops it and removes it with its own disk; shares stay. Nil when already gone. */
   delete(name: InstanceName, signal: AbortSignal): Promise<void>;
-  /** Runs a program as root inside a running instance. A program that ends with any exit code is a result, not an error. */
+  /**
+   * Runs a program as root inside a running instance. A program that ends with any exit code is a result, not an error:
+   * 127 where there is no such program, 126 where it cannot be run. `OperationNotAllowed` (retryable) where the instance
+   * does not run. A child that keeps the program's outputs open counts as the program still running.
+   */
   exec(name: InstanceName, argv: readonly string[], options: ExecOptions, signal: AbortSignal): Promise<ExecResult>;
   /** Writes a whole file, making its folders (0755 root). Works on running and stopped instances. `mode` such as 0o600. */
   writeFile(

@@ -3,15 +3,15 @@ import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { PoolhouseError } from '../../core/errors.ts';
 import type { ExecOptions, ExecResult } from '../engine.ts';
-import type { RestClient } from './rest-client.ts';
+import { DaemonError, type DaemonOperation, type RestClient } from './rest-client.ts';
 
 const execMetadata = z.object({ fds: z.record(z.string(), z.string()) });
 const endMetadata = z.object({ return: z.number() });
 
 const defaultKeep = 64 * 1024;
 const defaultTimeout = 60_000;
-/** After a process was killed, its operation ends within moments. */
-const killGrace = 10_000;
+/** After a process was killed, its operation ends within moments, unless a child of it keeps the outputs open. */
+const killGrace = 3_000;
 
 export async function execInside(
   client: RestClient,
@@ -48,17 +48,39 @@ export async function execInside(
     const keep = options.keepBytes ?? defaultKeep;
     const outputs = Promise.all([tailOf(stdout, keep), tailOf(stderr, keep)]);
     await feed(stdin, options.stdin);
-    const ended = await client.waitFor(operation.id, AbortSignal.timeout(timeoutMs + killGrace), timeoutMs + killGrace);
+    const ended = await endOf(client, operation.id, limit, timeoutMs);
     signal.throwIfAborted();
-    if (timeout.aborted) {
+    if (timeout.aborted || ended === undefined) {
       throw new PoolhouseError('Unavailable', `'${argv[0] ?? ''}' ran longer than ${Math.round(timeoutMs / 1_000)} s inside '${name}' and was ended.`, { retryable: true });
     }
+    if (typeof ended === 'number') return { exitCode: ended, stdout: '', stderr: '' };
     // The daemon closes the outputs when the program has ended; a child that holds one open does not keep us waiting.
     const [out, err] = await Promise.race([outputs, settleSoon([stdout, stderr], outputs)]);
     return { exitCode: endMetadata.parse(ended.metadata).return, stdout: out, stderr: err };
   } finally {
     limit.removeEventListener('abort', kill);
     control.terminate();
+  }
+}
+
+/**
+ * Waits for the program's end: its operation, or the exit code where the program could not be begun, as a shell says it.
+ * Undefined where the operation outlives the limit although the program was killed.
+ */
+async function endOf(client: RestClient, operationId: string, limit: AbortSignal, timeoutMs: number): Promise<DaemonOperation | number | undefined> {
+  const giveUp = new AbortController();
+  const afterGrace = () => setTimeout(() => { giveUp.abort(); }, killGrace).unref();
+  limit.addEventListener('abort', afterGrace, { once: true });
+  if (limit.aborted) afterGrace();
+  try {
+    return await client.waitFor(operationId, giveUp.signal, timeoutMs + 2 * killGrace);
+  } catch (error) {
+    if (giveUp.signal.aborted) return undefined;
+    if (error instanceof DaemonError && /command not found/i.test(error.message)) return 127;
+    if (error instanceof DaemonError && /command not executable/i.test(error.message)) return 126;
+    throw error;
+  } finally {
+    limit.removeEventListener('abort', afterGrace);
   }
 }
 

@@ -8,6 +8,7 @@
 import { createReadStream } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { execFile } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { PoolhouseError } from '../../core/errors.ts';
@@ -15,7 +16,7 @@ import type { Attachment, Engine, EngineInstance, EngineNetwork, InstanceMetrics
 import { execInside } from './exec.ts';
 import { parseMetrics } from './metrics.ts';
 import { attachmentPrefix, deviceName, engineNames, hostnameKey, labelPrefix, nameserverKey, readyKey, seedName, seedPrefix } from './names.ts';
-import { DaemonError, createRestClient, isMissing, isPresent, unless } from './rest-client.ts';
+import { DaemonError, createRestClient, isBeingCreated, isMissing, isPresent, unless } from './rest-client.ts';
 import { attachmentsOf, createShareVolumes } from './storage.ts';
 import { chooseSubnet } from './subnet.ts';
 
@@ -65,8 +66,7 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
         if (!(error instanceof DaemonError)) throw error;
         if (isMissing(error) && /instance/i.test(error.message)) throw new PoolhouseError('InstanceNotFound', `The engine has no instance '${name}'.`, { cause: error });
         if (attempt >= 20 || !/busy|already running|operation.*(progress|running)|etag/i.test(error.message)) throw error;
-        await new Promise((resolve) => setTimeout(resolve, 250));
-        signal.throwIfAborted();
+        await sleep(250, undefined, { signal });
       }
     }
   }
@@ -163,8 +163,13 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
     if (spec.controlSocket !== undefined) {
       devices['control'] = { type: 'proxy', bind: 'instance', listen: `unix:${controlSocketInside}`, connect: `unix:${spec.controlSocket}`, uid: '0', gid: '0', mode: '0600' };
     }
+    let made = true;
+    const madeBefore = (error: DaemonError) => {
+      made = !(isPresent(error) || isBeingCreated(error));
+      return !made;
+    };
     try {
-      await unless(isPresent, () =>
+      await unless(madeBefore, () =>
         client.change('POST', own(instances), { name: spec.name, type: 'container', config, devices, profiles: [], source: { type: 'copy', source: seedName(spec.image.fingerprint), project, instance_only: true } }, signal),
       );
     } catch (error) {
@@ -173,6 +178,25 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
       }
       throw error;
     }
+    if (!made) await untilCreated(spec.name, signal);
+  }
+
+  /** Another call may be making the same instance: it counts when the daemon is done with it. */
+  async function untilCreated(name: string, signal: AbortSignal): Promise<void> {
+    const isCreating = z.looseObject({ description: z.string(), resources: z.record(z.string(), z.array(z.string())).nullish() });
+    for (let attempt = 0; attempt < 240; attempt += 1) {
+      const operations = z.record(z.string(), z.array(isCreating)).parse(await client.get(own('/1.0/operations?recursion=1'), signal));
+      const busy = (operations['running'] ?? []).some(({ description, resources }) => {
+        const targets = Object.values(resources ?? {}).flat();
+        return /creating|copying/i.test(description) && targets.some((target) => target.split('?')[0]?.split('/').at(-1) === name);
+      });
+      if (!busy) {
+        if ((await unless(isMissing, () => client.get(own(`${instances}/${name}`), signal))) !== undefined) return;
+        throw new PoolhouseError('EngineUnavailable', `Another call was making '${name}', and failed.`, { retryable: true });
+      }
+      await sleep(250, undefined, { signal });
+    }
+    throw new PoolhouseError('EngineUnavailable', `The engine is still making '${name}' after a minute.`, { retryable: true });
   }
 
   const engine: Engine = {

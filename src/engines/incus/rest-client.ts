@@ -150,3 +150,4 @@ export async function unless<T>(acceptable: (error: DaemonError) => boolean, cal
 
 export const isMissing = (error: DaemonError) => error.status === 404 || /not found/i.test(error.message);
 export const isPresent = (error: DaemonError) => error.status === 409 || /already exists|already in use|UNIQUE constraint/i.test(error.message);
+export const isBeingCreated = (error: DaemonError) => /busy running a "create" operation/i.test(error.message);

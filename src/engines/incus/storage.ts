@@ -9,7 +9,8 @@ import { attachmentPrefix, deviceName, volumeName, type EngineNames } from './na
 import { DaemonError, isMissing, isPresent, unless, type RestClient } from './rest-client.ts';
 
 const volumesSchema = z.array(z.object({ name: z.string(), type: z.string(), config: z.record(z.string(), z.string()), used_by: z.array(z.string()).nullish() }));
-const stateSchema = z.object({ usage: z.object({ used: z.number() }).nullish() });
+/** The daemon leaves `used` out while the volume is empty. */
+const stateSchema = z.object({ usage: z.object({ used: z.number().optional() }).nullish() });
 const attachmentSchema = z.object({ account: z.string(), share: z.string(), folder: z.string(), path: z.string() });
 
 export interface InstanceConfiguration {
@@ -37,7 +38,9 @@ export function createShareVolumes(client: RestClient, names: EngineNames) {
         const account = volume.config['user.poolhouse.account'];
         const share = volume.config['user.poolhouse.share'];
         if (volume.type !== 'custom' || account === undefined || share === undefined) continue;
-        const state = stateSchema.parse(await client.get(`${volumes}/${volume.name}/state?project=${project}`, signal));
+        const answer = await unless(isMissing, () => client.get(`${volumes}/${volume.name}/state?project=${project}`, signal));
+        if (answer === undefined) continue; // removed meanwhile
+        const state = stateSchema.parse(answer);
         result.push({ account, share, quotaBytes: Number(volume.config['size'] ?? 0), usedBytes: state.usage?.used ?? 0 });
       }
       return result;
