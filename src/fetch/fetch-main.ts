@@ -97,7 +97,7 @@ async function copy(response: IncomingMessage, address: string, maxBytes: number
 function dropRights(user: string | undefined): void {
   if (process.getuid?.() !== 0) return;
   const account = user ?? 'nobody';
-  process.initgroups?.(account, account === 'nobody' ? 'nogroup' : account);
+  process.setgroups?.([]);
   process.setgid?.(account === 'nobody' ? 'nogroup' : account);
   process.setuid?.(account);
 }

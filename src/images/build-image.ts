@@ -5,7 +5,7 @@
  * The file appears under its final name only when it is whole, so a build that was cut off leaves nothing that counts.
  */
 import { spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { arch } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
@@ -25,15 +25,18 @@ export interface BuildOptions {
 
 const limitMs = 20 * 60_000;
 
-/** The image file of a recipe; made when it is not there. Only one build of a folder may run at a time. */
+/** The image file of a recipe; made when it is not there. */
 export async function buildImage(options: BuildOptions): Promise<string> {
   const { folder, fingerprint } = options;
   const file = join(folder, `${fingerprint}.tar`);
   if (await exists(file)) return file;
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  // What an earlier, interrupted build has left.
-  for (const name of await readdir(folder)) if (name.startsWith('build-')) await rm(join(folder, name), { recursive: true, force: true });
-  const work = await mkdtemp(join(folder, 'build-'));
+  // What an interrupted build has left: its process does not run any more.
+  for (const name of await readdir(folder)) {
+    const builder = /^build-(\d+)-/.exec(name)?.[1];
+    if (builder !== undefined && !(await exists(`/proc/${builder}`))) await rm(join(folder, name), { recursive: true, force: true });
+  }
+  const work = await mkdtemp(join(folder, `build-${process.pid}-`));
   try {
     await build(options, work, file);
     return file;
@@ -49,7 +52,8 @@ async function build(options: BuildOptions, work: string, file: string): Promise
   for (const one of recipe.files) {
     const path = join(overlay, one.path);
     await mkdir(dirname(path), { recursive: true, mode: 0o755 });
-    await writeFile(path, one.content, { mode: one.mode });
+    await writeFile(path, one.content);
+    await chmod(path, one.mode); // whatever the umask says
   }
   const finish = join(work, 'finish.sh');
   await writeFile(finish, finishScript(recipe, overlay), { mode: 0o700 });
@@ -74,6 +78,7 @@ async function build(options: BuildOptions, work: string, file: string): Promise
   await mkdir(join(work, 'templates'));
   await writeFile(join(work, 'templates', 'hostname.tpl'), `{{ config_get("user.poolhouse.hostname", container.name) }}\n`);
   await writeFile(join(work, 'templates', 'hosts.tpl'), `127.0.0.1 localhost\n127.0.1.1 {{ config_get("user.poolhouse.hostname", container.name) }}\n::1 localhost ip6-localhost ip6-loopback\n`);
+  await writeFile(join(work, 'templates', 'resolv.conf.tpl'), `nameserver {{ config_get("user.poolhouse.nameserver", "127.0.0.53") }}\n`);
   await writeFile(join(work, 'metadata.yaml'), metadata(recipe.name, suite));
   const packed = join(work, 'image.tar');
   await run(options, 'tar', ['--create', '--file', packed, '--directory', work, '--numeric-owner', '--xattrs', '--xattrs-include=security.capability', '--sort=name', 'metadata.yaml', 'templates', 'rootfs']);
@@ -109,7 +114,7 @@ function metadata(name: string, suite: string): string {
     `  os: Linux`,
     `  release: ${suite}`,
     'templates:',
-    `  /etc/hostname:\n${template('hostname.tpl')}  /etc/hosts:\n${template('hosts.tpl')}`,
+    `  /etc/hostname:\n${template('hostname.tpl')}  /etc/hosts:\n${template('hosts.tpl')}  /etc/resolv.conf:\n${template('resolv.conf.tpl')}`,
   ].join('\n');
 }
 
@@ -141,8 +146,9 @@ async function run(options: BuildOptions, program: string, argv: readonly string
     const child = spawn(program, argv, { stdio: ['ignore', 'pipe', 'pipe'], env: buildEnvironment(), detached: true });
     const kill = () => {
       // The whole group: mmdebstrap's children too.
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGTERM');
+      if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGTERM');
     };
+    if (limit.aborted) kill();
     limit.addEventListener('abort', kill, { once: true });
     const take = (text: string) => {
       tail = (tail + text).slice(-6_000);
