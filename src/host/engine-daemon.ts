@@ -53,23 +53,52 @@ export interface EngineDaemonOptions {
 
 const daemonPlaces: DaemonPlaces = {
   candidates: [
-    { kind: 'incus', socketPath: '/var/lib/incus/unix.socket', units: ['incus.service', 'incus.socket'], program: 'incusd', argv: ['--group', 'incus-admin'] },
-    { kind: 'lxd', socketPath: '/var/lib/lxd/unix.socket', units: ['lxd.service', 'lxd.socket'], program: 'lxd', argv: ['--group', 'lxd'] },
-    { kind: 'lxd', socketPath: '/var/snap/lxd/common/lxd/unix.socket', units: ['snap.lxd.daemon.service', 'snap.lxd.daemon.unix.socket'] },
+    {
+      kind: 'incus',
+      socketPath: '/var/lib/incus/unix.socket',
+      units: ['incus.service', 'incus.socket'],
+      program: 'incusd',
+      argv: ['--group', 'incus-admin'],
+    },
+    {
+      kind: 'lxd',
+      socketPath: '/var/lib/lxd/unix.socket',
+      units: ['lxd.service', 'lxd.socket'],
+      program: 'lxd',
+      argv: ['--group', 'lxd'],
+    },
+    {
+      kind: 'lxd',
+      socketPath: '/var/snap/lxd/common/lxd/unix.socket',
+      units: ['snap.lxd.daemon.service', 'snap.lxd.daemon.unix.socket'],
+    },
   ],
   systemdFolder: '/run/systemd/system',
   noteFile: '/run/poolhouse-engine.pid',
   lxcfsFolder: '/var/lib/lxcfs',
 };
 
-const noteSchema = z.object({ daemon: startedProcessSchema.optional(), lxcfs: startedProcessSchema.optional(), socketPath: z.string().optional() });
+const noteSchema = z.object({
+  daemon: startedProcessSchema.optional(),
+  lxcfs: startedProcessSchema.optional(),
+  socketPath: z.string().optional(),
+});
 type Note = z.infer<typeof noteSchema>;
 
 const startLimit = 30_000;
 const stopLimit = 30_000;
 const pollDelay = 200;
 const answerLimit = 5_000;
-const programFolders = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/libexec/incus', '/opt/incus/bin'];
+const programFolders = [
+  '/usr/local/sbin',
+  '/usr/local/bin',
+  '/usr/sbin',
+  '/usr/bin',
+  '/sbin',
+  '/bin',
+  '/usr/libexec/incus',
+  '/opt/incus/bin',
+];
 const installHint = `Install it: apt-get install incus (or lxd) lxcfs btrfs-progs`;
 
 /**
@@ -89,15 +118,22 @@ export async function ensureEngineDaemon(options: EngineDaemonOptions): Promise<
  * Ends what `ensureEngineDaemon` started directly, and nothing else. Left alone, with the reason in `kept`: a daemon
  * with instances (of any project, also others'), and one that somebody else started.
  */
-export async function stopEngineDaemon(options: Omit<EngineDaemonOptions, 'logFolder'>): Promise<{ stopped: string[]; kept?: string }> {
+export async function stopEngineDaemon(
+  options: Omit<EngineDaemonOptions, 'logFolder'>,
+): Promise<{ stopped: string[]; kept?: string }> {
   const { signal, log, places = daemonPlaces } = options;
   const note = await readNote(places.noteFile);
   const stopped: string[] = [];
   if (note.daemon !== undefined && (await isAlive(note.daemon))) {
     const socketPath = note.socketPath ?? '';
     const count = await countInstances(socketPath, signal);
-    if (count === undefined) return { stopped, kept: `${note.daemon.program} does not answer at ${socketPath}: whether it holds instances is unknown.` };
-    if (count > 0) return { stopped, kept: `${note.daemon.program} holds ${count} ${count === 1 ? 'instance' : 'instances'}.` };
+    if (count === undefined)
+      return {
+        stopped,
+        kept: `${note.daemon.program} does not answer at ${socketPath}: whether it holds instances is unknown.`,
+      };
+    if (count > 0)
+      return { stopped, kept: `${note.daemon.program} holds ${count} ${count === 1 ? 'instance' : 'instances'}.` };
     // SIGPWR is the daemon's own shutdown: networks and storage are taken down with it. SIGTERM would leave them up.
     await end(note.daemon, constants.signals.SIGPWR, signal);
     stopped.push(note.daemon.program);
@@ -105,7 +141,8 @@ export async function stopEngineDaemon(options: Omit<EngineDaemonOptions, 'logFo
   }
   // Others may have started a daemon since, which shows its instances our lxcfs.
   for (const { socketPath } of places.candidates) {
-    if (await answers(socketPath, signal)) return { stopped, kept: `A daemon that Poolhouse did not start answers at ${socketPath}.` };
+    if (await answers(socketPath, signal))
+      return { stopped, kept: `A daemon that Poolhouse did not start answers at ${socketPath}.` };
   }
   if (note.lxcfs !== undefined && (await isAlive(note.lxcfs))) {
     await end(note.lxcfs, constants.signals.SIGTERM, signal);
@@ -115,7 +152,11 @@ export async function stopEngineDaemon(options: Omit<EngineDaemonOptions, 'logFo
   return { stopped };
 }
 
-async function startBySystemd(places: DaemonPlaces, signal: AbortSignal, log: Logger | undefined): Promise<EngineDaemon> {
+async function startBySystemd(
+  places: DaemonPlaces,
+  signal: AbortSignal,
+  log: Logger | undefined,
+): Promise<EngineDaemon> {
   const refusals: string[] = [];
   for (const { units, socketPath, kind } of places.candidates) {
     try {
@@ -129,13 +170,16 @@ async function startBySystemd(places: DaemonPlaces, signal: AbortSignal, log: Lo
     await untilItAnswers(socketPath, signal, () => `See: journalctl -u ${units[0] ?? kind}`);
     return { socketPath, kind, startedByUs: true };
   }
-  throw new PoolhouseError('HostNotReady', `This host has no Incus and no LXD that systemd can start. ${installHint}`, { cause: new Error(refusals.join('\n')) });
+  throw new PoolhouseError('HostNotReady', `This host has no Incus and no LXD that systemd can start. ${installHint}`, {
+    cause: new Error(refusals.join('\n')),
+  });
 }
 
 async function startDirectly(options: EngineDaemonOptions, places: DaemonPlaces): Promise<EngineDaemon> {
   const { logFolder, signal, log } = options;
   const found = await firstInstalled(places.candidates);
-  if (found === undefined) throw new PoolhouseError('HostNotReady', `This host has neither Incus nor LXD. ${installHint}`);
+  if (found === undefined)
+    throw new PoolhouseError('HostNotReady', `This host has neither Incus nor LXD. ${installHint}`);
   const { candidate, program } = found;
   const { socketPath, kind } = candidate;
   await mkdir(logFolder, { recursive: true, mode: 0o700 });
@@ -145,21 +189,41 @@ async function startDirectly(options: EngineDaemonOptions, places: DaemonPlaces)
 
   if (!(await isMountPoint(places.lxcfsFolder))) {
     const lxcfs = await findProgram('lxcfs');
-    if (lxcfs === undefined) throw new PoolhouseError('HostNotReady', `'lxcfs' is missing, by which instances see their own memory and CPUs. Install it: apt-get install lxcfs`);
+    if (lxcfs === undefined)
+      throw new PoolhouseError(
+        'HostNotReady',
+        `'lxcfs' is missing, by which instances see their own memory and CPUs. Install it: apt-get install lxcfs`,
+      );
     await mkdir(places.lxcfsFolder, { recursive: true });
     const lxcfsStarted = await startDetached(lxcfs, [places.lxcfsFolder], join(logFolder, 'lxcfs.log'), {});
     note.lxcfs = lxcfsStarted.process;
     await writeNote(places.noteFile, note);
-    await until(() => isMountPoint(places.lxcfsFolder), 10_000, signal, () => !lxcfsStarted.ended(), () => `'lxcfs' did not start. See ${join(logFolder, 'lxcfs.log')}`);
+    await until(
+      () => isMountPoint(places.lxcfsFolder),
+      10_000,
+      signal,
+      () => !lxcfsStarted.ended(),
+      () => `'lxcfs' did not start. See ${join(logFolder, 'lxcfs.log')}`,
+    );
   }
 
   const output = join(logFolder, 'engine.out');
   const logFile = join(logFolder, 'engine.log');
-  const daemon = await startDetached(program, [...(candidate.argv ?? []), `--logfile=${logFile}`], output, candidate.environment ?? {});
+  const daemon = await startDetached(
+    program,
+    [...(candidate.argv ?? []), `--logfile=${logFile}`],
+    output,
+    candidate.environment ?? {},
+  );
   note.daemon = daemon.process;
   await writeNote(places.noteFile, note);
   log?.info({ program, pid: daemon.process.pid }, 'the engine daemon was started');
-  await untilItAnswers(socketPath, signal, () => `See ${logFile} and ${output}`, () => !daemon.ended());
+  await untilItAnswers(
+    socketPath,
+    signal,
+    () => `See ${logFile} and ${output}`,
+    () => !daemon.ended(),
+  );
   return { socketPath, kind, startedByUs: true };
 }
 
@@ -173,7 +237,12 @@ async function startDetached(
   const output = await open(outputFile, 'a', 0o600);
   try {
     const path = `${process.env['PATH'] ?? ''}${delimiter}${programFolders.join(delimiter)}`;
-    const child = spawn(program, argv, { cwd: '/', detached: true, stdio: ['ignore', output.fd, output.fd], env: { PATH: path, HOME: '/root', LANG: 'C.UTF-8', ...environment } });
+    const child = spawn(program, argv, {
+      cwd: '/',
+      detached: true,
+      stdio: ['ignore', output.fd, output.fd],
+      env: { PATH: path, HOME: '/root', LANG: 'C.UTF-8', ...environment },
+    });
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
       child.once('error', reject);
@@ -191,16 +260,39 @@ async function startDetached(
 
 async function end(started: StartedProcess, signalNumber: number, signal: AbortSignal): Promise<void> {
   process.kill(started.pid, signalNumber);
-  await until(async () => !(await isAlive(started)), stopLimit, signal, () => true, () => `'${started.program}' (process ${started.pid}) did not end. Look at its log, then end it by hand.`);
+  await until(
+    async () => !(await isAlive(started)),
+    stopLimit,
+    signal,
+    () => true,
+    () => `'${started.program}' (process ${started.pid}) did not end. Look at its log, then end it by hand.`,
+  );
 }
 
-async function untilItAnswers(socketPath: string, signal: AbortSignal, hint: () => string, alive: () => boolean = () => true): Promise<void> {
+async function untilItAnswers(
+  socketPath: string,
+  signal: AbortSignal,
+  hint: () => string,
+  alive: () => boolean = () => true,
+): Promise<void> {
   // It answers before it is ready: what its own `waitready` asks for tells the difference.
   const ready = async () => (await ask(socketPath, '/internal/ready', signal)) !== undefined;
-  await until(ready, startLimit, signal, alive, () => `The engine's daemon was started, but does not answer at ${socketPath}. ${hint()}`);
+  await until(
+    ready,
+    startLimit,
+    signal,
+    alive,
+    () => `The engine's daemon was started, but does not answer at ${socketPath}. ${hint()}`,
+  );
 }
 
-async function until(done: () => Promise<boolean>, limitMs: number, signal: AbortSignal, alive: () => boolean, otherwise: () => string): Promise<void> {
+async function until(
+  done: () => Promise<boolean>,
+  limitMs: number,
+  signal: AbortSignal,
+  alive: () => boolean,
+  otherwise: () => string,
+): Promise<void> {
   const deadline = performance.now() + limitMs;
   while (!(await done())) {
     if (!alive() || performance.now() > deadline) throw new PoolhouseError('HostNotReady', otherwise());
@@ -231,7 +323,9 @@ async function ask(socketPath: string, path: string, signal: AbortSignal): Promi
   }
 }
 
-async function firstInstalled(candidates: readonly DaemonCandidate[]): Promise<{ candidate: DaemonCandidate; program: string } | undefined> {
+async function firstInstalled(
+  candidates: readonly DaemonCandidate[],
+): Promise<{ candidate: DaemonCandidate; program: string } | undefined> {
   for (const candidate of candidates) {
     const program = candidate.program === undefined ? undefined : await findProgram(candidate.program);
     if (program !== undefined) return { candidate, program };

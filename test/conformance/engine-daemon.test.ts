@@ -17,7 +17,16 @@ describe.skipIf(!possible)('the engine daemon (needs root, LXD and a running lxc
     folder = await mkdtemp(join(tmpdir(), 'poolhouse-daemon-'));
     const environment = { LXD_DIR: join(folder, 'lxd') };
     places = {
-      candidates: [{ kind: 'lxd', socketPath: join(folder, 'lxd/unix.socket'), units: [], program: 'lxd', argv: ['--group', 'lxd'], environment }],
+      candidates: [
+        {
+          kind: 'lxd',
+          socketPath: join(folder, 'lxd/unix.socket'),
+          units: [],
+          program: 'lxd',
+          argv: ['--group', 'lxd'],
+          environment,
+        },
+      ],
       systemdFolder: join(folder, 'no-systemd'),
       noteFile: join(folder, 'note'),
       lxcfsFolder: '/var/lib/lxcfs',
@@ -46,7 +55,10 @@ describe.skipIf(!possible)('the engine daemon (needs root, LXD and a running lxc
   });
 
   it('says what to install where there is no daemon', async () => {
-    const none: DaemonPlaces = { ...places, candidates: [{ kind: 'lxd', socketPath: join(folder, 'x'), units: [], program: 'no-such-daemon' }] };
+    const none: DaemonPlaces = {
+      ...places,
+      candidates: [{ kind: 'lxd', socketPath: join(folder, 'x'), units: [], program: 'no-such-daemon' }],
+    };
     await expect(ensureEngineDaemon({ logFolder: folder, signal, places: none })).rejects.toMatchObject({
       code: 'HostNotReady',
       message: expect.stringContaining('apt-get install') as unknown,

@@ -41,7 +41,8 @@ describeEngine('incus', {
     const { signal } = new AbortController();
     const { socketPath } = await ensureEngineDaemon({ logFolder: join(folder, 'log'), signal });
     const installation = randomBytes(4).toString('hex');
-    const open = () => createIncusEngine({ installation, socketPath, addressRange: '10.232.0.0/16', poolBytes: 5 * 2 ** 30 });
+    const open = () =>
+      createIncusEngine({ installation, socketPath, addressRange: '10.232.0.0/16', poolBytes: 5 * 2 ** 30 });
     return {
       engine: open(),
       reopen: open,
@@ -50,7 +51,12 @@ describeEngine('incus', {
         const { project, network, instancePool, sharePool } = engineNames(installation);
         const client = createRestClient(socketPath);
         try {
-          for (const path of [`projects/${project}`, `networks/${network}`, `storage-pools/${instancePool}`, `storage-pools/${sharePool}`]) {
+          for (const path of [
+            `projects/${project}`,
+            `networks/${network}`,
+            `storage-pools/${instancePool}`,
+            `storage-pools/${sharePool}`,
+          ]) {
             await expect(client.get(`/1.0/${path}`, signal), path).rejects.toMatchObject({ status: 404 });
           }
         } finally {
@@ -64,7 +70,14 @@ describeEngine('incus', {
 
 function whyNoInstances(): string | undefined {
   if (process.getuid?.() !== 0) return 'it needs root';
-  const programs = ['/usr/bin/lxd', '/usr/sbin/lxd', '/usr/bin/incusd', '/usr/sbin/incusd', '/usr/libexec/incus/incusd', '/var/snap/lxd/common/lxd/unix.socket'];
+  const programs = [
+    '/usr/bin/lxd',
+    '/usr/sbin/lxd',
+    '/usr/bin/incusd',
+    '/usr/sbin/incusd',
+    '/usr/libexec/incus/incusd',
+    '/var/snap/lxd/common/lxd/unix.socket',
+  ];
   if (!programs.some((path) => existsSync(path))) return 'neither Incus nor LXD is installed';
   if (!existsSync('/bin/busybox')) return '/bin/busybox is missing (package busybox-static)';
   return undefined;

@@ -4,7 +4,10 @@ import { chmod, copyFile, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-const applets = 'awk base64 cat chmod chown cp dd echo false grep hostname id ip ls mkdir mount nproc nslookup ping ps pwd rm seq sh sleep stat su sync touch true umount wc'.split(' ');
+const applets =
+  'awk base64 cat chmod chown cp dd echo false grep hostname id ip ls mkdir mount nproc nslookup ping ps pwd rm seq sh sleep stat su sync touch true umount wc'.split(
+    ' ',
+  );
 
 /** An init that ends when it is told to, and takes in the processes that others have left. */
 const init = `#!/bin/sh
@@ -16,7 +19,21 @@ while :; do sleep 3600 & wait; done
 /** Builds `FOLDER/image.tar`. */
 export async function buildTinyImage(folder: string): Promise<string> {
   const root = join(folder, 'rootfs');
-  for (const name of ['bin', 'sbin', 'etc', 'dev', 'proc', 'sys', 'tmp', 'run', 'root', 'mnt', 'opt', 'usr', 'var/lib/poolhouse']) {
+  for (const name of [
+    'bin',
+    'sbin',
+    'etc',
+    'dev',
+    'proc',
+    'sys',
+    'tmp',
+    'run',
+    'root',
+    'mnt',
+    'opt',
+    'usr',
+    'var/lib/poolhouse',
+  ]) {
     await mkdir(join(root, name), { recursive: true });
   }
   await chmod(join(root, 'tmp'), 0o1777);
@@ -28,10 +45,29 @@ export async function buildTinyImage(folder: string): Promise<string> {
   await writeFile(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n');
   await writeFile(join(root, 'etc/group'), 'root:x:0:\nnogroup:x:65534:\n');
   await mkdir(join(folder, 'templates'));
-  await writeFile(join(folder, 'templates/hostname.tpl'), '{{ config_get("user.poolhouse.hostname", container.name) }}\n');
+  await writeFile(
+    join(folder, 'templates/hostname.tpl'),
+    '{{ config_get("user.poolhouse.hostname", container.name) }}\n',
+  );
   await writeFile(join(folder, 'metadata.yaml'), metadata());
   const file = join(folder, 'image.tar');
-  await promisify(execFile)('tar', ['--create', '--file', file, '--directory', folder, '--numeric-owner', '--owner=0', '--group=0', 'metadata.yaml', 'templates', 'rootfs'], { timeout: 60_000 });
+  await promisify(execFile)(
+    'tar',
+    [
+      '--create',
+      '--file',
+      file,
+      '--directory',
+      folder,
+      '--numeric-owner',
+      '--owner=0',
+      '--group=0',
+      'metadata.yaml',
+      'templates',
+      'rootfs',
+    ],
+    { timeout: 60_000 },
+  );
   return file;
 }
 

@@ -28,7 +28,12 @@ export async function execInside(
       command: argv,
       'wait-for-websocket': true,
       interactive: false,
-      environment: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/root', LANG: 'C.UTF-8', ...options.environment },
+      environment: {
+        PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+        HOME: '/root',
+        LANG: 'C.UTF-8',
+        ...options.environment,
+      },
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     },
     signal,
@@ -51,7 +56,11 @@ export async function execInside(
     const ended = await endOf(client, operation.id, limit, timeoutMs);
     signal.throwIfAborted();
     if (timeout.aborted || ended === undefined) {
-      throw new PoolhouseError('Unavailable', `'${argv[0] ?? ''}' ran longer than ${Math.round(timeoutMs / 1_000)} s inside '${name}' and was ended.`, { retryable: true });
+      throw new PoolhouseError(
+        'Unavailable',
+        `'${argv[0] ?? ''}' ran longer than ${Math.round(timeoutMs / 1_000)} s inside '${name}' and was ended.`,
+        { retryable: true },
+      );
     }
     if (typeof ended === 'number') return { exitCode: ended, stdout: '', stderr: '' };
     // The daemon closes the outputs when the program has ended; a child that holds one open does not keep us waiting.
@@ -67,9 +76,17 @@ export async function execInside(
  * Waits for the program's end: its operation, or the exit code where the program could not be begun, as a shell says it.
  * Undefined where the operation outlives the limit although the program was killed.
  */
-async function endOf(client: RestClient, operationId: string, limit: AbortSignal, timeoutMs: number): Promise<DaemonOperation | number | undefined> {
+async function endOf(
+  client: RestClient,
+  operationId: string,
+  limit: AbortSignal,
+  timeoutMs: number,
+): Promise<DaemonOperation | number | undefined> {
   const giveUp = new AbortController();
-  const afterGrace = () => setTimeout(() => { giveUp.abort(); }, killGrace).unref();
+  const afterGrace = () =>
+    setTimeout(() => {
+      giveUp.abort();
+    }, killGrace).unref();
   limit.addEventListener('abort', afterGrace, { once: true });
   if (limit.aborted) afterGrace();
   try {
@@ -86,7 +103,10 @@ async function endOf(client: RestClient, operationId: string, limit: AbortSignal
 
 function openSocket(socketPath: string, operationId: string, secret: string, signal: AbortSignal): Promise<WebSocket> {
   return new Promise((resolve, reject) => {
-    const socket = new WebSocket(`ws+unix:${socketPath}:/1.0/operations/${operationId}/websocket?secret=${secret}`, { perMessageDeflate: false, handshakeTimeout: 10_000 });
+    const socket = new WebSocket(`ws+unix:${socketPath}:/1.0/operations/${operationId}/websocket?secret=${secret}`, {
+      perMessageDeflate: false,
+      handshakeTimeout: 10_000,
+    });
     const give = () => {
       socket.terminate();
       reject(signal.reason as Error);
@@ -98,7 +118,12 @@ function openSocket(socketPath: string, operationId: string, secret: string, sig
     });
     socket.on('error', (error) => {
       signal.removeEventListener('abort', give);
-      reject(new PoolhouseError('EngineUnavailable', `The engine's daemon closed a connection into an instance.`, { cause: error, retryable: true }));
+      reject(
+        new PoolhouseError('EngineUnavailable', `The engine's daemon closed a connection into an instance.`, {
+          cause: error,
+          retryable: true,
+        }),
+      );
     });
   });
 }
@@ -136,7 +161,8 @@ async function settleSoon(sockets: WebSocket[], outputs: Promise<[string, string
 const chunkBytes = 32 * 1024;
 
 async function feed(socket: WebSocket, input: string | Uint8Array | undefined): Promise<void> {
-  const bytes = input === undefined ? Buffer.alloc(0) : typeof input === 'string' ? Buffer.from(input, 'utf8') : Buffer.from(input);
+  const bytes =
+    input === undefined ? Buffer.alloc(0) : typeof input === 'string' ? Buffer.from(input, 'utf8') : Buffer.from(input);
   for (let at = 0; at < bytes.length && socket.readyState === WebSocket.OPEN; at += chunkBytes) {
     await new Promise<void>((resolve) => {
       socket.send(bytes.subarray(at, at + chunkBytes), { binary: true }, () => {

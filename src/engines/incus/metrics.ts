@@ -8,7 +8,9 @@ export function parseMetrics(text: string, project: string): InstanceMetrics[] {
     const match = /^(?:lxd|incus)_(\w+)\{([^}]*)\} (\S+)$/.exec(line);
     if (match === null) continue;
     const [, metric = '', labelText = '', valueText = ''] = match;
-    const labels = new Map([...labelText.matchAll(/(\w+)="([^"]*)"/g)].map((label) => [label[1] ?? '', label[2] ?? '']));
+    const labels = new Map(
+      [...labelText.matchAll(/(\w+)="([^"]*)"/g)].map((label) => [label[1] ?? '', label[2] ?? '']),
+    );
     const name = labels.get('name');
     if (labels.get('project') !== project || name === undefined) continue;
     const row = rows.get(name) ?? { name, cpuSeconds: 0, memoryBytes: 0, networkInBytes: 0, networkOutBytes: 0 };
@@ -20,5 +22,8 @@ export function parseMetrics(text: string, project: string): InstanceMetrics[] {
     else if (metric === 'network_receive_bytes_total' && labels.get('device') !== 'lo') row.networkInBytes += value;
     else if (metric === 'network_transmit_bytes_total' && labels.get('device') !== 'lo') row.networkOutBytes += value;
   }
-  return [...rows.values()].map((row) => ({ ...row, memoryBytes: Math.max(0, row.memoryBytes - (free.get(row.name) ?? 0)) }));
+  return [...rows.values()].map((row) => ({
+    ...row,
+    memoryBytes: Math.max(0, row.memoryBytes - (free.get(row.name) ?? 0)),
+  }));
 }

@@ -16,7 +16,12 @@ const answerSchema = z.object({
   metadata: z.unknown(),
 });
 
-const operationSchema = z.object({ id: z.string(), status_code: z.number(), err: z.string().optional(), metadata: z.unknown() });
+const operationSchema = z.object({
+  id: z.string(),
+  status_code: z.number(),
+  err: z.string().optional(),
+  metadata: z.unknown(),
+});
 export type DaemonOperation = z.infer<typeof operationSchema>;
 
 /** What the daemon refused, in its own words. Becomes a `PoolhouseError` where its meaning is known. */
@@ -33,12 +38,24 @@ export interface RestClient {
   readonly socketPath: string;
   get(path: string, signal: AbortSignal): Promise<unknown>;
   /** Sends a change and waits until the daemon has carried it out; gives the operation's metadata. */
-  change(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body: unknown, signal: AbortSignal, limitMs?: number): Promise<unknown>;
+  change(
+    method: 'POST' | 'PUT' | 'PATCH' | 'DELETE',
+    path: string,
+    body: unknown,
+    signal: AbortSignal,
+    limitMs?: number,
+  ): Promise<unknown>;
   /** Starts an operation without waiting for its end. */
   begin(path: string, body: unknown, signal: AbortSignal): Promise<DaemonOperation>;
   waitFor(operationId: string, signal: AbortSignal, limitMs: number): Promise<DaemonOperation>;
   /** Sends a body that is not JSON. */
-  upload(path: string, body: Readable | Uint8Array, headers: Record<string, string>, signal: AbortSignal, limitMs?: number): Promise<unknown>;
+  upload(
+    path: string,
+    body: Readable | Uint8Array,
+    headers: Record<string, string>,
+    signal: AbortSignal,
+    limitMs?: number,
+  ): Promise<unknown>;
   /** A text answer, such as metrics. */
   text(path: string, signal: AbortSignal): Promise<string>;
   close(): void;
@@ -62,26 +79,33 @@ export function createRestClient(socketPath: string): RestClient {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(limitMs)]);
     try {
       return await new Promise((resolve, reject) => {
-        const outgoing = httpRequest({ socketPath, path, method, headers: { host: 'daemon', ...headers }, agent, signal: limit }, (incoming) => {
-          const chunks: Buffer[] = [];
-          let size = 0;
-          incoming.on('data', (chunk: Buffer) => {
-            size += chunk.length;
-            if (size > largestAnswer) incoming.destroy(new Error('the answer is too large'));
-            chunks.push(chunk);
-          });
-          incoming.on('error', reject);
-          incoming.on('end', () => {
-            resolve({ status: incoming.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') });
-          });
-        });
+        const outgoing = httpRequest(
+          { socketPath, path, method, headers: { host: 'daemon', ...headers }, agent, signal: limit },
+          (incoming) => {
+            const chunks: Buffer[] = [];
+            let size = 0;
+            incoming.on('data', (chunk: Buffer) => {
+              size += chunk.length;
+              if (size > largestAnswer) incoming.destroy(new Error('the answer is too large'));
+              chunks.push(chunk);
+            });
+            incoming.on('error', reject);
+            incoming.on('end', () => {
+              resolve({ status: incoming.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') });
+            });
+          },
+        );
         outgoing.on('error', reject);
         if (body instanceof Readable) body.on('error', reject).pipe(outgoing);
         else outgoing.end(body);
       });
     } catch (error) {
       signal.throwIfAborted();
-      throw new PoolhouseError('EngineUnavailable', `The engine's daemon does not answer at ${socketPath}. 'poolhouse up' starts it.`, { cause: error, retryable: true });
+      throw new PoolhouseError(
+        'EngineUnavailable',
+        `The engine's daemon does not answer at ${socketPath}. 'poolhouse up' starts it.`,
+        { cause: error, retryable: true },
+      );
     }
   }
 
@@ -90,15 +114,29 @@ export function createRestClient(socketPath: string): RestClient {
     try {
       value = JSON.parse(answer.text);
     } catch (error) {
-      throw new PoolhouseError('EngineUnavailable', `The engine's daemon gave an answer that is not JSON (status ${answer.status}).`, { cause: error, retryable: true });
+      throw new PoolhouseError(
+        'EngineUnavailable',
+        `The engine's daemon gave an answer that is not JSON (status ${answer.status}).`,
+        { cause: error, retryable: true },
+      );
     }
     const parsed = answerSchema.parse(value);
-    if (parsed.type === 'error') throw new DaemonError(parsed.error_code ?? answer.status, parsed.error ?? 'unknown error');
+    if (parsed.type === 'error')
+      throw new DaemonError(parsed.error_code ?? answer.status, parsed.error ?? 'unknown error');
     return parsed;
   }
 
   const json = async (method: string, path: string, body: unknown, signal: AbortSignal, limitMs = requestLimit) =>
-    parse(await send(method, path, body === undefined ? undefined : JSON.stringify(body), { 'content-type': 'application/json' }, signal, limitMs));
+    parse(
+      await send(
+        method,
+        path,
+        body === undefined ? undefined : JSON.stringify(body),
+        { 'content-type': 'application/json' },
+        signal,
+        limitMs,
+      ),
+    );
 
   async function waitFor(operationId: string, signal: AbortSignal, limitMs: number): Promise<DaemonOperation> {
     const path = `/1.0/operations/${operationId.split('?')[0] ?? ''}`;
@@ -106,9 +144,14 @@ export function createRestClient(socketPath: string): RestClient {
       const seconds = Math.ceil(limitMs / 1_000);
       const answer = await json('GET', `${path}/wait?timeout=${seconds}`, undefined, signal, limitMs + requestLimit);
       const operation = operationSchema.parse(answer.metadata);
-      if (operation.status_code >= 400) throw new DaemonError(operation.status_code, operation.err ?? 'the operation failed');
+      if (operation.status_code >= 400)
+        throw new DaemonError(operation.status_code, operation.err ?? 'the operation failed');
       if (operation.status_code < 200) {
-        throw new PoolhouseError('EngineUnavailable', `The engine's daemon has not finished an operation within ${seconds} s.`, { retryable: true });
+        throw new PoolhouseError(
+          'EngineUnavailable',
+          `The engine's daemon has not finished an operation within ${seconds} s.`,
+          { retryable: true },
+        );
       }
       return operation;
     } catch (error) {
@@ -118,7 +161,11 @@ export function createRestClient(socketPath: string): RestClient {
     }
   }
 
-  const finish = async (answer: z.infer<typeof answerSchema>, signal: AbortSignal, limitMs: number): Promise<unknown> => {
+  const finish = async (
+    answer: z.infer<typeof answerSchema>,
+    signal: AbortSignal,
+    limitMs: number,
+  ): Promise<unknown> => {
     if (answer.type !== 'async') return answer.metadata;
     const id = operationSchema.parse(answer.metadata).id;
     return (await waitFor(id, signal, limitMs)).metadata;
@@ -127,10 +174,12 @@ export function createRestClient(socketPath: string): RestClient {
   return {
     socketPath,
     get: async (path, signal) => (await json('GET', path, undefined, signal)).metadata,
-    change: async (method, path, body, signal, limitMs = operationLimit) => finish(await json(method, path, body, signal, limitMs), signal, limitMs),
+    change: async (method, path, body, signal, limitMs = operationLimit) =>
+      finish(await json(method, path, body, signal, limitMs), signal, limitMs),
     begin: async (path, body, signal) => operationSchema.parse((await json('POST', path, body, signal)).metadata),
     waitFor,
-    upload: async (path, body, headers, signal, limitMs = operationLimit) => finish(parse(await send('POST', path, body, headers, signal, limitMs)), signal, limitMs),
+    upload: async (path, body, headers, signal, limitMs = operationLimit) =>
+      finish(parse(await send('POST', path, body, headers, signal, limitMs)), signal, limitMs),
     text: async (path, signal) => (await send('GET', path, undefined, {}, signal, requestLimit)).text,
     close: () => {
       agent.destroy();
@@ -139,7 +188,10 @@ export function createRestClient(socketPath: string): RestClient {
 }
 
 /** Runs a call for which "already there" (or "already gone") is as good as done. */
-export async function unless<T>(acceptable: (error: DaemonError) => boolean, call: () => Promise<T>): Promise<T | undefined> {
+export async function unless<T>(
+  acceptable: (error: DaemonError) => boolean,
+  call: () => Promise<T>,
+): Promise<T | undefined> {
   try {
     return await call();
   } catch (error) {
@@ -149,5 +201,6 @@ export async function unless<T>(acceptable: (error: DaemonError) => boolean, cal
 }
 
 export const isMissing = (error: DaemonError) => error.status === 404 || /not found/i.test(error.message);
-export const isPresent = (error: DaemonError) => error.status === 409 || /already exists|already in use|UNIQUE constraint/i.test(error.message);
+export const isPresent = (error: DaemonError) =>
+  error.status === 409 || /already exists|already in use|UNIQUE constraint/i.test(error.message);
 export const isBeingCreated = (error: DaemonError) => /busy running a "create" operation/i.test(error.message);

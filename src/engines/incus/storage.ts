@@ -8,7 +8,14 @@ import type { Attachment, ShareSpec } from '../engine.ts';
 import { attachmentPrefix, deviceName, volumeName, type EngineNames } from './names.ts';
 import { DaemonError, isMissing, isPresent, unless, type RestClient } from './rest-client.ts';
 
-const volumesSchema = z.array(z.object({ name: z.string(), type: z.string(), config: z.record(z.string(), z.string()), used_by: z.array(z.string()).nullish() }));
+const volumesSchema = z.array(
+  z.object({
+    name: z.string(),
+    type: z.string(),
+    config: z.record(z.string(), z.string()),
+    used_by: z.array(z.string()).nullish(),
+  }),
+);
 /** The daemon leaves `used` out while the volume is empty. */
 const stateSchema = z.object({ usage: z.object({ used: z.number().optional() }).nullish() });
 const attachmentSchema = z.object({ account: z.string(), share: z.string(), folder: z.string(), path: z.string() });
@@ -27,7 +34,14 @@ export function createShareVolumes(client: RestClient, names: EngineNames) {
     async ensure({ account, share, quotaBytes }: ShareSpec, signal: AbortSignal): Promise<void> {
       const name = volumeName(account, share);
       const config = { size: String(quotaBytes), 'user.poolhouse.account': account, 'user.poolhouse.share': share };
-      await unless(isPresent, () => client.change('POST', `${volumes}?project=${project}`, { name, type: 'custom', content_type: 'filesystem', config }, signal));
+      await unless(isPresent, () =>
+        client.change(
+          'POST',
+          `${volumes}?project=${project}`,
+          { name, type: 'custom', content_type: 'filesystem', config },
+          signal,
+        ),
+      );
       await client.change('PATCH', `${volumes}/${name}?project=${project}`, { config }, signal);
     },
 
@@ -38,25 +52,39 @@ export function createShareVolumes(client: RestClient, names: EngineNames) {
         const account = volume.config['user.poolhouse.account'];
         const share = volume.config['user.poolhouse.share'];
         if (volume.type !== 'custom' || account === undefined || share === undefined) continue;
-        const answer = await unless(isMissing, () => client.get(`${volumes}/${volume.name}/state?project=${project}`, signal));
+        const answer = await unless(isMissing, () =>
+          client.get(`${volumes}/${volume.name}/state?project=${project}`, signal),
+        );
         if (answer === undefined) continue; // removed meanwhile
         const state = stateSchema.parse(answer);
-        result.push({ account, share, quotaBytes: Number(volume.config['size'] ?? 0), usedBytes: state.usage?.used ?? 0 });
+        result.push({
+          account,
+          share,
+          quotaBytes: Number(volume.config['size'] ?? 0),
+          usedBytes: state.usage?.used ?? 0,
+        });
       }
       return result;
     },
 
     async remove(account: string, share: string, signal: AbortSignal): Promise<void> {
       try {
-        await unless(isMissing, () => client.change('DELETE', `${volumes}/${volumeName(account, share)}?project=${project}`, undefined, signal));
+        await unless(isMissing, () =>
+          client.change('DELETE', `${volumes}/${volumeName(account, share)}?project=${project}`, undefined, signal),
+        );
       } catch (error) {
         if (!(error instanceof DaemonError) || !/in use/i.test(error.message)) throw error;
-        throw new PoolhouseError('Conflict', `The share '${share}' of '${account}' is still attached to an instance.`, { cause: error, retryable: true });
+        throw new PoolhouseError('Conflict', `The share '${share}' of '${account}' is still attached to an instance.`, {
+          cause: error,
+          retryable: true,
+        });
       }
     },
 
     async exists(account: string, share: string, signal: AbortSignal): Promise<boolean> {
-      const found = await unless(isMissing, () => client.get(`${volumes}/${volumeName(account, share)}?project=${project}`, signal));
+      const found = await unless(isMissing, () =>
+        client.get(`${volumes}/${volumeName(account, share)}?project=${project}`, signal),
+      );
       return found !== undefined;
     },
 
@@ -65,7 +93,12 @@ export function createShareVolumes(client: RestClient, names: EngineNames) {
       const name = deviceName(attachment.path);
       return {
         name,
-        device: { type: 'disk', pool: sharePool, source: volumeName(attachment.account, attachment.share), path: attachment.path },
+        device: {
+          type: 'disk',
+          pool: sharePool,
+          source: volumeName(attachment.account, attachment.share),
+          path: attachment.path,
+        },
         key: `${attachmentPrefix}${name}`,
         value: JSON.stringify(attachment),
       };

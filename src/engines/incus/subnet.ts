@@ -13,7 +13,9 @@ const instanceBits = 22;
 export function chooseSubnet(range: string, routes: readonly string[], installation: string): Subnet | undefined {
   const whole = parse(range);
   if (whole === undefined || whole.bits > instanceBits) return undefined;
-  const taken = routes.flatMap((route) => parse(route.includes('/') ? route : `${route}/32`) ?? []).filter((route) => route.bits > 0);
+  const taken = routes
+    .flatMap((route) => parse(route.includes('/') ? route : `${route}/32`) ?? [])
+    .filter((route) => route.bits > 0);
   const count = 2 ** (instanceBits - whole.bits);
   const start = Number.parseInt(installation.slice(0, 6), 16) % count;
   for (let step = 0; step < count; step += 1) {

@@ -178,7 +178,10 @@ export function createSimEngine(options: SimEngineOptions): SimEngine {
       enter('attachShare', signal);
       const { account, share, folder, path } = attachment;
       if (folder !== '') {
-        throw new PoolhouseError('OperationNotAllowed', `Only whole shares can be attached, not the folder '${folder}' of '${share}'.`);
+        throw new PoolhouseError(
+          'OperationNotAllowed',
+          `Only whole shares can be attached, not the folder '${folder}' of '${share}'.`,
+        );
       }
       if (!shares.has(shareKey(account, share))) {
         throw new PoolhouseError('ShareNotFound', `The account '${account}' has no share '${share}'.`);
@@ -258,9 +261,13 @@ function load(file: string): z.infer<typeof stateSchema> {
   try {
     return stateSchema.parse(JSON.parse(text));
   } catch (error) {
-    throw new PoolhouseError('HostNotReady', `${file} does not hold the simulated instances. Remove it to begin anew.`, {
-      cause: error,
-    });
+    throw new PoolhouseError(
+      'HostNotReady',
+      `${file} does not hold the simulated instances. Remove it to begin anew.`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
