@@ -14,6 +14,7 @@ import { errorBodyOf, PoolhouseError } from '../core/errors.ts';
 import { homeAt, runtimeFolderOf } from '../core/home.ts';
 import { blockAddresses, installationSchema } from '../core/installation.ts';
 import type { Json } from '../core/json.ts';
+import type { ResourceId } from '../core/resource-id.ts';
 import { systemClock } from '../core/system-clock.ts';
 import type { Engine } from '../engines/engine.ts';
 import { createIncusEngine } from '../engines/incus/incus-engine.ts';
@@ -25,7 +26,7 @@ import { fingerprintOf, loadRecipe } from '../images/recipe.ts';
 import { createLinkServer } from '../link/server.ts';
 import { renderRedirects } from '../pool/render-redirects.ts';
 import { allTypes } from '../providers/all-types.ts';
-import { createResourceService, type InnerResourceService } from '../providers/create-resource-service.ts';
+import { createResourceService } from '../providers/create-resource-service.ts';
 import { createRegistry, type Surroundings } from '../providers/resource-type.ts';
 import { createSecrets, sameSecret } from '../secrets/secrets.ts';
 import { ensureCertificates } from '../secrets/certificates.ts';
@@ -120,9 +121,7 @@ async function main(): Promise<void> {
       deployments: {
         fetch: (address) => fetchDocument(address),
         subscription,
-        check: (id, body) => {
-          service.check(id as Parameters<InnerResourceService['check']>[0], body); // made by `formatResourceId`
-        },
+        check: (queries, id, body) => service.check(queries, id as ResourceId, body), // an id made by `formatResourceId`
       },
     }),
   );

@@ -49,8 +49,8 @@ export interface InnerResourceService extends ResourceService {
     body: JsonObject,
     conditions: WriteConditions & { secretValues?: readonly string[] },
   ): Promise<Written>;
-  /** Checks a body as a PUT would, without what depends on other resources. */
-  check(id: ResourceId, body: JsonObject): void;
+  /** Checks a body as a PUT would, without what depends on other resources. Asked inside the caller's transaction. */
+  check(queries: Queries, id: ResourceId, body: JsonObject): Promise<void>;
 }
 
 const groupType = 'microsoft.resources/resourcegroups';
@@ -197,7 +197,8 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
         throw new PoolhouseError('Conflict', `'${path.names.join('/')}' is being deleted. Wait until it is gone, then try again.`, { retryable: true });
       }
 
-      const asked = commonMembers(prepared, type, existing);
+      const whole = existing === undefined ? prepared : (type.complete?.(prepared, existing) ?? prepared);
+      const asked = commonMembers(whole, type, existing);
       type.check(asked, surroundings, path);
       await requireReferences(tx, type.references?.(asked) ?? [], id);
 
@@ -394,11 +395,14 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
       return type.kind === 'virtual' ? putVirtual(type, path, body) : putStored(type, path, id, body, conditions);
     },
 
-    check(id, body) {
+    async check(queries, id, body) {
       const path = parse(id);
       const type = typeOf(path);
       checkNames(path);
-      if (type.kind === 'stored') type.check(commonMembers(body, type, undefined), surroundings, path);
+      if (type.kind !== 'stored') return;
+      const existing = await findResource(queries, id);
+      const whole = existing === undefined ? body : (type.complete?.(body, existing) ?? body);
+      type.check(commonMembers(whole, type, existing), surroundings, path);
     },
 
     async patch(id, body, conditions) {

@@ -49,6 +49,8 @@ export interface StoredType {
   workingState?: ProvisioningState;
   /** The status of a PUT that made something new: Azure Storage says 200 where others say 201. */
   createdStatus?: 200;
+  /** A body that leaves out what the existing resource has, made whole, where this type allows that. */
+  complete?(body: JsonObject, existing: ResourceRecord): JsonObject;
   /** Checks a body by itself: also asked by `validate`, before anything exists. Throws. */
   check(body: JsonObject, surroundings: Surroundings, path: ResourcePath): void;
   /** Ids in the body that must exist when it is put. */

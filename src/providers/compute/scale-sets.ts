@@ -20,6 +20,12 @@ export function scaleSets(live: LiveFacts): StoredType {
     reconciled: true,
     removedByLoop: true,
     needsLocation: true,
+    complete(body, existing) {
+      // `az vmss scale` PUTs location and sku alone, and a template that scales an existing set does the same.
+      if (dig(body, 'properties', 'virtualMachineProfile') !== undefined) return body;
+      const before = existing.document;
+      return { ...before, ...body, sku: { ...objectAt(before, 'sku'), ...objectAt(body, 'sku') }, properties: { ...objectAt(before, 'properties'), ...objectAt(body, 'properties') } };
+    },
     check(body, surroundings, path) {
       const name = path.names[0] ?? '';
       if (!/^[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9_])?$/.test(name)) {

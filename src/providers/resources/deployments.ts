@@ -2,6 +2,7 @@ import { PoolhouseError, type ErrorBody } from '../../core/errors.ts';
 import { dig, isObject, type Json, type JsonObject } from '../../core/json.ts';
 import { keyOf, tryParseResourceId, type ResourcePath } from '../../core/resource-id.ts';
 import { findResource, nameOf, type ResourceRecord } from '../../store/resource-records.ts';
+import type { Queries } from '../../store/store.ts';
 import { parseLenient } from '../../template/parse-lenient.ts';
 import { objectAt, optionalChoice, optionalString } from '../read-body.ts';
 import type { StoredType, TypeContext } from '../resource-type.ts';
@@ -14,7 +15,7 @@ export interface DeploymentParts {
   fetch(url: string): Promise<Uint8Array>;
   subscription: { subscriptionId: string; tenantId: string; displayName: string };
   /** Checks one resource's body as its own type would. Throws. */
-  check(id: string, body: JsonObject): void;
+  check(queries: Queries, id: string, body: JsonObject): Promise<void>;
 }
 
 /** A deployment: a template with parameters, carried out by a loop, kept with its history. */
@@ -54,7 +55,7 @@ export function deployments(parts: DeploymentParts): StoredType {
       }
       const { input, scope } = await read(body, context.path, context);
       const plan = planDeployment(input, scope);
-      preflight(plan.resources, scope, parts.check);
+      await preflight(plan.resources, scope, (resourceId, resource) => parts.check(tx, resourceId, resource));
 
       const properties = objectAt(body, 'properties');
       const sealed = await secrets.hide(tx, keyOf(id), JSON.stringify(input), now);
@@ -106,7 +107,7 @@ export function deployments(parts: DeploymentParts): StoredType {
         const path = pathOf(record);
         const { input, scope } = await read(body, path, context);
         const plan = planDeployment(input, scope);
-        preflight(plan.resources, scope, parts.check);
+        await preflight(plan.resources, scope, (id, resource) => parts.check(context.queries, id, resource));
         return {
           body: {
             id: record.id,
@@ -201,17 +202,17 @@ export async function scopeOf(
 }
 
 /** Checks every resource before any is made: what can be refused is refused while nothing has happened. */
-function preflight(
+async function preflight(
   resources: readonly { id: string; body: JsonObject | undefined }[],
   scope: DeploymentScope,
-  check: (id: string, body: JsonObject) => void,
-): void {
+  check: (id: string, body: JsonObject) => Promise<void>,
+): Promise<void> {
   const details: ErrorBody[] = [];
   for (const resource of resources) {
     // What depends on the outcome of others is known only when they are done.
     if (resource.body === undefined) continue;
     try {
-      check(resource.id, resource.body);
+      await check(resource.id, resource.body);
     } catch (error) {
       if (!(error instanceof PoolhouseError)) throw error;
       details.push({ ...error.toBody(), target: error.target ?? resource.id });

@@ -1,0 +1,8 @@
+/** Installs the Debian packages that the tests need and that are missing. */
+import { enginePackages, installPackages, missingPackages, readDistribution } from '../src/host/packages.ts';
+import { createProgress } from '../src/host/progress.ts';
+
+const packages = [...enginePackages(await readDistribution()), 'azure-cli', 'sshpass', 'openssh-client', 'curl', 'busybox-static', 'iproute2', 'procps'];
+if ((await missingPackages(packages)).length > 0) {
+  await createProgress(process.stderr).step('Debian packages for the tests', (phase) => installPackages(packages, phase, AbortSignal.timeout(30 * 60_000)));
+}
