@@ -187,7 +187,9 @@ async function startDirectly(options: EngineDaemonOptions, places: DaemonPlaces)
   const before = await readNote(places.noteFile);
   if (before.lxcfs !== undefined && (await isAlive(before.lxcfs))) note.lxcfs = before.lxcfs;
 
-  if (!(await isMountPoint(places.lxcfsFolder))) {
+  if (!(await serves(places.lxcfsFolder))) {
+    // An lxcfs that was killed leaves its mount behind, on which nothing can be mounted and nothing read.
+    if (await isMountPoint(places.lxcfsFolder)) await promisify(execFile)('umount', ['--lazy', places.lxcfsFolder], { signal });
     const lxcfs = await findProgram('lxcfs');
     if (lxcfs === undefined)
       throw new PoolhouseError(
@@ -199,7 +201,7 @@ async function startDirectly(options: EngineDaemonOptions, places: DaemonPlaces)
     note.lxcfs = lxcfsStarted.process;
     await writeNote(places.noteFile, note);
     await until(
-      () => isMountPoint(places.lxcfsFolder),
+      () => serves(places.lxcfsFolder),
       10_000,
       signal,
       () => !lxcfsStarted.ended(),
@@ -343,6 +345,11 @@ async function findProgram(name: string): Promise<string | undefined> {
 async function isMountPoint(folder: string): Promise<boolean> {
   const mounts = await readFile('/proc/self/mountinfo', 'utf8');
   return mounts.split('\n').some((line) => line.split(' ')[4] === folder);
+}
+
+/** Whether a living lxcfs is mounted there. */
+async function serves(lxcfsFolder: string): Promise<boolean> {
+  return (await isMountPoint(lxcfsFolder)) && (await exists(join(lxcfsFolder, 'proc/meminfo')));
 }
 
 async function readNote(file: string): Promise<Note> {
