@@ -5,7 +5,15 @@ export default defineConfig({
   test: {
     projects: [
       { test: { name: 'unit', include: ['src/**/*.test.ts', 'test/check/**/*.test.ts'], testTimeout: 20_000 } },
-      { test: { name: 'system', include: ['test/{conformance,e2e}/**/*.test.ts'], fileParallelism: false, testTimeout: 300_000, hookTimeout: 600_000 } },
+      {
+        test: {
+          name: 'system',
+          include: ['test/{conformance,e2e}/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
+        },
+      },
     ],
   },
 });

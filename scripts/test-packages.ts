@@ -2,7 +2,18 @@
 import { enginePackages, installPackages, missingPackages, readDistribution } from '../src/host/packages.ts';
 import { createProgress } from '../src/host/progress.ts';
 
-const packages = [...enginePackages(await readDistribution()), 'azure-cli', 'sshpass', 'openssh-client', 'curl', 'busybox-static', 'iproute2', 'procps'];
+const packages = [
+  ...enginePackages(await readDistribution()),
+  'azure-cli',
+  'sshpass',
+  'openssh-client',
+  'curl',
+  'busybox-static',
+  'iproute2',
+  'procps',
+];
 if ((await missingPackages(packages)).length > 0) {
-  await createProgress(process.stderr).step('Debian packages for the tests', (phase) => installPackages(packages, phase, AbortSignal.timeout(30 * 60_000)));
+  await createProgress(process.stderr).step('Debian packages for the tests', (phase) =>
+    installPackages(packages, phase, AbortSignal.timeout(30 * 60_000)),
+  );
 }

@@ -47,8 +47,13 @@ function underSubscription(subscriptionId: string, rest: string[]): Asked | unde
   if (namespace === undefined) return { asked: 'providers', subscriptionId };
   const lower = segments.map((segment) => segment.toLowerCase());
   if (segments.length === 0) return { asked: 'providers', subscriptionId, namespace };
-  if (lower.length === 1 && ['register', 'unregister'].includes(lower[0] ?? '')) return { asked: 'providers', subscriptionId, namespace, action: lower[0] ?? '' };
-  if (namespace.toLowerCase() === 'microsoft.resources' && (lower[0] === 'operations' || lower[0] === 'operationresults') && segments[1] !== undefined) {
+  if (lower.length === 1 && ['register', 'unregister'].includes(lower[0] ?? ''))
+    return { asked: 'providers', subscriptionId, namespace, action: lower[0] ?? '' };
+  if (
+    namespace.toLowerCase() === 'microsoft.resources' &&
+    (lower[0] === 'operations' || lower[0] === 'operationresults') &&
+    segments[1] !== undefined
+  ) {
     return { asked: 'operation', subscriptionId, operationId: segments[1], result: lower[0] === 'operationresults' };
   }
   if (segments.length === 1) return { asked: 'collection', subscriptionId, type: `${namespace}/${segments[0] ?? ''}` };
@@ -80,19 +85,34 @@ function inProvider(subscriptionId: string, resourceGroup: string, segments: str
   if (namespace === undefined || path.length === 0) return undefined;
   const types = path.filter((_, index) => index % 2 === 0);
   const names = path.filter((_, index) => index % 2 === 1);
-  const idOf = (count: number) => formatResourceId({ subscriptionId, resourceGroup, type: [namespace, ...types.slice(0, count)].join('/'), names: names.slice(0, count) });
+  const idOf = (count: number) =>
+    formatResourceId({
+      subscriptionId,
+      resourceGroup,
+      type: [namespace, ...types.slice(0, count)].join('/'),
+      names: names.slice(0, count),
+    });
   const typeOf = (count: number) => [namespace, ...types.slice(0, count)].join('/');
   if (path.length % 2 === 0) {
     // …/deployments/D/operations/ID: one of the operations, which the view lists.
     const before = types.at(-1)?.toLowerCase();
-    if (before === 'operations' && types.length > 1) return { asked: 'action', id: idOf(types.length - 1), type: typeOf(types.length - 1), action: `operations/${names.at(-1) ?? ''}` };
+    if (before === 'operations' && types.length > 1)
+      return {
+        asked: 'action',
+        id: idOf(types.length - 1),
+        type: typeOf(types.length - 1),
+        action: `operations/${names.at(-1) ?? ''}`,
+      };
     return { asked: 'resource', id: idOf(types.length), type: typeOf(types.length) };
   }
   const last = types.at(-1) ?? '';
   const parents = types.length - 1;
-  if (parents > 0 && views.has(last.toLowerCase())) return { asked: 'action', id: idOf(parents), type: typeOf(parents), action: last };
+  if (parents > 0 && views.has(last.toLowerCase()))
+    return { asked: 'action', id: idOf(parents), type: typeOf(parents), action: last };
   const type = typeOf(types.length);
-  return parents === 0 ? { asked: 'collection', subscriptionId, resourceGroup, type } : { asked: 'collection', subscriptionId, resourceGroup, type, parent: idOf(parents) };
+  return parents === 0
+    ? { asked: 'collection', subscriptionId, resourceGroup, type }
+    : { asked: 'collection', subscriptionId, resourceGroup, type, parent: idOf(parents) };
 }
 
 /** A POST to a path that reads like a collection of children is an action on the resource above: `…/NAME/listKeys`. */

@@ -3,10 +3,16 @@
  * here is only what belongs to HTTP: paths, sign-in, lenient bodies, status codes, long-running operations.
  */
 import { randomUUID } from 'node:crypto';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import Fastify, {
+  LogController,
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify';
 import type { Logger } from 'pino';
 import { errorBodyOf, httpStatusOf, PoolhouseError, type ErrorBody, type ErrorCode } from '../core/errors.ts';
-import { isObject, type Json, type JsonObject } from '../core/json.ts';
+import { isObject, textOf, type Json, type JsonObject } from '../core/json.ts';
 import { keyOf } from '../core/resource-id.ts';
 import type { Operation, ResourceService, WriteConditions, Written } from '../providers/resource-service.ts';
 import { parseLenient } from '../template/parse-lenient.ts';
@@ -30,10 +36,11 @@ const neverCreated = new Set(['microsoft.storage/storageaccounts']);
 
 export function createArmServer(parts: ArmServerParts): FastifyInstance {
   const { service, tokens, log } = parts;
+  const logger: FastifyBaseLogger = log; // so that the server's type does not become one of pino's
   const app = Fastify({
     https: { key: parts.tls.key, cert: parts.tls.cert, minVersion: 'TLSv1.2' },
-    loggerInstance: log as FastifyBaseLogger, // pino's own logger, under Fastify's name for it
-    disableRequestLogging: true,
+    loggerInstance: logger,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: largestBody,
     requestTimeout: 120_000,
     routerOptions: { caseSensitive: false, maxParamLength: 2_000 },
@@ -44,17 +51,29 @@ export function createArmServer(parts: ArmServerParts): FastifyInstance {
     done(null, body);
   });
   app.addHook('onSend', async (request, reply) => {
-    void reply.header('x-ms-request-id', request.id).header('x-ms-correlation-request-id', request.headers['x-ms-correlation-request-id'] ?? request.id);
+    void reply
+      .header('x-ms-request-id', request.id)
+      .header('x-ms-correlation-request-id', request.headers['x-ms-correlation-request-id'] ?? request.id);
     return Promise.resolve();
   });
   app.addHook('onResponse', async (request, reply) => {
     const path = request.url.split('?')[0];
-    log.debug({ method: request.method, path, status: reply.statusCode, milliseconds: Math.round(reply.elapsedTime), requestId: request.id }, 'request');
+    log.debug(
+      {
+        method: request.method,
+        path,
+        status: reply.statusCode,
+        milliseconds: Math.round(reply.elapsedTime),
+        requestId: request.id,
+      },
+      'request',
+    );
     return Promise.resolve();
   });
   app.setErrorHandler((error, request, reply) => {
     const known = error instanceof PoolhouseError ? error : fromFastify(error);
-    if (known === undefined || known.code === 'InternalServerError') log.error({ err: error, requestId: request.id }, 'a request failed');
+    if (known === undefined || known.code === 'InternalServerError')
+      log.error({ err: error, requestId: request.id }, 'a request failed');
     const body = errorBodyOf(known ?? error);
     return sendError(reply, body, known);
   });
@@ -86,10 +105,26 @@ export function createArmServer(parts: ArmServerParts): FastifyInstance {
         requireSubscription(asked.subscriptionId);
         return subscriptionBody(service);
       case 'tenants':
-        return { value: [{ id: `/tenants/${service.subscription().tenantId}`, tenantId: service.subscription().tenantId, displayName: 'Poolhouse' }] };
+        return {
+          value: [
+            {
+              id: `/tenants/${service.subscription().tenantId}`,
+              tenantId: service.subscription().tenantId,
+              displayName: 'Poolhouse',
+            },
+          ],
+        };
       case 'locations':
         requireSubscription(asked.subscriptionId);
-        return { value: locations.map((name) => ({ id: `/subscriptions/${asked.subscriptionId}/locations/${name}`, name, displayName: name, regionalDisplayName: name, metadata: { regionType: 'Physical', regionCategory: 'Recommended' } })) };
+        return {
+          value: locations.map((name) => ({
+            id: `/subscriptions/${asked.subscriptionId}/locations/${name}`,
+            name,
+            displayName: name,
+            regionalDisplayName: name,
+            metadata: { regionType: 'Physical', regionCategory: 'Recommended' },
+          })),
+        };
       case 'providers':
         requireSubscription(asked.subscriptionId);
         return providersBody(service, asked);
@@ -117,7 +152,12 @@ export function createArmServer(parts: ArmServerParts): FastifyInstance {
     }
   }
 
-  async function answerResource(asked: Extract<Asked, { asked: 'resource' }>, request: FastifyRequest, reply: FastifyReply, expand: string | undefined): Promise<unknown> {
+  async function answerResource(
+    asked: Extract<Asked, { asked: 'resource' }>,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    expand: string | undefined,
+  ): Promise<unknown> {
     const { id } = asked;
     switch (request.method) {
       case 'GET':
@@ -140,7 +180,10 @@ export function createArmServer(parts: ArmServerParts): FastifyInstance {
         if (operation !== undefined) return sendAccepted(operation, request, reply);
         // A group that is not there is an error to az; any other resource is simply gone.
         if (!existed && asked.type.toLowerCase() === 'microsoft.resources/resourcegroups') {
-          throw new PoolhouseError('ResourceGroupNotFound', `Resource group '${id.split('/').at(-1) ?? ''}' could not be found.`);
+          throw new PoolhouseError(
+            'ResourceGroupNotFound',
+            `Resource group '${id.split('/').at(-1) ?? ''}' could not be found.`,
+          );
         }
         return reply.code(existed ? 200 : 204).send();
       }
@@ -149,26 +192,39 @@ export function createArmServer(parts: ArmServerParts): FastifyInstance {
     }
   }
 
-  async function answerAction(asked: Extract<Asked, { asked: 'action' }>, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  async function answerAction(
+    asked: Extract<Asked, { asked: 'action' }>,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<unknown> {
     if (request.method !== 'POST' && request.method !== 'GET') throw methodNotAllowed(request.method);
     const [action = '', part] = asked.action.split('/');
     const outcome = await service.act(asked.id, action, request.method === 'POST' ? readBody(request) : {});
     if (outcome.operation !== undefined) return sendAccepted(outcome.operation, request, reply);
     if (outcome.body === undefined) return reply.code(204).send();
     if (part === undefined) return outcome.body;
-    const found = Array.isArray(outcome.body['value']) ? outcome.body['value'].find((one) => isObject(one) && one['operationId'] === part) : undefined;
+    const found = Array.isArray(outcome.body['value'])
+      ? outcome.body['value'].find((one) => isObject(one) && one['operationId'] === part)
+      : undefined;
     if (found === undefined) throw new PoolhouseError('NotFound', `The operation '${part}' could not be found.`);
     return found;
   }
 
-  function operationUrl(operation: Operation, kind: 'operations' | 'operationresults', request: FastifyRequest): string {
+  function operationUrl(
+    operation: Operation,
+    kind: 'operations' | 'operationresults',
+    request: FastifyRequest,
+  ): string {
     const { subscriptionId } = service.subscription();
     const host = request.headers.host ?? new URL(parts.url).host;
     return `https://${host}/subscriptions/${subscriptionId}/providers/Microsoft.Resources/${kind}/${operation.id}?api-version=${encodeURIComponent(query(request, 'api-version') ?? '2021-04-01')}`;
   }
 
   function withOperation(reply: FastifyReply, operation: Operation, request: FastifyRequest): FastifyReply {
-    return reply.header('azure-asyncoperation', operationUrl(operation, 'operations', request)).header('location', operationUrl(operation, 'operationresults', request)).header('retry-after', pollSeconds);
+    return reply
+      .header('azure-asyncoperation', operationUrl(operation, 'operations', request))
+      .header('location', operationUrl(operation, 'operationresults', request))
+      .header('retry-after', pollSeconds);
   }
 
   function sendWritten(type: string, written: Written, request: FastifyRequest, reply: FastifyReply): unknown {
@@ -180,7 +236,12 @@ export function createArmServer(parts: ArmServerParts): FastifyInstance {
     return withOperation(reply, operation, request).code(202).send();
   }
 
-  async function answerOperation(id: string, result: boolean, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  async function answerOperation(
+    id: string,
+    result: boolean,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<unknown> {
     const operation = await service.operation(id);
     if (operation.status === 'InProgress') void reply.header('retry-after', pollSeconds);
     if (!result) {
@@ -193,7 +254,11 @@ export function createArmServer(parts: ArmServerParts): FastifyInstance {
         ...(operation.error === undefined ? {} : { error: operation.error }),
       };
     }
-    if (operation.status === 'InProgress') return reply.header('location', operationUrl(operation, 'operationresults', request)).code(202).send();
+    if (operation.status === 'InProgress')
+      return reply
+        .header('location', operationUrl(operation, 'operationresults', request))
+        .code(202)
+        .send();
     if (operation.error !== undefined) return sendError(reply, operation.error);
     return reply.code(200).send();
   }
@@ -205,7 +270,31 @@ export function createArmServer(parts: ArmServerParts): FastifyInstance {
 const pollSeconds = '1';
 
 /** Names that clients may give as `location`; all of them mean this installation. */
-const locations = ['local', 'eastus', 'eastus2', 'westus', 'westus2', 'westus3', 'centralus', 'northcentralus', 'southcentralus', 'northeurope', 'westeurope', 'uksouth', 'francecentral', 'germanywestcentral', 'swedencentral', 'switzerlandnorth', 'southeastasia', 'eastasia', 'japaneast', 'australiaeast', 'canadacentral', 'brazilsouth', 'centralindia'];
+const locations = [
+  'local',
+  'eastus',
+  'eastus2',
+  'westus',
+  'westus2',
+  'westus3',
+  'centralus',
+  'northcentralus',
+  'southcentralus',
+  'northeurope',
+  'westeurope',
+  'uksouth',
+  'francecentral',
+  'germanywestcentral',
+  'swedencentral',
+  'switzerlandnorth',
+  'southeastasia',
+  'eastasia',
+  'japaneast',
+  'australiaeast',
+  'canadacentral',
+  'brazilsouth',
+  'centralindia',
+];
 
 function subscriptionBody(service: ResourceService): JsonObject {
   const { subscriptionId, tenantId, displayName } = service.subscription();
@@ -215,7 +304,11 @@ function subscriptionBody(service: ResourceService): JsonObject {
     tenantId,
     displayName,
     state: 'Enabled',
-    subscriptionPolicies: { locationPlacementId: 'Public_2014-09-01', quotaId: 'PayAsYouGo_2014-09-01', spendingLimit: 'Off' },
+    subscriptionPolicies: {
+      locationPlacementId: 'Public_2014-09-01',
+      quotaId: 'PayAsYouGo_2014-09-01',
+      spendingLimit: 'Off',
+    },
     authorizationSource: 'RoleBased',
     managedByTenants: [],
   };
@@ -232,26 +325,43 @@ function providersBody(service: ResourceService, asked: Extract<Asked, { asked: 
     resourceTypes: service
       .resourceTypes()
       .filter((type) => type.namespace === namespace)
-      .map((type) => ({ resourceType: type.type, locations, apiVersions: ['2023-09-01', '2021-04-01', '2019-04-01', '2017-03-30'] })),
+      .map((type) => ({
+        resourceType: type.type,
+        locations,
+        apiVersions: ['2023-09-01', '2021-04-01', '2019-04-01', '2017-03-30'],
+      })),
   });
   const wanted = asked.namespace;
   if (wanted === undefined) return { value: namespaces.map(describe) };
   const found = namespaces.find((namespace) => namespace.toLowerCase() === wanted.toLowerCase());
-  if (found === undefined) throw new PoolhouseError('InvalidResourceNamespace', `The resource namespace '${wanted}' is invalid. Known here: ${namespaces.join(', ')}.`);
+  if (found === undefined)
+    throw new PoolhouseError(
+      'InvalidResourceNamespace',
+      `The resource namespace '${wanted}' is invalid. Known here: ${namespaces.join(', ')}.`,
+    );
   return describe(found);
 }
 
 function query(request: FastifyRequest, name: string): string | undefined {
   const values = request.query;
   if (typeof values !== 'object' || values === null) return undefined;
-  for (const [key, value] of Object.entries(values)) if (key.toLowerCase() === name && typeof value === 'string') return value;
+  for (const [key, value] of Object.entries(values))
+    if (key.toLowerCase() === name && typeof value === 'string') return value;
   return undefined;
 }
 
 function requireApiVersion(request: FastifyRequest): void {
   const version = query(request, 'api-version');
-  if (version === undefined) throw new PoolhouseError('MissingApiVersionParameter', `The api-version query parameter (?api-version=) is required for all requests.`);
-  if (!/^\d{4}-\d{2}-\d{2}(-[a-z0-9.]+)?$/i.test(version)) throw new PoolhouseError('InvalidApiVersionParameter', `The api-version '${version.slice(0, 40)}' is invalid. Expected a date such as '2021-04-01'.`);
+  if (version === undefined)
+    throw new PoolhouseError(
+      'MissingApiVersionParameter',
+      `The api-version query parameter (?api-version=) is required for all requests.`,
+    );
+  if (!/^\d{4}-\d{2}-\d{2}(-[a-z0-9.]+)?$/i.test(version))
+    throw new PoolhouseError(
+      'InvalidApiVersionParameter',
+      `The api-version '${version.slice(0, 40)}' is invalid. Expected a date such as '2021-04-01'.`,
+    );
 }
 
 /** Paths arrive encoded; a slash that was encoded stays part of its name and is refused there. */
@@ -262,7 +372,9 @@ function decodePath(path: string): string {
       .map((part) => decodeURIComponent(part).replaceAll('/', '%2F'))
       .join('/');
   } catch (error) {
-    throw new PoolhouseError('InvalidRequestContent', `The path of the request is not encoded as a URL should be.`, { cause: error });
+    throw new PoolhouseError('InvalidRequestContent', `The path of the request is not encoded as a URL should be.`, {
+      cause: error,
+    });
   }
 }
 
@@ -270,30 +382,47 @@ function readBody(request: FastifyRequest): JsonObject {
   const text = typeof request.body === 'string' ? request.body : '';
   if (text.trim() === '') return {};
   const { value } = parseLenient(text);
-  if (!isObject(value)) throw new PoolhouseError('InvalidRequestContent', `The request content was invalid: a JSON object is expected.`);
+  if (!isObject(value))
+    throw new PoolhouseError('InvalidRequestContent', `The request content was invalid: a JSON object is expected.`);
   return value;
 }
 
 function conditions(request: FastifyRequest): WriteConditions {
   const ifMatch = request.headers['if-match'];
-  return { ...(ifMatch === undefined ? {} : { ifMatch }), ...(request.headers['if-none-match'] === '*' ? { mustNotExist: true } : {}) };
+  return {
+    ...(ifMatch === undefined ? {} : { ifMatch }),
+    ...(request.headers['if-none-match'] === '*' ? { mustNotExist: true } : {}),
+  };
 }
 
 /** The filters that az sends: `resourceType eq '…'`, `name eq '…'`, `resourceGroup eq '…'`, joined by `and`. */
 function filtered(resources: JsonObject[], filter: string | undefined): JsonObject[] {
   if (filter === undefined) return resources;
-  const wanted = [...filter.matchAll(/(\w+)\s+eq\s+'((?:[^']|'')*)'/g)].map((match) => [match[1]?.toLowerCase() ?? '', (match[2] ?? '').replaceAll("''", "'").toLowerCase()]);
+  const wanted = [...filter.matchAll(/(\w+)\s+eq\s+'((?:[^']|'')*)'/g)].map((match) => [
+    match[1]?.toLowerCase() ?? '',
+    (match[2] ?? '').replaceAll("''", "'").toLowerCase(),
+  ]);
   const valueOf = (resource: JsonObject, field: string): Json | undefined =>
-    field === 'resourcetype' ? resource['type'] : field === 'resourcegroup' ? keyOf(String(resource['id'])).split('/')[4] : resource[field];
-  return resources.filter((resource) => wanted.every(([field = '', value = '']) => {
-    const own = valueOf(resource, field);
-    return field === 'tagname' || field === 'tagvalue' ? matchesTag(resource, field, value) : typeof own === 'string' && own.toLowerCase() === value;
-  }));
+    field === 'resourcetype'
+      ? resource['type']
+      : field === 'resourcegroup'
+        ? keyOf(textOf(resource['id'])).split('/')[4]
+        : resource[field];
+  return resources.filter((resource) =>
+    wanted.every(([field = '', value = '']) => {
+      const own = valueOf(resource, field);
+      return field === 'tagname' || field === 'tagvalue'
+        ? matchesTag(resource, field, value)
+        : typeof own === 'string' && own.toLowerCase() === value;
+    }),
+  );
 }
 
 function matchesTag(resource: JsonObject, field: string, value: string): boolean {
   const tags = isObject(resource['tags']) ? resource['tags'] : {};
-  return (field === 'tagname' ? Object.keys(tags) : Object.values(tags)).some((one) => String(one).toLowerCase() === value);
+  return (field === 'tagname' ? Object.keys(tags) : Object.values(tags)).some(
+    (one) => textOf(one).toLowerCase() === value,
+  );
 }
 
 function methodNotAllowed(method: string): PoolhouseError {
@@ -303,8 +432,14 @@ function methodNotAllowed(method: string): PoolhouseError {
 /** Fastify's own refusals in our words. */
 function fromFastify(error: unknown): PoolhouseError | undefined {
   const { code, statusCode } = error as { code?: unknown; statusCode?: unknown }; // what Fastify puts on its errors
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new PoolhouseError('RequestContentTooLarge', `The request content is larger than ${largestBody / 2 ** 20} MB.`, { cause: error });
-  if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) return new PoolhouseError('InvalidRequestContent', `The request could not be read.`, { cause: error });
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return new PoolhouseError(
+      'RequestContentTooLarge',
+      `The request content is larger than ${largestBody / 2 ** 20} MB.`,
+      { cause: error },
+    );
+  if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500)
+    return new PoolhouseError('InvalidRequestContent', `The request could not be read.`, { cause: error });
   return undefined;
 }
 

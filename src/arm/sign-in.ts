@@ -41,12 +41,25 @@ export function registerSignIn(app: FastifyInstance, parts: SignInParts): void {
 
   app.post('/adfs/oauth2/token', async (request, reply) => {
     const form = new URLSearchParams(typeof request.body === 'string' ? request.body : '');
-    const refuse = (code: string, description: string) => reply.code(code === 'invalid_client' ? 401 : 400).send({ error: code, error_description: description });
+    const refuse = (code: string, description: string) =>
+      reply.code(code === 'invalid_client' ? 401 : 400).send({ error: code, error_description: description });
     if (form.get('grant_type') !== 'client_credentials') {
-      return refuse('unsupported_grant_type', 'AADSTS70003: Only service principals can sign in here (client_credentials).');
+      return refuse(
+        'unsupported_grant_type',
+        'AADSTS70003: Only service principals can sign in here (client_credentials).',
+      );
     }
     const issued = await tokens.issue(form.get('client_id') ?? '', form.get('client_secret') ?? '', issuer);
-    if (issued === undefined) return refuse('invalid_client', 'AADSTS7000215: Invalid client id or secret provided. `poolhouse az-env` signs in with the right ones.');
-    return { token_type: 'Bearer', access_token: issued.token, expires_in: issued.expiresIn, resource: form.get('resource') ?? audience };
+    if (issued === undefined)
+      return refuse(
+        'invalid_client',
+        'AADSTS7000215: Invalid client id or secret provided. `poolhouse az-env` signs in with the right ones.',
+      );
+    return {
+      token_type: 'Bearer',
+      access_token: issued.token,
+      expires_in: issued.expiresIn,
+      resource: form.get('resource') ?? audience,
+    };
   });
 }

@@ -34,7 +34,13 @@ export function createTokens(key: Uint8Array, principal: ServicePrincipal, clock
         failures = failures.slice(-mostFailures);
         return undefined;
       }
-      const token = await new SignJWT({ tid: principal.tenantId, appid: principal.clientId, oid: principal.clientId, idtyp: 'app', ver: '1.0' })
+      const token = await new SignJWT({
+        tid: principal.tenantId,
+        appid: principal.clientId,
+        oid: principal.clientId,
+        idtyp: 'app',
+        ver: '1.0',
+      })
         .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
         .setIssuer(issuer)
         .setAudience(audience)
@@ -48,10 +54,19 @@ export function createTokens(key: Uint8Array, principal: ServicePrincipal, clock
     async verify(authorization) {
       const token = /^Bearer\s+(\S+)$/i.exec(authorization ?? '')?.[1];
       const failed = (why: string, cause?: unknown) =>
-        new PoolhouseError('AuthenticationFailed', `Authentication failed. ${why} Sign in again: eval "$(poolhouse az-env)".`, cause === undefined ? {} : { cause });
+        new PoolhouseError(
+          'AuthenticationFailed',
+          `Authentication failed. ${why} Sign in again: eval "$(poolhouse az-env)".`,
+          cause === undefined ? {} : { cause },
+        );
       if (token === undefined) throw failed(`The 'Authorization' header is missing or not a bearer token.`);
       try {
-        await jwtVerify(token, key, { audience, algorithms: ['HS256'], currentDate: new Date(clock.now()), requiredClaims: ['exp', 'sub'] });
+        await jwtVerify(token, key, {
+          audience,
+          algorithms: ['HS256'],
+          currentDate: new Date(clock.now()),
+          requiredClaims: ['exp', 'sub'],
+        });
       } catch (error) {
         throw failed(`The access token is invalid or has ended.`, error);
       }

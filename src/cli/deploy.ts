@@ -3,7 +3,7 @@ import { basename, extname } from 'node:path';
 import * as prompts from '@clack/prompts';
 import { Command } from 'commander';
 import { PoolhouseError } from '../core/errors.ts';
-import { isObject, type Json, type JsonObject } from '../core/json.ts';
+import { isObject, textOf, type Json, type JsonObject } from '../core/json.ts';
 import { createArmClient } from '../host/arm-client.ts';
 import { deployTemplate, ensureGroup } from '../host/deploy-template.ts';
 import { readInstallation } from '../host/installations.ts';
@@ -27,14 +27,26 @@ export function deployCommand({ home, signal }: Shared): Command {
     .description('deploy a template, as az deployment group create does')
     .requiredOption('-g, --group <group>', 'resource group; it is made when it is not there')
     .requiredOption('-f, --template <file-or-url>', 'the template')
-    .option('-p, --parameters <parameter>', 'NAME=VALUE, or @FILE (repeatable; later ones win)', (value: string, before: string[]) => [...before, value], [] as string[])
+    .option(
+      '-p, --parameters <parameter>',
+      'NAME=VALUE, or @FILE (repeatable; later ones win)',
+      (value: string, before: string[]) => [...before, value],
+      [] as string[],
+    )
     .option('-n, --name <name>', `the deployment's name (the template's, unless given)`)
     .option('-l, --location <location>', 'location of a group that is made', 'local')
     .option('--json', 'print the deployment as one JSON document')
-    .addHelpText('after', '\nExamples:\n  poolhouse deploy -g team -f dsvm-vmss-cluster.json -p @dsvm-vmss-cluster.parameters.json\n  poolhouse deploy -g team -f template.json -p instanceCount=3 -p @more.json\n\nParameters that are missing are asked for; secure ones are not shown.')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  poolhouse deploy -g team -f dsvm-vmss-cluster.json -p @dsvm-vmss-cluster.parameters.json\n  poolhouse deploy -g team -f template.json -p instanceCount=3 -p @more.json\n\nParameters that are missing are asked for; secure ones are not shown.',
+    )
     .action(async (options: DeployOptions) => {
       const installation = await readInstallation(home);
-      if (installation === undefined) throw new PoolhouseError('HostNotReady', `There is no installation in ${home.folder} yet. 'poolhouse up' makes one.`);
+      if (installation === undefined)
+        throw new PoolhouseError(
+          'HostNotReady',
+          `There is no installation in ${home.folder} yet. 'poolhouse up' makes one.`,
+        );
       const isUrl = /^https?:\/\//i.test(options.template);
       const text = isUrl ? undefined : await readTextFile(options.template);
       const declared = text === undefined ? [] : declaredParameters(parseLenient(text).value);
@@ -42,19 +54,36 @@ export function deployCommand({ home, signal }: Shared): Command {
       const parameters = await askForMissing(declared, supplied);
       const client = await createArmClient(home, installation, signal);
       const progress = createProgress(process.stderr);
-      if (await ensureGroup(client, options.group, options.location)) progress.note(`The resource group '${options.group}' was made.`);
-      const name = options.name ?? (basename(isUrl ? new URL(options.template).pathname : options.template, extname(options.template)).replace(/[^-\w._()]/g, '-').slice(0, 64) || 'deployment');
+      if (await ensureGroup(client, options.group, options.location))
+        progress.note(`The resource group '${options.group}' was made.`);
+      const name =
+        options.name ??
+        (basename(isUrl ? new URL(options.template).pathname : options.template, extname(options.template))
+          .replace(/[^-\w._()]/g, '-')
+          .slice(0, 64) ||
+          'deployment');
       signal.addEventListener('abort', () => {
-        process.stderr.write(`\nThe deployment goes on without this command. To end it: az deployment group cancel -g ${options.group} -n ${name}\n`);
+        process.stderr.write(
+          `\nThe deployment goes on without this command. To end it: az deployment group cancel -g ${options.group} -n ${name}\n`,
+        );
       });
-      const deployment = await deployTemplate(client, { group: options.group, name, template: text === undefined ? { uri: options.template } : { text }, parameters }, progress, signal);
-      process.stdout.write(options.json === true ? `${JSON.stringify(deployment, null, 2)}\n` : describeDeployment(name, deployment));
+      const deployment = await deployTemplate(
+        client,
+        { group: options.group, name, template: text === undefined ? { uri: options.template } : { text }, parameters },
+        progress,
+        signal,
+      );
+      process.stdout.write(
+        options.json === true ? `${JSON.stringify(deployment, null, 2)}\n` : describeDeployment(name, deployment),
+      );
     });
 }
 
 async function readTextFile(file: string): Promise<string> {
   return readFile(file, 'utf8').catch((error: unknown) => {
-    throw new UsageError(`The file '${file}' cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'unknown reason'}.`);
+    throw new UsageError(
+      `The file '${file}' cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'unknown reason'}.`,
+    );
   });
 }
 
@@ -64,7 +93,9 @@ async function askForMissing(declared: readonly DeclaredParameter[], supplied: J
   const missing = declared.filter((parameter) => !parameter.hasDefault && !given.has(parameter.name.toLowerCase()));
   if (missing.length === 0) return supplied;
   if (!process.stdin.isTTY) {
-    throw new UsageError(`These parameters have no value: ${missing.map((parameter) => parameter.name).join(', ')}. Give them with -p NAME=VALUE or -p @FILE.`);
+    throw new UsageError(
+      `These parameters have no value: ${missing.map((parameter) => parameter.name).join(', ')}. Give them with -p NAME=VALUE or -p @FILE.`,
+    );
   }
   const result: JsonObject = { ...supplied };
   for (const parameter of missing) result[parameter.name] = { value: await ask(parameter) };
@@ -78,7 +109,11 @@ async function ask(parameter: DeclaredParameter): Promise<Json> {
     ? await prompts.password({ message, output })
     : parameter.allowedValues === undefined
       ? await prompts.text({ message, output })
-      : await prompts.select({ message, output, options: parameter.allowedValues.map((value) => ({ value: String(value), label: String(value) })) });
+      : await prompts.select({
+          message,
+          output,
+          options: parameter.allowedValues.map((value) => ({ value: textOf(value), label: textOf(value) })),
+        });
   if (prompts.isCancel(answer)) throw new UsageError('Nothing was deployed.');
   return valueOf(parameter.name, answer, parameter.type);
 }
@@ -86,6 +121,12 @@ async function ask(parameter: DeclaredParameter): Promise<Json> {
 function describeDeployment(name: string, deployment: JsonObject): string {
   const properties = isObject(deployment['properties']) ? deployment['properties'] : {};
   const outputs = isObject(properties['outputs']) ? Object.entries(properties['outputs']) : [];
-  const lines = [`Deployed: ${name}`, ...outputs.map(([output, value]) => `  ${output}: ${isObject(value) ? JSON.stringify(value['value'] ?? '(secret)') : ''}`), `'poolhouse status' shows how to reach it.`];
+  const lines = [
+    `Deployed: ${name}`,
+    ...outputs.map(
+      ([output, value]) => `  ${output}: ${isObject(value) ? JSON.stringify(value['value'] ?? '(secret)') : ''}`,
+    ),
+    `'poolhouse status' shows how to reach it.`,
+  ];
   return `${lines.join('\n')}\n`;
 }

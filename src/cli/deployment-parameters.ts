@@ -32,7 +32,11 @@ export function declaredParameters(template: Json): DeclaredParameter[] {
 }
 
 /** `-p` arguments in their order: the later ones win. `read` gives a file's text. */
-export async function suppliedParameters(args: readonly string[], declared: readonly DeclaredParameter[], read: (file: string) => Promise<string>): Promise<JsonObject> {
+export async function suppliedParameters(
+  args: readonly string[],
+  declared: readonly DeclaredParameter[],
+  read: (file: string) => Promise<string>,
+): Promise<JsonObject> {
   const result: JsonObject = {};
   const put = (name: string, value: JsonObject) => {
     const known = Object.keys(result).find((one) => one.toLowerCase() === name.toLowerCase());
@@ -42,8 +46,10 @@ export async function suppliedParameters(args: readonly string[], declared: read
     if (arg.startsWith('@')) {
       const value = parseLenient(await read(arg.slice(1))).value;
       const parameters = member(value, 'parameters') ?? value;
-      if (!isObject(parameters)) throw new UsageError(`The parameters file '${arg.slice(1)}' holds no object of parameters.`);
-      for (const [name, entry] of Object.entries(parameters)) if (isObject(entry) && name !== '$schema') put(name, entry);
+      if (!isObject(parameters))
+        throw new UsageError(`The parameters file '${arg.slice(1)}' holds no object of parameters.`);
+      for (const [name, entry] of Object.entries(parameters))
+        if (isObject(entry) && name !== '$schema') put(name, entry);
       continue;
     }
     const at = arg.indexOf('=');
@@ -51,7 +57,12 @@ export async function suppliedParameters(args: readonly string[], declared: read
     const name = arg.slice(0, at);
     const text = arg.slice(at + 1);
     const type = declared.find((one) => one.name.toLowerCase() === name.toLowerCase())?.type ?? 'string';
-    put(name, { value: text.startsWith('@') && ['object', 'secureobject', 'array'].includes(type) ? parseLenient(await read(text.slice(1))).value : valueOf(name, text, type) });
+    put(name, {
+      value:
+        text.startsWith('@') && ['object', 'secureobject', 'array'].includes(type)
+          ? parseLenient(await read(text.slice(1))).value
+          : valueOf(name, text, type),
+    });
   }
   return result;
 }
@@ -60,10 +71,12 @@ export async function suppliedParameters(args: readonly string[], declared: read
 export function valueOf(name: string, text: string, type: string): Json {
   switch (type) {
     case 'int':
-      if (!/^-?\d{1,15}$/.test(text.trim())) throw new UsageError(`The parameter '${name}' is a whole number; '${text}' is none.`);
+      if (!/^-?\d{1,15}$/.test(text.trim()))
+        throw new UsageError(`The parameter '${name}' is a whole number; '${text}' is none.`);
       return Number(text);
     case 'bool':
-      if (!/^(true|false)$/i.test(text.trim())) throw new UsageError(`The parameter '${name}' is true or false; '${text}' is neither.`);
+      if (!/^(true|false)$/i.test(text.trim()))
+        throw new UsageError(`The parameter '${name}' is true or false; '${text}' is neither.`);
       return text.trim().toLowerCase() === 'true';
     case 'object':
     case 'secureobject':

@@ -11,24 +11,42 @@ export function downCommand({ home, signal }: Shared): Command {
     .option('--destroy', 'remove everything that is ours: instances, shares, images, network, state')
     .option('--yes', 'do not ask')
     .option('--json', 'print one JSON document')
-    .addHelpText('after', '\nExamples:\n  poolhouse down\n  poolhouse down --destroy          removes all pools and all files on their shares')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  poolhouse down\n  poolhouse down --destroy          removes all pools and all files on their shares',
+    )
     .action(async (options: { destroy?: boolean; yes?: boolean; json?: boolean }) => {
       const progress = options.json === true ? silentProgress : createProgress(process.stderr);
       if (options.destroy !== true) {
         const stopped = await down(home, progress);
-        process.stdout.write(options.json === true ? `${JSON.stringify({ stopped })}\n` : stopped.length === 0 ? 'Nothing was running.\n' : `Stopped: ${stopped.join(', ')}. Instances and data stay; 'poolhouse up' starts again.\n`);
+        process.stdout.write(
+          options.json === true
+            ? `${JSON.stringify({ stopped })}\n`
+            : stopped.length === 0
+              ? 'Nothing was running.\n'
+              : `Stopped: ${stopped.join(', ')}. Instances and data stay; 'poolhouse up' starts again.\n`,
+        );
         return;
       }
       if (options.yes !== true) await ask(home.folder);
       const removed = await destroy(home, progress, signal);
-      process.stdout.write(options.json === true ? `${JSON.stringify({ removed })}\n` : removed.length === 0 ? 'There was nothing to remove.\n' : `Removed: ${removed.join(', ')}. Debian packages stay.\n`);
+      process.stdout.write(
+        options.json === true
+          ? `${JSON.stringify({ removed })}\n`
+          : removed.length === 0
+            ? 'There was nothing to remove.\n'
+            : `Removed: ${removed.join(', ')}. Debian packages stay.\n`,
+      );
     });
 }
 
 async function ask(folder: string): Promise<void> {
-  if (!process.stdin.isTTY) throw new UsageError(`This removes all pools, and all files on their shares (${folder}). Say --yes to do it.`);
+  if (!process.stdin.isTTY)
+    throw new UsageError(`This removes all pools, and all files on their shares (${folder}). Say --yes to do it.`);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await terminal.question(`This removes all pools, and all files on their shares (${folder}).\nType "destroy" to go on: `);
+  const answer = await terminal.question(
+    `This removes all pools, and all files on their shares (${folder}).\nType "destroy" to go on: `,
+  );
   terminal.close();
   if (answer.trim() !== 'destroy') throw new UsageError('Nothing was removed.');
 }

@@ -20,24 +20,47 @@ export function logsCommand({ home, signal }: Shared): Command {
     .option('-f, --follow', 'go on showing what comes')
     .option('-n, --lines <count>', 'how many lines', '50')
     .option('--json', 'print the lines as they are written, one JSON document a line')
-    .addHelpText('after', '\nExamples:\n  poolhouse logs\n  poolhouse logs control -f\n  poolhouse logs teampool000000 -n 200')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  poolhouse logs\n  poolhouse logs control -f\n  poolhouse logs teampool000000 -n 200',
+    )
     .action(async (of: string | undefined, options: { follow?: boolean; lines: string; json?: boolean }) => {
       const count = Number(options.lines);
-      if (!Number.isInteger(count) || count < 1 || count > 100_000) throw new UsageError(`'${options.lines}' is not a number of lines.`);
+      if (!Number.isInteger(count) || count < 1 || count > 100_000)
+        throw new UsageError(`'${options.lines}' is not a number of lines.`);
       const show = (line: string) => process.stdout.write(`${options.json === true ? line : describeLogLine(line)}\n`);
-      if (of !== undefined && !processes.includes(of)) return showJournal(home, of, count, options.follow === true, options.json === true, signal);
+      if (of !== undefined && !processes.includes(of))
+        return showJournal(home, of, count, options.follow === true, options.json === true, signal);
       const files = (of === undefined ? processes : [of]).map((name) => join(home.logs, `${name}.log`));
-      const lines = (await Promise.all(files.map(async (file) => ((await readFile(file, 'utf8').catch(() => '')).split('\n'))))).flat().filter((line) => line.trim() !== '');
+      const lines = (
+        await Promise.all(files.map(async (file) => (await readFile(file, 'utf8').catch(() => '')).split('\n')))
+      )
+        .flat()
+        .filter((line) => line.trim() !== '');
       for (const line of lines.toSorted((a, b) => timeOf(a) - timeOf(b)).slice(-count)) show(line);
       if (options.follow === true) await Promise.all(files.map((file) => follow(file, show, signal)));
     });
 }
 
-async function showJournal(home: Home, instance: string, count: number, following: boolean, json: boolean, signal: AbortSignal): Promise<void> {
+async function showJournal(
+  home: Home,
+  instance: string,
+  count: number,
+  following: boolean,
+  json: boolean,
+  signal: AbortSignal,
+): Promise<void> {
   const installation = await readInstallation(home);
-  if (installation === undefined) throw new PoolhouseError('HostNotReady', `There is no installation in ${home.folder} yet. 'poolhouse up' makes one.`);
+  if (installation === undefined)
+    throw new PoolhouseError(
+      'HostNotReady',
+      `There is no installation in ${home.folder} yet. 'poolhouse up' makes one.`,
+    );
   const run = runtimeFolderOf(home, installation.id, process.getuid?.() === 0);
-  const read = async (lines: number) => (await askControl(run.adminSocket, `/v1/instances/${encodeURIComponent(instance)}/journal?lines=${lines}`, 60_000)).split('\n').filter((line) => line !== '');
+  const read = async (lines: number) =>
+    (await askControl(run.adminSocket, `/v1/instances/${encodeURIComponent(instance)}/journal?lines=${lines}`, 60_000))
+      .split('\n')
+      .filter((line) => line !== '');
   const show = (line: string) => process.stdout.write(`${json ? JSON.stringify({ instance, msg: line }) : line}\n`);
   let seen = await read(count);
   seen.forEach(show);

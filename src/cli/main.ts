@@ -12,7 +12,9 @@ import { upCommand } from './up.ts';
 import { UsageError } from './usage-error.ts';
 
 async function main(argv: readonly string[]): Promise<number> {
-  const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+  const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
   const stopping = new AbortController();
   process.once('SIGINT', () => {
     stopping.abort(new UsageError('Stopped. The same command goes on where this one ended.'));
@@ -25,7 +27,10 @@ async function main(argv: readonly string[]): Promise<number> {
     .exitOverride()
     .showSuggestionAfterError()
     .showHelpAfterError('(poolhouse --help shows what there is)')
-    .addHelpText('after', '\nExamples:\n  poolhouse up --sample              prepare this machine, and deploy a first pool\n  poolhouse status                   what there is, and how to reach it\n  eval "$(poolhouse az-env)"         use az with this installation\n\nState is kept in $POOLHOUSE_HOME (/var/lib/poolhouse).');
+    .addHelpText(
+      'after',
+      '\nExamples:\n  poolhouse up --sample              prepare this machine, and deploy a first pool\n  poolhouse status                   what there is, and how to reach it\n  eval "$(poolhouse az-env)"         use az with this installation\n\nState is kept in $POOLHOUSE_HOME (/var/lib/poolhouse).',
+    );
   for (const command of [upCommand, downCommand, statusCommand, logsCommand, azEnvCommand, deployCommand]) {
     program.addCommand(command(shared).exitOverride());
   }
@@ -50,7 +55,8 @@ function report(error: unknown, json: boolean, stopped: AbortSignal): number {
   const body = errorBodyOf(error);
   if (json) process.stderr.write(`${JSON.stringify({ error: body })}\n`);
   else process.stderr.write(`${describe(body)}\n`);
-  if (process.env['POOLHOUSE_DEBUG'] === '1' || !(error instanceof PoolhouseError)) process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  if (process.env['POOLHOUSE_DEBUG'] === '1' || !(error instanceof PoolhouseError))
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   return 1;
 }
 

@@ -21,7 +21,11 @@ export function statusCommand({ home }: Shared): Command {
 /** The status; when control does not answer, what can be told without it. */
 export async function readStatus(home: Shared['home']): Promise<StatusDocument> {
   const installation = await readInstallation(home);
-  const nothing: StatusDocument = { control: { url: '', healthy: false, pid: 0 }, gateway: { healthy: false, pid: null }, pools: [] };
+  const nothing: StatusDocument = {
+    control: { url: '', healthy: false, pid: 0 },
+    gateway: { healthy: false, pid: null },
+    pools: [],
+  };
   if (installation === undefined) return nothing;
   const run = runtimeFolderOf(home, installation.id, process.getuid?.() === 0);
   const url = `https://127.0.0.1:${installation.apiPort}`;
@@ -29,22 +33,55 @@ export async function readStatus(home: Shared['home']): Promise<StatusDocument> 
   if (text !== undefined) return JSON.parse(text) as StatusDocument; // of our own process
   const control = await findProcess(run.controlPid);
   const gateway = await findProcess(run.gatewayPid);
-  return { control: { url, healthy: false, pid: control?.pid ?? 0 }, gateway: { healthy: gateway !== undefined, pid: gateway?.pid ?? null }, pools: [] };
+  return {
+    control: { url, healthy: false, pid: control?.pid ?? 0 },
+    gateway: { healthy: gateway !== undefined, pid: gateway?.pid ?? null },
+    pools: [],
+  };
 }
 
 /** For people: tables that fit 80 columns. Pure. */
-export function describeStatus(status: StatusDocument): string {
+function describeStatus(status: StatusDocument): string {
   const lines: string[] = [];
-  const state = (name: string, healthy: boolean, pid: number | null) => `${name.padEnd(8)} ${healthy ? 'serves' : pid === null || pid === 0 ? 'does not run' : 'does not answer'}${pid === null || pid === 0 ? '' : ` (pid ${pid})`}`;
-  lines.push(`${state('control', status.control.healthy, status.control.pid)}${status.control.url === '' ? '' : `  ${status.control.url}`}`);
+  const state = (name: string, healthy: boolean, pid: number | null) =>
+    `${name.padEnd(8)} ${healthy ? 'serves' : pid === null || pid === 0 ? 'does not run' : 'does not answer'}${pid === null || pid === 0 ? '' : ` (pid ${pid})`}`;
+  lines.push(
+    `${state('control', status.control.healthy, status.control.pid)}${status.control.url === '' ? '' : `  ${status.control.url}`}`,
+  );
   lines.push(state('gateway', status.gateway.healthy, status.gateway.pid));
   if (!status.control.healthy) lines.push('', `Start it with: poolhouse up`);
   else if (status.pools.length === 0) lines.push('', 'There is no pool yet. A first one: poolhouse up --sample');
   for (const pool of status.pools) {
-    lines.push('', `${pool.name} in ${pool.resourceGroup}: ${pool.instances.length} of ${pool.capacity} instances, ${pool.provisioningState}`);
-    lines.push(...table(['front end', 'address', 'leads to', 'in rotation'], pool.frontEnds.map((one) => [one.rule, `${one.address}:${one.port}`, `port ${one.backendPort}`, String(one.instancesInRotation)])));
-    lines.push('', ...table(['id', 'instance', 'address', 'state', 'sessions'], pool.instances.map((one) => [one.instanceId, one.name, one.address, stateOf(one), String(one.sessions)])));
-    if (pool.shares.length > 0) lines.push('', ...table(['share', 'mounted at'], pool.shares.map((one) => [`${one.account}/${one.share}`, one.mountPoint])));
+    lines.push(
+      '',
+      `${pool.name} in ${pool.resourceGroup}: ${pool.instances.length} of ${pool.capacity} instances, ${pool.provisioningState}`,
+    );
+    lines.push(
+      ...table(
+        ['front end', 'address', 'leads to', 'in rotation'],
+        pool.frontEnds.map((one) => [
+          one.rule,
+          `${one.address}:${one.port}`,
+          `port ${one.backendPort}`,
+          String(one.instancesInRotation),
+        ]),
+      ),
+    );
+    lines.push(
+      '',
+      ...table(
+        ['id', 'instance', 'address', 'state', 'sessions'],
+        pool.instances.map((one) => [one.instanceId, one.name, one.address, stateOf(one), String(one.sessions)]),
+      ),
+    );
+    if (pool.shares.length > 0)
+      lines.push(
+        '',
+        ...table(
+          ['share', 'mounted at'],
+          pool.shares.map((one) => [`${one.account}/${one.share}`, one.mountPoint]),
+        ),
+      );
   }
   return `${lines.join('\n')}\n`;
 }
@@ -52,5 +89,7 @@ export function describeStatus(status: StatusDocument): string {
 function stateOf(instance: StatusDocument['pools'][number]['instances'][number]): string {
   if (instance.draining) return 'draining';
   if (instance.inRotation) return 'in rotation';
-  return instance.power === 'running' && instance.reason !== '' ? `not in rotation: ${instance.reason}` : instance.power;
+  return instance.power === 'running' && instance.reason !== ''
+    ? `not in rotation: ${instance.reason}`
+    : instance.power;
 }

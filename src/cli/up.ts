@@ -13,19 +13,37 @@ export function upCommand({ home, signal }: Shared): Command {
     .description('prepare this machine where it is not, and start control and gateway')
     .option('--sample', 'also deploy examples/shared-pool (not again once it was deleted)')
     .addOption(new Option('--engine <engine>', 'where instances come from').choices(['incus', 'sim']))
-    .option('--address <address>', `an address of this host that pools may have (repeatable)`, (value: string, before: string[]) => [...before, value], [] as string[])
+    .option(
+      '--address <address>',
+      `an address of this host that pools may have (repeatable)`,
+      (value: string, before: string[]) => [...before, value],
+      [] as string[],
+    )
     .option('--json', 'print one JSON document')
-    .addHelpText('after', '\nExamples:\n  poolhouse up --sample\n  poolhouse up --address 192.0.2.10     pools are reached from other machines too\n  POOLHOUSE_HOME=~/try poolhouse up --engine sim     look around without root\n\nRunning it again changes nothing. An address is led to pools as a whole: a pool\nwith a rule for port 22 takes that port of that address from the host.')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  poolhouse up --sample\n  poolhouse up --address 192.0.2.10     pools are reached from other machines too\n  POOLHOUSE_HOME=~/try poolhouse up --engine sim     look around without root\n\nRunning it again changes nothing. An address is led to pools as a whole: a pool\nwith a rule for port 22 takes that port of that address from the host.',
+    )
     .action(async (options: { sample?: boolean; engine?: 'incus' | 'sim'; address: string[]; json?: boolean }) => {
       const wrong = options.address.find((address) => !isIPv4(address));
       if (wrong !== undefined) throw new UsageError(`'${wrong}' is not an IPv4 address.`);
       const progress = options.json === true ? silentProgress : createProgress(process.stderr);
       const unlock = await lockHome(home, progress, signal);
       try {
-        const result = await up(home, { ...(options.engine === undefined ? {} : { engine: options.engine }), addresses: options.address }, progress, signal);
+        const result = await up(
+          home,
+          { ...(options.engine === undefined ? {} : { engine: options.engine }), addresses: options.address },
+          progress,
+          signal,
+        );
         const sample = options.sample === true ? await ensureSample(home, result, progress, signal) : undefined;
         if (options.json === true) process.stdout.write(`${JSON.stringify(await readStatus(home), null, 2)}\n`);
-        else process.stdout.write(sample === undefined ? `Poolhouse is up: ${result.url}\n  poolhouse status shows pools; eval "$(poolhouse az-env)" makes az use it.\n` : connectingWords(sample));
+        else
+          process.stdout.write(
+            sample === undefined
+              ? `Poolhouse is up: ${result.url}\n  poolhouse status shows pools; eval "$(poolhouse az-env)" makes az use it.\n`
+              : connectingWords(sample),
+          );
       } finally {
         await unlock();
       }

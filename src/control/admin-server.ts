@@ -27,7 +27,9 @@ export async function startAdminServer(parts: AdminServerParts): Promise<{ close
       (error: unknown) => {
         if (!(error instanceof PoolhouseError)) parts.onError(error);
         const body = errorBodyOf(error);
-        response.writeHead(httpStatusOf[body.code as ErrorCode], { 'content-type': 'application/json' }).end(JSON.stringify({ error: body }));
+        response
+          .writeHead(httpStatusOf[body.code as ErrorCode], { 'content-type': 'application/json' })
+          .end(JSON.stringify({ error: body }));
       },
     );
   });
@@ -51,7 +53,10 @@ async function answer(parts: AdminServerParts, url: URL, signal: AbortSignal): P
   const journal = /^\/v1\/instances\/([^/]+)\/journal$/.exec(url.pathname);
   if (journal !== null) {
     const lines = Math.min(10_000, Math.max(1, Number(url.searchParams.get('lines') ?? '200') || 200));
-    return { type: 'text/plain; charset=utf-8', body: await parts.journal(decodeURIComponent(journal[1] ?? ''), lines, signal) };
+    return {
+      type: 'text/plain; charset=utf-8',
+      body: await parts.journal(decodeURIComponent(journal[1] ?? ''), lines, signal),
+    };
   }
   throw new PoolhouseError('NotFound', `There is nothing at ${url.pathname}.`);
 }

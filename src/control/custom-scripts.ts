@@ -20,7 +20,12 @@ export interface ScriptEnd {
 }
 
 export interface CustomScripts {
-  run(what: { instance: InstanceRecord; scaleSetKey: ResourceKey; extension: ExtensionModel; signal: AbortSignal }): Promise<ScriptEnd>;
+  run(what: {
+    instance: InstanceRecord;
+    scaleSetKey: ResourceKey;
+    extension: ExtensionModel;
+    signal: AbortSignal;
+  }): Promise<ScriptEnd>;
 }
 
 export interface CustomScriptParts {
@@ -51,31 +56,56 @@ export function createCustomScripts(parts: CustomScriptParts): CustomScripts {
         return shown;
       };
       const settings = await revealIn(extension.settings, reveal);
-      const protectedText = extension.protectedSettings === undefined ? '{}' : await secrets.reveal(store.db, scaleSetKey, extension.protectedSettings);
+      const protectedText =
+        extension.protectedSettings === undefined
+          ? '{}'
+          : await secrets.reveal(store.db, scaleSetKey, extension.protectedSettings);
       const protectedSettings = asObject(protectedText);
       hidden.push(...stringsOf(protectedSettings));
-      const clean = (text: string) => hidden.reduce((shown, secret) => (secret.length < 6 ? shown : shown.replaceAll(secret, '***')), text);
+      const clean = (text: string) =>
+        hidden.reduce((shown, secret) => (secret.length < 6 ? shown : shown.replaceAll(secret, '***')), text);
 
       try {
         const script = readCustomScript(settings, protectedSettings);
         const command = await mounts.withHandles(instance.name, script.command);
         for (const uri of script.fileUris) {
           const content = await parts.fetch(uri, signal);
-          await engine.writeFile(instance.name, { path: `${folder}/${fileNameOf(uri)}`, content, mode: 0o500, uid: 0, gid: 0 }, signal);
+          await engine.writeFile(
+            instance.name,
+            { path: `${folder}/${fileNameOf(uri)}`, content, mode: 0o500, uid: 0, gid: 0 },
+            signal,
+          );
         }
         // The command goes into a file: in an argument list everybody on the instance could read it.
         const file = `${folder}/.command.sh`;
-        await engine.writeFile(instance.name, { path: file, content: `cd ${folder} && ${command}\n`, mode: 0o500, uid: 0, gid: 0 }, signal);
+        await engine.writeFile(
+          instance.name,
+          { path: file, content: `cd ${folder} && ${command}\n`, mode: 0o500, uid: 0, gid: 0 },
+          signal,
+        );
         const since = clock.now();
-        const result = await engine.exec(instance.name, ['/bin/sh', file], { timeoutMs: timeLimit, keepBytes: shownBytes, cwd: folder }, signal);
+        const result = await engine.exec(
+          instance.name,
+          ['/bin/sh', file],
+          { timeoutMs: timeLimit, keepBytes: shownBytes, cwd: folder },
+          signal,
+        );
         const output = clean(`\n[stdout]\n${result.stdout}\n[stderr]\n${result.stderr}`);
         if (result.exitCode !== 0) {
-          return { status: 'failed', exitCode: result.exitCode, message: `Enable failed: failed to execute command: command terminated with exit status=${result.exitCode}${output}` };
+          return {
+            status: 'failed',
+            exitCode: result.exitCode,
+            message: `Enable failed: failed to execute command: command terminated with exit status=${result.exitCode}${output}`,
+          };
         }
         // The published script checks no exit code: a mount that was refused meanwhile is its failure all the same.
         const refused = mounts.refusedSince(instance.name, since);
         if (refused.length > 0) {
-          return { status: 'failed', exitCode: 0, message: `Enable failed: the command ended with exit status=0, but ${clean(refused.join('; '))}.${output}` };
+          return {
+            status: 'failed',
+            exitCode: 0,
+            message: `Enable failed: the command ended with exit status=0, but ${clean(refused.join('; '))}.${output}`,
+          };
         }
         return { status: 'succeeded', exitCode: 0, message: `Enable succeeded: ${output}` };
       } catch (error) {
@@ -112,13 +142,19 @@ function secretsBetween(hidden: string, shown: string): string[] {
 }
 
 function stringsOf(value: JsonObject): string[] {
-  return Object.values(value).flatMap((inner) => (typeof inner === 'string' ? [inner] : isObject(inner) ? stringsOf(inner) : []));
+  return Object.values(value).flatMap((inner) =>
+    typeof inner === 'string' ? [inner] : isObject(inner) ? stringsOf(inner) : [],
+  );
 }
 
 function fileNameOf(uri: string): string {
   const name = URL.canParse(uri) ? decodeURIComponent(new URL(uri).pathname.split('/').at(-1) ?? '') : '';
   if (!/^[A-Za-z0-9_][A-Za-z0-9._ -]{0,200}$/.test(name)) {
-    throw new PoolhouseError('InvalidParameter', `The file URI '${uri.split('?')[0]?.slice(0, 200) ?? ''}' does not end in a file name.`, { target: 'fileUris' });
+    throw new PoolhouseError(
+      'InvalidParameter',
+      `The file URI '${uri.split('?')[0]?.slice(0, 200) ?? ''}' does not end in a file name.`,
+      { target: 'fileUris' },
+    );
   }
   return name;
 }

@@ -29,8 +29,15 @@ export function createDeploymentLoop(world: World) {
     const known = plans.get(record.key);
     if (known?.generation === record.generation) return known.plan;
     const sealed = record.document['$input'];
-    const input = JSON.parse(await world.secrets.reveal(store.db, record.key, typeof sealed === 'string' ? sealed : '')) as DeploymentInput;
-    const scope = await scopeOf({ queries: store.db }, parseResourceId(record.id), modeOf(record), service.subscription());
+    const input = JSON.parse(
+      await world.secrets.reveal(store.db, record.key, typeof sealed === 'string' ? sealed : ''),
+    ) as DeploymentInput;
+    const scope = await scopeOf(
+      { queries: store.db },
+      parseResourceId(record.id),
+      modeOf(record),
+      service.subscription(),
+    );
     const plan = planDeployment(input, scope);
     plans.set(record.key, { generation: record.generation, plan });
     return plan;
@@ -38,19 +45,28 @@ export function createDeploymentLoop(world: World) {
 
   async function step(record: ResourceRecord): Promise<void> {
     const plan = await planOf(record);
-    const rows = new Map((await store.db.selectFrom('deployment_steps').selectAll().where('deployment_key', '=', record.key).execute()).map((row) => [row.resource_key, row]));
+    const rows = new Map(
+      (
+        await store.db.selectFrom('deployment_steps').selectAll().where('deployment_key', '=', record.key).execute()
+      ).map((row) => [row.resource_key, row]),
+    );
     for (const row of rows.values()) await settle(record, row);
     const canceled = record.found['$canceled'] === true;
-    const schedule = scheduleDeployment(plan.resources, (key) => (rows.get(key)?.status ?? 'pending') as StepStatus, canceled);
-    for (const key of schedule.skip) await write(record, key, { status: canceled ? 'canceled' : 'skipped', ended_at: clock.now() });
+    const schedule = scheduleDeployment(
+      plan.resources,
+      (key) => (rows.get(key)?.status ?? 'pending') as StepStatus,
+      canceled,
+    );
+    for (const key of schedule.skip)
+      await write(record, key, { status: canceled ? 'canceled' : 'skipped', ended_at: clock.now() });
     await Promise.all(
       schedule.start.map(async (key) => {
         const resource = plan.resources.find((one) => one.key === key);
         if (resource !== undefined) await start(record, plan, resource);
       }),
     );
-    if (schedule.start.length > 0) return world.changed();
-    if (schedule.outcome !== 'running') await finish(record, plan, schedule.outcome);
+    if (schedule.start.length > 0) world.changed();
+    else if (schedule.outcome !== 'running') await finish(record, plan, schedule.outcome);
   }
 
   /** Looks whether the operation of a running step has ended. */
@@ -63,7 +79,11 @@ export function createDeploymentLoop(world: World) {
     const failed = operation === undefined || operation.status !== 'Succeeded';
     const error = failed ? (operation?.error ?? { code: 'Conflict', message: 'The operation was lost.' }) : undefined;
     row.status = failed ? 'failed' : 'succeeded';
-    await write(record, row.resource_key, { status: row.status, error_json: error === undefined ? null : JSON.stringify(error), ended_at: clock.now() });
+    await write(record, row.resource_key, {
+      status: row.status,
+      error_json: error === undefined ? null : JSON.stringify(error),
+      ended_at: clock.now(),
+    });
   }
 
   async function start(record: ResourceRecord, plan: DeploymentPlan, resource: ExpandedResource): Promise<void> {
@@ -71,11 +91,17 @@ export function createDeploymentLoop(world: World) {
     try {
       const { body, secrets } = await resolve((runtime) => resource.resolve(runtime));
       const written = await service.put(resource.id, body, { secretValues: [...plan.secretValues, ...secrets] });
-      if (written.operation === undefined) await write(record, resource.key, { status: 'succeeded', ended_at: clock.now() });
+      if (written.operation === undefined)
+        await write(record, resource.key, { status: 'succeeded', ended_at: clock.now() });
       else await write(record, resource.key, { operation_id: written.operation.id });
     } catch (error) {
-      if (!(error instanceof PoolhouseError)) log.error({ err: error, resource: resource.key }, 'a resource could not be deployed');
-      await write(record, resource.key, { status: 'failed', error_json: JSON.stringify(errorBodyOf(error)), ended_at: clock.now() });
+      if (!(error instanceof PoolhouseError))
+        log.error({ err: error, resource: resource.key }, 'a resource could not be deployed');
+      await write(record, resource.key, {
+        status: 'failed',
+        error_json: JSON.stringify(errorBodyOf(error)),
+        ended_at: clock.now(),
+      });
     }
     world.changed();
   }
@@ -100,7 +126,10 @@ export function createDeploymentLoop(world: World) {
         if (error.need.kind.toLowerCase() !== 'reference') secrets.push(...longStrings(value));
       }
     }
-    throw new PoolhouseError('InvalidTemplate', `A resource of the template asks for more than ${mostRounds} other resources.`);
+    throw new PoolhouseError(
+      'InvalidTemplate',
+      `A resource of the template asks for more than ${mostRounds} other resources.`,
+    );
   }
 
   async function answer(need: RuntimeNeed): Promise<Json> {
@@ -111,10 +140,19 @@ export function createDeploymentLoop(world: World) {
   }
 
   async function write(record: ResourceRecord, key: string, change: Partial<DeploymentStepRow>): Promise<void> {
-    await store.db.updateTable('deployment_steps').set(change).where('deployment_key', '=', record.key).where('resource_key', '=', key).execute();
+    await store.db
+      .updateTable('deployment_steps')
+      .set(change)
+      .where('deployment_key', '=', record.key)
+      .where('resource_key', '=', key)
+      .execute();
   }
 
-  async function finish(record: ResourceRecord, plan: DeploymentPlan, outcome: 'succeeded' | 'failed' | 'canceled'): Promise<void> {
+  async function finish(
+    record: ResourceRecord,
+    plan: DeploymentPlan,
+    outcome: 'succeeded' | 'failed' | 'canceled',
+  ): Promise<void> {
     if (outcome === 'succeeded' && modeOf(record) === 'Complete' && !(await removeOthers(record, plan))) return;
     let error: ErrorBody | undefined;
     let outputs: JsonObject = {};
@@ -144,7 +182,10 @@ export function createDeploymentLoop(world: World) {
       }
     });
     plans.delete(record.key);
-    log.info({ deployment: record.key, state, ...(error === undefined ? {} : { code: error.code }) }, `deployment ${state.toLowerCase()}`);
+    log.info(
+      { deployment: record.key, state, ...(error === undefined ? {} : { code: error.code }) },
+      `deployment ${state.toLowerCase()}`,
+    );
     world.changed();
   }
 
@@ -152,7 +193,11 @@ export function createDeploymentLoop(world: World) {
   async function removeOthers(record: ResourceRecord, plan: DeploymentPlan): Promise<boolean> {
     const kept = new Set<string>(plan.resources.map((resource) => resource.key));
     const others = (await findResources(store.db, { groupKey: record.groupKey })).filter(
-      (one) => one.parentKey === '' && one.key !== record.groupKey && one.typeKey !== 'microsoft.resources/deployments' && !kept.has(one.key),
+      (one) =>
+        one.parentKey === '' &&
+        one.key !== record.groupKey &&
+        one.typeKey !== 'microsoft.resources/deployments' &&
+        !kept.has(one.key),
     );
     for (const other of others) {
       if (other.deletingSince !== undefined) continue;
@@ -165,20 +210,29 @@ export function createDeploymentLoop(world: World) {
   }
 
   async function failureOf(record: ResourceRecord): Promise<ErrorBody> {
-    const rows = await store.db.selectFrom('deployment_steps').selectAll().where('deployment_key', '=', record.key).where('status', '=', 'failed').orderBy('position').execute();
+    const rows = await store.db
+      .selectFrom('deployment_steps')
+      .selectAll()
+      .where('deployment_key', '=', record.key)
+      .where('status', '=', 'failed')
+      .orderBy('position')
+      .execute();
     const details = rows.map((row): ErrorBody => {
       const error = JSON.parse(row.error_json ?? '{"code":"Conflict","message":""}') as ErrorBody;
       return { ...error, target: error.target ?? row.resource_id };
     });
     return {
       code: 'DeploymentFailed',
-      message: 'At least one resource deployment operation failed. Please list deployment operations for details. Please see https://aka.ms/arm-deployment-operations for usage details.',
+      message:
+        'At least one resource deployment operation failed. Please list deployment operations for details. Please see https://aka.ms/arm-deployment-operations for usage details.',
       details,
     };
   }
 
   return async function pass(): Promise<number> {
-    const running = (await findResources(store.db, { type: 'Microsoft.Resources/deployments' })).filter((record) => ['Accepted', 'Running'].includes(record.provisioningState));
+    const running = (await findResources(store.db, { type: 'Microsoft.Resources/deployments' })).filter((record) =>
+      ['Accepted', 'Running'].includes(record.provisioningState),
+    );
     for (const record of running) {
       try {
         await step(record);
@@ -197,7 +251,8 @@ export function createDeploymentLoop(world: World) {
       const current = await findResource(tx, record.id);
       if (current === undefined) return;
       await saveResource(tx, { ...current, provisioningState: 'Failed', error: error.toBody() });
-      for (const operation of await openOperations(tx, record.key)) await endOperation(tx, operation.id, { status: 'Failed', error: error.toBody(), at: clock.now() });
+      for (const operation of await openOperations(tx, record.key))
+        await endOperation(tx, operation.id, { status: 'Failed', error: error.toBody(), at: clock.now() });
     });
   }
 }

@@ -5,7 +5,13 @@
 import { isIPv4 } from 'node:net';
 import { keyOf } from '../core/resource-id.ts';
 import type { Probe, Route, RoutingTable } from '../link/routes.ts';
-import { rotationOf, routingTable, type RoutedInstance, type RoutedNatPool, type RoutedRule } from '../pool/routing-table.ts';
+import {
+  rotationOf,
+  routingTable,
+  type RoutedInstance,
+  type RoutedNatPool,
+  type RoutedRule,
+} from '../pool/routing-table.ts';
 import { extensionsDone } from '../pool/plan.ts';
 import { readLoadBalancer, type ProbeModel } from '../providers/network/load-balancer-model.ts';
 import { findInstances, type InstanceRecord } from '../store/instance-records.ts';
@@ -36,7 +42,12 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
   let published = '';
 
   async function routedInstances(): Promise<RoutedInstance[]> {
-    const sets = new Map((await findResources(store.db, { type: 'Microsoft.Compute/virtualMachineScaleSets' })).map((set) => [set.key, set]));
+    const sets = new Map(
+      (await findResources(store.db, { type: 'Microsoft.Compute/virtualMachineScaleSets' })).map((set) => [
+        set.key,
+        set,
+      ]),
+    );
     const result: RoutedInstance[] = [];
     for (const instance of await findInstances(store.db)) {
       const set = sets.get(instance.scaleSetKey);
@@ -48,8 +59,14 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
   async function routed(set: ResourceRecord, instance: InstanceRecord): Promise<RoutedInstance> {
     const model = await readModel(world, instance.scaleSetKey, instance.modelVersion);
     const { state } = instance;
-    const running = world.live.instance(instance.name)?.power === 'running' && state.removal === undefined && set.deletingSince === undefined;
-    const prepared = model !== undefined && state.provisioned === model.provisionDigest && extensionsDone({ state, extensions: model.extensions });
+    const running =
+      world.live.instance(instance.name)?.power === 'running' &&
+      state.removal === undefined &&
+      set.deletingSince === undefined;
+    const prepared =
+      model !== undefined &&
+      state.provisioned === model.provisionDigest &&
+      extensionsDone({ state, extensions: model.extensions });
     return {
       name: instance.name,
       address: instance.address,
@@ -63,7 +80,14 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
   async function pass(signal: AbortSignal): Promise<number> {
     const instances = await routedInstances();
     const { rules, natPools } = await frontEnds(world);
-    const listenPorts = await ports.forRoutes([...rules.map((rule) => rule.id), ...natPools.flatMap((pool) => instances.flatMap((instance) => (instance.natPorts[pool.key] === undefined ? [] : [`${pool.id}/${instance.natPorts[pool.key] ?? ''}`])))]);
+    const listenPorts = await ports.forRoutes([
+      ...rules.map((rule) => rule.id),
+      ...natPools.flatMap((pool) =>
+        instances.flatMap((instance) =>
+          instance.natPorts[pool.key] === undefined ? [] : [`${pool.id}/${instance.natPorts[pool.key] ?? ''}`],
+        ),
+      ),
+    ]);
     const routes = routingTable(rules, natPools, instances, (id) => listenPorts.get(id));
     const text = JSON.stringify(routes);
     if (text !== published) {
@@ -73,7 +97,12 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
       published = text;
       parts.publish(table);
     }
-    const rotation = new Map(instances.map((instance) => [instance.name, rotationOf(instance, routes, (probe, name) => world.reports.healthy(probe, name))]));
+    const rotation = new Map(
+      instances.map((instance) => [
+        instance.name,
+        rotationOf(instance, routes, (probe, name) => world.reports.healthy(probe, name)),
+      ]),
+    );
     world.live.setRotation(rotation);
     return settledDelay;
   }
@@ -82,9 +111,13 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
 }
 
 /** Every rule and NAT pool that leads from a public address somewhere. */
-export async function frontEnds(world: Pick<World, 'store'>): Promise<{ rules: RoutedRule[]; natPools: RoutedNatPool[] }> {
+export async function frontEnds(
+  world: Pick<World, 'store'>,
+): Promise<{ rules: RoutedRule[]; natPools: RoutedNatPool[] }> {
   const { store } = world;
-  const addresses = new Map((await store.db.selectFrom('public_addresses').selectAll().execute()).map((row) => [row.owner_key, row.address]));
+  const addresses = new Map(
+    (await store.db.selectFrom('public_addresses').selectAll().execute()).map((row) => [row.owner_key, row.address]),
+  );
   const rules: RoutedRule[] = [];
   const natPools: RoutedNatPool[] = [];
   for (const balancer of await findResources(store.db, { type: 'Microsoft.Network/loadBalancers' })) {
@@ -92,14 +125,18 @@ export async function frontEnds(world: Pick<World, 'store'>): Promise<{ rules: R
     const addressOf = (frontEndId: string) => {
       const name = frontEndId.split('/').at(-1)?.toLowerCase();
       const frontEnd = model.frontEnds.find((one) => one.name.toLowerCase() === name);
-      const address = frontEnd?.publicAddressId === undefined ? undefined : addresses.get(keyOf(frontEnd.publicAddressId));
+      const address =
+        frontEnd?.publicAddressId === undefined ? undefined : addresses.get(keyOf(frontEnd.publicAddressId));
       return address !== undefined && isIPv4(address) ? address : undefined;
     };
     for (const rule of model.rules) {
       const publicAddress = addressOf(rule.frontEndId);
       // UDP has no place in the gateway; a rule without a back end pool leads nowhere.
       if (publicAddress === undefined || rule.backendPoolId === undefined || rule.protocol === 'Udp') continue;
-      const probe = rule.probeId === undefined ? undefined : model.probes.find((one) => one.name.toLowerCase() === rule.probeId?.split('/').at(-1)?.toLowerCase());
+      const probe =
+        rule.probeId === undefined
+          ? undefined
+          : model.probes.find((one) => one.name.toLowerCase() === rule.probeId?.split('/').at(-1)?.toLowerCase());
       rules.push({
         id: `${balancer.id}/loadBalancingRules/${rule.name}`,
         publicAddress,
@@ -115,7 +152,13 @@ export async function frontEnds(world: Pick<World, 'store'>): Promise<{ rules: R
       const publicAddress = addressOf(pool.frontEndId);
       if (publicAddress === undefined) continue;
       const id = `${balancer.id}/inboundNatPools/${pool.name}`;
-      natPools.push({ id, key: keyOf(id), publicAddress, backendPort: pool.backendPort, idleTimeoutSeconds: pool.idleTimeoutMinutes * 60 });
+      natPools.push({
+        id,
+        key: keyOf(id),
+        publicAddress,
+        backendPort: pool.backendPort,
+        idleTimeoutSeconds: pool.idleTimeoutMinutes * 60,
+      });
     }
   }
   return { rules, natPools };

@@ -41,7 +41,8 @@ export function createImageKeeper(parts: ImageKeeperParts): ImageKeeper {
   const { engine, clock, log, signal } = parts;
   const states = new Map<string, ImageState & { fingerprint?: string }>();
   let queue: Promise<void> = Promise.resolve();
-  const stateOf = (recipe: string) => states.get(recipe) ?? { ready: false, busy: false, retryAt: undefined, failure: undefined };
+  const stateOf = (recipe: string) =>
+    states.get(recipe) ?? { ready: false, busy: false, retryAt: undefined, failure: undefined };
 
   async function work(recipe: string): Promise<void> {
     try {

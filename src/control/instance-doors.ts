@@ -21,7 +21,12 @@ const requestLimit = 60_000;
 /** After this many refusals within a minute an instance has to wait. */
 const refusalsPerMinute = 20;
 
-export function createInstanceDoors(parts: { folder: string; mounts: Mounts; clock: Clock; log: Logger }): InstanceDoors {
+export function createInstanceDoors(parts: {
+  folder: string;
+  mounts: Mounts;
+  clock: Clock;
+  log: Logger;
+}): InstanceDoors {
   const { folder, mounts, clock, log } = parts;
   const doors = new Map<string, { server: Server; path: string }>();
   const refusals = new Map<string, number[]>();
@@ -29,15 +34,24 @@ export function createInstanceDoors(parts: { folder: string; mounts: Mounts; clo
   async function answer(instanceName: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const recent = (refusals.get(instanceName) ?? []).filter((at) => clock.now() - at < 60_000);
     if (recent.length >= refusalsPerMinute) {
-      return send(response, 429, { error: { code: 'TooManyRequests', message: 'too many refused mounts; wait a minute' }, mountError: 11 });
+      send(response, 429, {
+        error: { code: 'TooManyRequests', message: 'too many refused mounts; wait a minute' },
+        mountError: 11,
+      });
+      return;
     }
     if (request.method !== 'POST' || request.url !== '/v1/mounts') {
-      return send(response, 404, { error: { code: 'NotFound', message: 'there is only POST /v1/mounts' }, mountError: 22 });
+      send(response, 404, { error: { code: 'NotFound', message: 'there is only POST /v1/mounts' }, mountError: 22 });
+      return;
     }
     const body = await readBody(request);
     const asked = mountRequestSchema.safeParse(body);
     if (!asked.success) {
-      return send(response, 400, { error: { code: 'InvalidParameter', message: 'the request is not a mount request' }, mountError: 22 });
+      send(response, 400, {
+        error: { code: 'InvalidParameter', message: 'the request is not a mount request' },
+        mountError: 22,
+      });
+      return;
     }
     const result = await mounts.mount(instanceName, asked.data, AbortSignal.timeout(requestLimit));
     if ('error' in result && result.error.code !== 'NotOurs') refusals.set(instanceName, [...recent, clock.now()]);
@@ -67,7 +81,11 @@ export function createInstanceDoors(parts: { folder: string; mounts: Mounts; clo
       const server = createServer((request, response) => {
         answer(instanceName, request, response).catch((error: unknown) => {
           log.error({ err: error, instance: instanceName }, 'a request of an instance could not be answered');
-          if (!response.headersSent) send(response, 500, { error: { code: 'InternalServerError', message: 'the control plane could not answer' }, mountError: 5 });
+          if (!response.headersSent)
+            send(response, 500, {
+              error: { code: 'InternalServerError', message: 'the control plane could not answer' },
+              mountError: 5,
+            });
         });
       });
       server.maxConnections = 16;

@@ -14,7 +14,11 @@ export interface InstanceModel {
   extensions: AskedExtension[];
 }
 
-export async function readModel(world: { store: Store }, scaleSetKey: string, version: string): Promise<InstanceModel | undefined> {
+export async function readModel(
+  world: { store: Store },
+  scaleSetKey: string,
+  version: string,
+): Promise<InstanceModel | undefined> {
   const model = await findModel(world.store.db, scaleSetKey, version);
   if (model === undefined) return undefined;
   const profile = readProfile(model.profile);
@@ -26,7 +30,11 @@ export async function readModel(world: { store: Store }, scaleSetKey: string, ve
     provisionDigest: digest({ admin: { ...profile.admin, password: profile.admin.password ?? null } }),
     extensions: profile.extensions.map((extension) => ({
       name: extension.name,
-      version: digest({ settings: extension.settings, protectedSettings: extension.protectedSettings ?? null, type: extension.type }),
+      version: digest({
+        settings: extension.settings,
+        protectedSettings: extension.protectedSettings ?? null,
+        type: extension.type,
+      }),
       provisionAfter: extension.provisionAfter,
     })),
   };

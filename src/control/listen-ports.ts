@@ -24,7 +24,14 @@ export function createListenPorts(store: Store, installation: string): ListenPor
       const wanted = new Set(routeIds);
       const unwanted = rows.filter((row) => !wanted.has(row.route));
       if (unwanted.length > 0) {
-        await store.db.deleteFrom('listen_ports').where('route', 'in', unwanted.map((row) => row.route)).execute();
+        await store.db
+          .deleteFrom('listen_ports')
+          .where(
+            'route',
+            'in',
+            unwanted.map((row) => row.route),
+          )
+          .execute();
         for (const row of unwanted) known.delete(row.route);
       }
       const taken = new Set(known.values());
@@ -51,7 +58,11 @@ async function freePort(seed: string, taken: ReadonlySet<number>): Promise<numbe
     const port = firstPort + ((start + step) % range);
     if (!taken.has(port) && (await isFree(port))) return port;
   }
-  throw new PoolhouseError('HostNotReady', `No free port was found between ${firstPort} and ${lastPort} for the gateway. Something on this host listens on hundreds of them.`, { retryable: true });
+  throw new PoolhouseError(
+    'HostNotReady',
+    `No free port was found between ${firstPort} and ${lastPort} for the gateway. Something on this host listens on hundreds of them.`,
+    { retryable: true },
+  );
 }
 
 function isFree(port: number): Promise<boolean> {

@@ -58,9 +58,17 @@ const stopLimit = 20_000;
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { home: { type: 'string' }, 'engine-socket': { type: 'string' }, group: { type: 'string' }, 'log-level': { type: 'string', default: 'info' } },
+    options: {
+      home: { type: 'string' },
+      'engine-socket': { type: 'string' },
+      group: { type: 'string' },
+      'log-level': { type: 'string', default: 'info' },
+    },
   });
-  const log = pino({ level: values['log-level'], base: { process: 'control' } }, pino.destination({ fd: 1, sync: true }));
+  const log = pino(
+    { level: values['log-level'], base: { process: 'control' } },
+    pino.destination({ fd: 1, sync: true }),
+  );
   const home = homeAt(values.home ?? '/var/lib/poolhouse');
   const clock = systemClock;
   const stopping = new AbortController();
@@ -75,7 +83,11 @@ async function main(): Promise<void> {
 
   const masterKey = await readFile(home.secretKey);
   const clientSecret = (await readFile(home.clientSecret, 'utf8')).trim();
-  const certificates = await ensureCertificates({ folder: home.certificates, names: ['127.0.0.1', 'localhost'], now: clock.now() });
+  const certificates = await ensureCertificates({
+    folder: home.certificates,
+    names: ['127.0.0.1', 'localhost'],
+    now: clock.now(),
+  });
   const secrets = createSecrets(masterKey);
   const store = await openStore(home.store);
 
@@ -105,11 +117,16 @@ async function main(): Promise<void> {
     log,
     ...(values.group === undefined ? {} : { user: values.group }),
   });
-  const fetchDocument = (address: string, fetchSignal: AbortSignal = signal) => fetcher.fetch(address, { signal: fetchSignal });
+  const fetchDocument = (address: string, fetchSignal: AbortSignal = signal) =>
+    fetcher.fetch(address, { signal: fetchSignal });
 
   const live = createLiveView();
   const reports = createGatewayReports();
-  const subscription = { subscriptionId: installation.subscriptionId, tenantId: installation.tenantId, displayName: 'Poolhouse' };
+  const subscription = {
+    subscriptionId: installation.subscriptionId,
+    tenantId: installation.tenantId,
+    displayName: 'Poolhouse',
+  };
   const loops: Loop[] = [];
   const changed = () => {
     for (const loop of loops) loop.wake();
@@ -117,7 +134,10 @@ async function main(): Promise<void> {
   const registry = createRegistry(
     allTypes({
       live,
-      addresses: { candidates: [...config.publicAddresses, ...blockAddresses(installation.addressBlock)], domain: 'cloudapp.poolhouse.internal' },
+      addresses: {
+        candidates: [...config.publicAddresses, ...blockAddresses(installation.addressBlock)],
+        domain: 'cloudapp.poolhouse.internal',
+      },
       deployments: {
         fetch: (address) => fetchDocument(address),
         subscription,
@@ -125,9 +145,36 @@ async function main(): Promise<void> {
       },
     }),
   );
-  const service = createResourceService({ store, secrets, registry, subscription, surroundings, clock, newId: randomUUID, changed });
-  const world: World = { store, engine, secrets, registry, service, reports, live, clock, log, newId: randomUUID, changed };
-  const typeContext = (queries: Queries) => ({ queries, secrets, surroundings, now: clock.now(), newId: () => randomUUID() });
+  const service = createResourceService({
+    store,
+    secrets,
+    registry,
+    subscription,
+    surroundings,
+    clock,
+    newId: randomUUID,
+    changed,
+  });
+  const world: World = {
+    store,
+    engine,
+    secrets,
+    registry,
+    service,
+    reports,
+    live,
+    clock,
+    log,
+    newId: randomUUID,
+    changed,
+  };
+  const typeContext = (queries: Queries) => ({
+    queries,
+    secrets,
+    surroundings,
+    now: clock.now(),
+    newId: () => randomUUID(),
+  });
 
   const mounts = createMounts(world);
   const doors = createInstanceDoors({ folder: run.instances, mounts, clock, log });
@@ -142,7 +189,14 @@ async function main(): Promise<void> {
     fingerprint: (recipe) => (capabilities.real ? fingerprint(recipe) : Promise.resolve('0'.repeat(64))),
     build: async (recipe, buildSignal) => {
       const loaded = await loadRecipe(recipe, recipeFolders);
-      return buildImage({ recipe: loaded, fingerprint: await fingerprint(recipe), suite: loaded.suite ?? suite, folder: home.images, signal: buildSignal, log });
+      return buildImage({
+        recipe: loaded,
+        fingerprint: await fingerprint(recipe),
+        suite: loaded.suite ?? suite,
+        folder: home.images,
+        signal: buildSignal,
+        log,
+      });
     },
     clock,
     log,
@@ -162,7 +216,10 @@ async function main(): Promise<void> {
     redirect: async (routes, redirectSignal) => {
       // A simulated pool has nothing to lead to; without root the kernel's rules cannot be set.
       if (!capabilities.real) return;
-      await applyRedirects(renderRedirects({ installation: installation.id, routes: [...routes], bridge: `ph${installation.id}` }), redirectSignal);
+      await applyRedirects(
+        renderRedirects({ installation: installation.id, routes: [...routes], bridge: `ph${installation.id}` }),
+        redirectSignal,
+      );
     },
   });
   const link = createLinkServer({
@@ -194,7 +251,15 @@ async function main(): Promise<void> {
 
   const arm = createArmServer({
     service,
-    tokens: createTokens(Buffer.from(secrets.digest('token signing', installation.id)), { tenantId: installation.tenantId, clientId: installation.clientId, secretFits: (secret) => sameSecret(secret, clientSecret) }, clock),
+    tokens: createTokens(
+      Buffer.from(secrets.digest('token signing', installation.id)),
+      {
+        tenantId: installation.tenantId,
+        clientId: installation.clientId,
+        secretFits: (secret) => sameSecret(secret, clientSecret),
+      },
+      clock,
+    ),
     tls: { key: certificates.keyPem, cert: certificates.certificatePem },
     url,
     log,
@@ -206,8 +271,14 @@ async function main(): Promise<void> {
     status: () => statusDocument(world, url),
     journal: async (name, lines, journalSignal) => {
       const instance = (await findInstances(store.db)).find((one) => one.hostname === name || one.name === name);
-      if (instance === undefined) throw new PoolhouseError('InstanceNotFound', `There is no instance '${name}'. 'poolhouse status' lists them.`);
-      const result = await engine.exec(instance.name, ['journalctl', '--no-pager', '-q', '-n', String(lines)], { keepBytes: 2 ** 20 }, journalSignal);
+      if (instance === undefined)
+        throw new PoolhouseError('InstanceNotFound', `There is no instance '${name}'. 'poolhouse status' lists them.`);
+      const result = await engine.exec(
+        instance.name,
+        ['journalctl', '--no-pager', '-q', '-n', String(lines)],
+        { keepBytes: 2 ** 20 },
+        journalSignal,
+      );
       return result.stdout;
     },
     onError: (error) => {
@@ -217,7 +288,10 @@ async function main(): Promise<void> {
   log.info({ url, installation: installation.id, engine: installation.engine }, 'control serves');
 
   await new Promise<void>((resolve) => {
-    for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => { resolve(); });
+    for (const name of ['SIGTERM', 'SIGINT'] as const)
+      process.on(name, () => {
+        resolve();
+      });
   });
   log.info('control stops');
   stopping.abort(new Error('control stops'));
@@ -242,11 +316,14 @@ async function readJson(file: string): Promise<Json> {
 async function groupId(name: string): Promise<number> {
   const line = (await readFile('/etc/group', 'utf8')).split('\n').find((one) => one.startsWith(`${name}:`));
   const id = Number(line?.split(':')[2]);
-  if (!Number.isInteger(id)) throw new PoolhouseError('HostNotReady', `The group '${name}' does not exist. 'poolhouse up' makes it.`);
+  if (!Number.isInteger(id))
+    throw new PoolhouseError('HostNotReady', `The group '${name}' does not exist. 'poolhouse up' makes it.`);
   return id;
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(`${JSON.stringify({ level: 60, time: Date.now(), process: 'control', msg: `control could not start: ${errorBodyOf(error).message}`, err: error instanceof Error ? { message: error.message, stack: error.stack } : String(error) })}\n`);
+  process.stderr.write(
+    `${JSON.stringify({ level: 60, time: Date.now(), process: 'control', msg: `control could not start: ${errorBodyOf(error).message}`, err: error instanceof Error ? { message: error.message, stack: error.stack } : String(error) })}\n`,
+  );
   process.exit(1);
 });

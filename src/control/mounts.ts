@@ -25,9 +25,7 @@ export const mountRequestSchema = z.object({
 });
 export type MountAsked = z.infer<typeof mountRequestSchema>;
 
-export type MountAnswer =
-  | { status: 'mounted' }
-  | { error: { code: string; message: string }; mountError: number };
+export type MountAnswer = { status: 'mounted' } | { error: { code: string; message: string }; mountError: number };
 
 export interface Mounts {
   mount(instanceName: string, asked: MountAsked, signal: AbortSignal): Promise<MountAnswer>;
@@ -45,44 +43,90 @@ export function createMounts(world: World): Mounts {
 
   const accounts = () => findResources(store.db, { type: 'Microsoft.Storage/storageAccounts' });
   const sharesOf = async (account: ResourceRecord) =>
-    (await findResources(store.db, { parentKey: `${account.key}/fileservices/default` })).filter((share) => share.deletingSince === undefined);
+    (await findResources(store.db, { parentKey: `${account.key}/fileservices/default` })).filter(
+      (share) => share.deletingSince === undefined,
+    );
   const handleHash = (handle: string) => secrets.digest('handle hash', handle);
 
   async function factsOf(instanceName: string, asked: MountAsked) {
-    const account = (await accounts()).find((one) => nameOf(one.id) === asked.account.toLowerCase() && one.deletingSince === undefined);
-    if (account === undefined) return { accountExists: false, shareExists: false, keyFits: false, handleFor: undefined };
+    const account = (await accounts()).find(
+      (one) => nameOf(one.id) === asked.account.toLowerCase() && one.deletingSince === undefined,
+    );
+    if (account === undefined)
+      return { accountExists: false, shareExists: false, keyFits: false, handleFor: undefined };
     const keys = await keysOf(account, { queries: store.db, secrets });
-    const grant = await store.db.selectFrom('mount_grants').selectAll().where('instance_name', '=', instanceName).where('account', '=', nameOf(account.id)).executeTakeFirst();
+    const grant = await store.db
+      .selectFrom('mount_grants')
+      .selectAll()
+      .where('instance_name', '=', instanceName)
+      .where('account', '=', nameOf(account.id))
+      .executeTakeFirst();
     return {
       accountExists: true,
       shareExists: (await sharesOf(account)).some((share) => nameOf(share.id) === asked.share),
-      keyFits: asked.password !== '' && keys.some((key) => typeof key['value'] === 'string' && sameSecret(key['value'], asked.password)),
-      handleFor: grant !== undefined && sameSecret(grant.handle_hash, handleHash(asked.password)) ? (JSON.parse(grant.shares_json) as string[]) : undefined,
+      keyFits:
+        asked.password !== '' &&
+        keys.some((key) => typeof key['value'] === 'string' && sameSecret(key['value'], asked.password)),
+      handleFor:
+        grant !== undefined && sameSecret(grant.handle_hash, handleHash(asked.password))
+          ? (JSON.parse(grant.shares_json) as string[])
+          : undefined,
     };
   }
 
-  function refuse(instanceName: string, asked: MountAsked, code: string, message: string, mountError: number): MountAnswer {
+  function refuse(
+    instanceName: string,
+    asked: MountAsked,
+    code: string,
+    message: string,
+    mountError: number,
+  ): MountAnswer {
     const list = refusals.get(instanceName) ?? [];
-    list.push({ at: clock.now(), message: `mount of //${asked.account}/${asked.share} at ${asked.target} was refused: ${message}` });
+    list.push({
+      at: clock.now(),
+      message: `mount of //${asked.account}/${asked.share} at ${asked.target} was refused: ${message}`,
+    });
     refusals.set(instanceName, list.slice(-keptRefusals));
-    log.warn({ instance: instanceName, account: asked.account, share: asked.share, target: asked.target, code }, `mount refused: ${message}`);
+    log.warn(
+      { instance: instanceName, account: asked.account, share: asked.share, target: asked.target, code },
+      `mount refused: ${message}`,
+    );
     return { error: { code, message }, mountError };
   }
 
   return {
     async mount(instanceName, asked, signal) {
-      const request = { ...asked, account: asked.account.toLowerCase(), share: asked.share.toLowerCase(), target: asked.target.replace(/(.)\/+$/, '$1') };
+      const request = {
+        ...asked,
+        account: asked.account.toLowerCase(),
+        share: asked.share.toLowerCase(),
+        target: asked.target.replace(/(.)\/+$/, '$1'),
+      };
       const decision = decideMount(request, await factsOf(instanceName, request));
-      if (decision.decision === 'refuse') return refuse(instanceName, request, decision.code, decision.message, decision.mountError);
+      if (decision.decision === 'refuse')
+        return refuse(instanceName, request, decision.code, decision.message, decision.mountError);
       try {
-        await engine.attachShare(instanceName, { account: request.account, share: request.share, folder: request.folder, path: request.target }, signal);
+        await engine.attachShare(
+          instanceName,
+          { account: request.account, share: request.share, folder: request.folder, path: request.target },
+          signal,
+        );
         await prepareWorkspaces(world, instanceName, request, signal);
       } catch (error) {
         const { code, message } = errorBodyOf(error);
         log.error({ err: error, instance: instanceName }, 'a share could not be attached');
-        return refuse(instanceName, request, code, message, code === 'Conflict' ? 16 : code === 'ShareNotFound' ? 2 : 5);
+        return refuse(
+          instanceName,
+          request,
+          code,
+          message,
+          code === 'Conflict' ? 16 : code === 'ShareNotFound' ? 2 : 5,
+        );
       }
-      log.info({ instance: instanceName, account: request.account, share: request.share, target: request.target }, 'share mounted');
+      log.info(
+        { instance: instanceName, account: request.account, share: request.share, target: request.target },
+        'share mounted',
+      );
       world.changed();
       return { status: 'mounted' };
     },
@@ -95,35 +139,60 @@ export function createMounts(world: World): Mounts {
         const present = values.filter((value) => typeof value === 'string' && value !== '' && result.includes(value));
         if (present.length === 0) continue;
         // For the shares that the text names; where it names none, the script computes the name: then for all of the account.
-        const named = (await sharesOf(account)).map((share) => nameOf(share.id)).filter((share) => new RegExp(`(^|[^a-z0-9-])${share}($|[^a-z0-9-])`).test(text));
+        const named = (await sharesOf(account))
+          .map((share) => nameOf(share.id))
+          .filter((share) => new RegExp(`(^|[^a-z0-9-])${share}($|[^a-z0-9-])`).test(text));
         const handle = `ph-${secrets.digest('mount handle', `${instanceName}\0${account.key}\0${account.createdAt}`)}`;
-        const row = { handle_hash: handleHash(handle), instance_name: instanceName, account: name, shares_json: JSON.stringify(named) };
+        const row = {
+          handle_hash: handleHash(handle),
+          instance_name: instanceName,
+          account: name,
+          shares_json: JSON.stringify(named),
+        };
         await store.transaction((tx) =>
-          tx.insertInto('mount_grants').values(row).onConflict((conflict) => conflict.columns(['instance_name', 'account']).doUpdateSet(row)).execute(),
+          tx
+            .insertInto('mount_grants')
+            .values(row)
+            .onConflict((conflict) => conflict.columns(['instance_name', 'account']).doUpdateSet(row))
+            .execute(),
         );
         for (const value of present) if (typeof value === 'string') result = result.replaceAll(value, handle);
       }
       return result;
     },
 
-    refusedSince: (instanceName, since) => (refusals.get(instanceName) ?? []).filter((refusal) => refusal.at >= since).map((refusal) => refusal.message),
+    refusedSince: (instanceName, since) =>
+      (refusals.get(instanceName) ?? []).filter((refusal) => refusal.at >= since).map((refusal) => refusal.message),
   };
 }
 
 /** The folder of each user of the pool on the share, as the published recipe expects it: `notebooks/USER`. */
-async function prepareWorkspaces(world: World, instanceName: string, asked: MountAsked, signal: AbortSignal): Promise<void> {
+async function prepareWorkspaces(
+  world: World,
+  instanceName: string,
+  asked: MountAsked,
+  signal: AbortSignal,
+): Promise<void> {
   const { store, engine } = world;
   if (asked.folder !== '') return;
   const instance: InstanceRecord | undefined = (await findInstances(store.db)).find((one) => one.name === instanceName);
-  const model = instance === undefined ? undefined : await readModel(world, instance.scaleSetKey, instance.modelVersion);
+  const model =
+    instance === undefined ? undefined : await readModel(world, instance.scaleSetKey, instance.modelVersion);
   if (instance === undefined || model === undefined) return;
   const { name } = model.profile.admin;
   const uid = await store.transaction((tx) => uidOf(tx, instance.scaleSetKey, name));
   const rootMode = asked.dirMode !== undefined && /^0?[0-7]{3}$/.test(asked.dirMode) ? asked.dirMode : '0755';
   const document = JSON.stringify({ mountPoint: asked.target, users: [{ name, uid, gid: uid }], rootMode });
-  const result = await engine.exec(instanceName, ['/usr/lib/poolhouse/workspace'], { stdin: document, timeoutMs: 30_000 }, signal);
+  const result = await engine.exec(
+    instanceName,
+    ['/usr/lib/poolhouse/workspace'],
+    { stdin: document, timeoutMs: 30_000 },
+    signal,
+  );
   if (result.exitCode !== 0) {
-    world.log.warn({ instance: instanceName, target: asked.target, exitCode: result.exitCode }, 'the folders of the users could not be prepared on the share');
+    world.log.warn(
+      { instance: instanceName, target: asked.target, exitCode: result.exitCode },
+      'the folders of the users could not be prepared on the share',
+    );
   }
 }
-

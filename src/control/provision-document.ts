@@ -17,13 +17,24 @@ export async function provisionDocument(
   const { admin } = model.profile;
   const { store, secrets } = world;
   const uid = await store.transaction((tx) => uidOf(tx, instance.scaleSetKey, admin.name));
-  const password = admin.password === undefined ? undefined : await secrets.reveal(store.db, instance.scaleSetKey, admin.password);
+  const password =
+    admin.password === undefined ? undefined : await secrets.reveal(store.db, instance.scaleSetKey, admin.password);
   const hash = password === undefined ? '*' : await hashPassword(password);
   const home = `/home/${admin.name}`;
   return {
     passwd: `${admin.name}:x:${uid}:${uid}:${admin.name}:${home}:/bin/bash\n`,
     group: `${admin.name}:x:${uid}:\n${sudoGroup.name}:x:${sudoGroup.gid}:${admin.name}\n`,
     shadow: `${admin.name}:${hash}:19000:0:99999:7:::\n`,
-    users: [{ name: admin.name, uid, gid: uid, home, shell: '/bin/bash', skeleton: true, authorizedKeys: admin.keys.map((key) => key.data) }],
+    users: [
+      {
+        name: admin.name,
+        uid,
+        gid: uid,
+        home,
+        shell: '/bin/bash',
+        skeleton: true,
+        authorizedKeys: admin.keys.map((key) => key.data),
+      },
+    ],
   };
 }

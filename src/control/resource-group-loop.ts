@@ -24,7 +24,9 @@ export function createResourceGroupLoop(world: World, typeContext: (queries: Que
   const { store, service, clock, log } = world;
 
   async function takeDown(group: ResourceRecord): Promise<void> {
-    const members = (await findResources(store.db, { groupKey: group.key })).filter((one) => one.key !== group.key && one.parentKey === '');
+    const members = (await findResources(store.db, { groupKey: group.key })).filter(
+      (one) => one.key !== group.key && one.parentKey === '',
+    );
     if (members.length === 0) {
       await store.transaction(async (tx) => {
         for (const operation of await openOperations(tx, group.key)) {

@@ -28,19 +28,23 @@ export function runLoop(parts: LoopParts): Loop {
   const { name, clock, log, signal } = parts;
   let alarm = new AbortController();
   let failures = 0;
+  const stopping = () => signal.aborted;
 
   async function run(): Promise<void> {
-    while (!signal.aborted) {
+    while (!stopping()) {
       alarm = new AbortController();
       let delay: number;
       try {
         delay = await parts.pass(signal);
         failures = 0;
       } catch (error) {
-        if (signal.aborted) break;
+        if (stopping()) break;
         failures += 1;
         delay = Math.min(longestRetry, firstRetry * 2 ** (failures - 1));
-        log.error({ err: error, loop: name, retryInMs: delay }, `a pass of the ${name} loop failed; it will be tried again`);
+        log.error(
+          { err: error, loop: name, retryInMs: delay },
+          `a pass of the ${name} loop failed; it will be tried again`,
+        );
       }
       // While it fails, wake-ups do not make it hurry.
       const wakers = failures > 0 ? signal : AbortSignal.any([signal, alarm.signal]);

@@ -54,7 +54,11 @@ export function createScaleSetLoop(world: World, steps: ScaleSetSteps, images: I
   }
 
   /** True when nothing is left to do for this scale set. */
-  async function passOne(record: ResourceRecord, byName: ReadonlyMap<string, EngineInstance>, signal: AbortSignal): Promise<boolean> {
+  async function passOne(
+    record: ResourceRecord,
+    byName: ReadonlyMap<string, EngineInstance>,
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const asked = readScaleSet(record.document);
     const instances = await findInstances(store.db, record.key);
     const models = await modelsOf(record, instances);
@@ -76,7 +80,10 @@ export function createScaleSetLoop(world: World, steps: ScaleSetSteps, images: I
     return conclude(record, snapshot, now);
   }
 
-  async function modelsOf(record: ResourceRecord, instances: readonly InstanceRecord[]): Promise<Map<string, InstanceModel>> {
+  async function modelsOf(
+    record: ResourceRecord,
+    instances: readonly InstanceRecord[],
+  ): Promise<Map<string, InstanceModel>> {
     const versions = new Set(instances.map((instance) => instance.modelVersion));
     const models = new Map<string, InstanceModel>();
     for (const version of versions) {
@@ -122,24 +129,32 @@ export function createScaleSetLoop(world: World, steps: ScaleSetSteps, images: I
     for (const instance of snapshot.instances) {
       const current = underWay.get(slotOf(record.key, instance.instanceId));
       if (current === undefined || current.step === 'remove') continue;
-      if (snapshot.deleting || instance.state.removal !== undefined) current.stop.abort(new Error('the instance is being removed'));
+      if (snapshot.deleting || instance.state.removal !== undefined)
+        current.stop.abort(new Error('the instance is being removed'));
     }
   }
 
-  function begin(key: ResourceKey, step: Exclude<Step, { step: 'prepareImage' | 'allocate' }>, signal: AbortSignal): void {
+  function begin(
+    key: ResourceKey,
+    step: Exclude<Step, { step: 'prepareImage' | 'allocate' }>,
+    signal: AbortSignal,
+  ): void {
     const slot = slotOf(key, step.instanceId);
     const stop = new AbortController();
     underWay.set(slot, { step: step.step, stop });
-    const work = carryOut(key, step, AbortSignal.any([signal, stop.signal]))
-      .finally(() => {
-        underWay.delete(slot);
-        running.delete(work);
-        world.changed();
-      });
+    const work = carryOut(key, step, AbortSignal.any([signal, stop.signal])).finally(() => {
+      underWay.delete(slot);
+      running.delete(work);
+      world.changed();
+    });
     running.add(work);
   }
 
-  async function carryOut(key: ResourceKey, step: Exclude<Step, { step: 'prepareImage' | 'allocate' }>, signal: AbortSignal): Promise<void> {
+  async function carryOut(
+    key: ResourceKey,
+    step: Exclude<Step, { step: 'prepareImage' | 'allocate' }>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const started = clock.now();
     const { instanceId } = step;
     const about = { scaleSet: key, instance: instanceId, step: step.step };
@@ -148,7 +163,10 @@ export function createScaleSetLoop(world: World, steps: ScaleSetSteps, images: I
       await store.transaction((tx) =>
         updateInstanceState(tx, { scaleSetKey: key, instanceId }, ({ failure: _ended, ...state }) => state),
       );
-      log.info({ ...about, milliseconds: clock.now() - started, ...('reason' in step ? { reason: step.reason } : {}) }, `${step.step} done`);
+      log.info(
+        { ...about, milliseconds: clock.now() - started, ...('reason' in step ? { reason: step.reason } : {}) },
+        `${step.step} done`,
+      );
     } catch (error) {
       if (signal.aborted) return;
       const body = errorBodyOf(error);
@@ -159,7 +177,17 @@ export function createScaleSetLoop(world: World, steps: ScaleSetSteps, images: I
             const attempts = (state.failure?.step === step.step ? state.failure.attempts : 0) + 1;
             const retryAt = clock.now() + Math.min(longestRetry, 1_000 * 2 ** (attempts - 1));
             const hopeless = error instanceof PoolhouseError && !error.retryable && error.code === 'AllocationFailed';
-            return { ...state, failure: { step: step.step, code: body.code, message: body.message, since: state.failure?.since ?? clock.now(), attempts: hopeless ? 99 : attempts, retryAt } };
+            return {
+              ...state,
+              failure: {
+                step: step.step,
+                code: body.code,
+                message: body.message,
+                since: state.failure?.since ?? clock.now(),
+                attempts: hopeless ? 99 : attempts,
+                retryAt,
+              },
+            };
           }),
         )
         .catch((failure: unknown) => {
@@ -171,7 +199,10 @@ export function createScaleSetLoop(world: World, steps: ScaleSetSteps, images: I
   async function erase(record: ResourceRecord): Promise<void> {
     await store.transaction(async (tx) => {
       for (const operation of await openOperations(tx, record.key)) {
-        await endOperation(tx, operation.id, { status: operation.action === 'put' ? 'Canceled' : 'Succeeded', at: clock.now() });
+        await endOperation(tx, operation.id, {
+          status: operation.action === 'put' ? 'Canceled' : 'Succeeded',
+          at: clock.now(),
+        });
       }
       await eraseResource(tx, record, world.registry, steps.typeContext(tx));
     });
@@ -181,7 +212,9 @@ export function createScaleSetLoop(world: World, steps: ScaleSetSteps, images: I
 
   /** Writes down how the scale set's operations ended, once they have. */
   async function conclude(record: ResourceRecord, snapshot: ScaleSetSnapshot, now: EpochMillis): Promise<boolean> {
-    const names = new Map((await findInstances(store.db, record.key)).map((instance) => [instance.instanceId, instance.name]));
+    const names = new Map(
+      (await findInstances(store.db, record.key)).map((instance) => [instance.instanceId, instance.name]),
+    );
     const image = images.state(steps.imageOf(record));
     const outcome = scaleSetOutcome(
       snapshot,
@@ -197,10 +230,21 @@ export function createScaleSetLoop(world: World, steps: ScaleSetSteps, images: I
       const current = await findResource(tx, record.id);
       // A PUT in the meantime asked for something else: the next pass looks again.
       if (current?.generation !== record.generation || current.changedAt !== record.changedAt) return;
-      const error = outcome.outcome === 'failed' ? { code: outcome.code, message: outcome.message, ...(outcome.target === undefined ? {} : { target: outcome.target }) } : undefined;
+      const error =
+        outcome.outcome === 'failed'
+          ? {
+              code: outcome.code,
+              message: outcome.message,
+              ...(outcome.target === undefined ? {} : { target: outcome.target }),
+            }
+          : undefined;
       await saveResource(tx, { ...current, provisioningState: state, error });
       for (const operation of open) {
-        await endOperation(tx, operation.id, { status: state, ...(error === undefined ? {} : { error }), at: clock.now() });
+        await endOperation(tx, operation.id, {
+          status: state,
+          ...(error === undefined ? {} : { error }),
+          at: clock.now(),
+        });
       }
     });
     log.info({ scaleSet: record.key, state }, `scale set ${state.toLowerCase()}`);
@@ -222,4 +266,3 @@ function drainMinutes(record: ResourceRecord): number {
   const minutes = typeof tag === 'string' && /^\d{1,4}$/.test(tag) ? Number(tag) : 30;
   return Math.min(minutes, 24 * 60);
 }
-

@@ -11,7 +11,14 @@ import { modelVersion } from '../providers/compute/scale-sets.ts';
 import { sizeOf } from '../providers/compute/sizes.ts';
 import { objectAt } from '../providers/read-body.ts';
 import type { Surroundings, TypeContext } from '../providers/resource-type.ts';
-import { allocateInstances, eraseInstance, findInstance, saveModel, updateInstanceState, type InstanceRecord } from '../store/instance-records.ts';
+import {
+  allocateInstances,
+  eraseInstance,
+  findInstance,
+  saveModel,
+  updateInstanceState,
+  type InstanceRecord,
+} from '../store/instance-records.ts';
 import { findResource, nameOf, type ResourceRecord } from '../store/resource-records.ts';
 import type { Tables } from '../store/schema.ts';
 import type { CustomScripts } from './custom-scripts.ts';
@@ -44,12 +51,18 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
   const { world, surroundings, images, doors, scripts } = parts;
   const { store, engine, clock } = world;
 
-  async function subject(key: ResourceKey, instanceId: number): Promise<{ instance: InstanceRecord; model: InstanceModel; set: ResourceRecord }> {
+  async function subject(
+    key: ResourceKey,
+    instanceId: number,
+  ): Promise<{ instance: InstanceRecord; model: InstanceModel; set: ResourceRecord }> {
     const instance = await findInstance(store.db, key, instanceId);
     const set = await findResource(store.db, key);
     const model = instance === undefined ? undefined : await readModel(world, key, instance.modelVersion);
     if (instance === undefined || set === undefined || model === undefined) {
-      throw new PoolhouseError('InstanceNotFound', `The instance ${instanceId} of ${key} is not in the store any more.`);
+      throw new PoolhouseError(
+        'InstanceNotFound',
+        `The instance ${instanceId} of ${key} is not in the store any more.`,
+      );
     }
     return { instance, model, set };
   }
@@ -75,7 +88,11 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
         },
         signal,
       );
-      await change(instance, ({ provisioned: _provisioned, provisionedAt: _at, ...state }) => ({ ...state, created: true, extensions: {} }));
+      await change(instance, ({ provisioned: _provisioned, provisionedAt: _at, ...state }) => ({
+        ...state,
+        created: true,
+        extensions: {},
+      }));
     },
     async setPower({ instanceId, power }, signal) {
       const { instance } = await subject(key, instanceId);
@@ -85,10 +102,21 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
     async provision({ instanceId }, signal) {
       const { instance, model } = await subject(key, instanceId);
       if (engine.capabilities().real) {
-        const document = await provisionDocument(world, instance, model, (password) => parts.hashPassword(password, signal));
-        const result = await engine.exec(instance.name, ['/usr/lib/poolhouse/provision'], { stdin: JSON.stringify(document), timeoutMs: 60_000 }, signal);
+        const document = await provisionDocument(world, instance, model, (password) =>
+          parts.hashPassword(password, signal),
+        );
+        const result = await engine.exec(
+          instance.name,
+          ['/usr/lib/poolhouse/provision'],
+          { stdin: JSON.stringify(document), timeoutMs: 60_000 },
+          signal,
+        );
         if (result.exitCode !== 0) {
-          throw new PoolhouseError('Unavailable', `The accounts of instance ${instanceId} could not be prepared (exit code ${result.exitCode}). It will be tried again.`, { cause: new Error(result.stderr.slice(-2_000)), retryable: true });
+          throw new PoolhouseError(
+            'Unavailable',
+            `The accounts of instance ${instanceId} could not be prepared (exit code ${result.exitCode}). It will be tried again.`,
+            { cause: new Error(result.stderr.slice(-2_000)), retryable: true },
+          );
         }
       }
       const at = clock.now();
@@ -101,12 +129,18 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
       if (extension === undefined || version === undefined) return;
       const startedAt = clock.now();
       const begun = { version, startedAt, generation: set.generation };
-      await change(instance, (state) => ({ ...state, extensions: { ...state.extensions, [name]: { ...begun, status: 'running', message: '' } } }));
+      await change(instance, (state) => ({
+        ...state,
+        extensions: { ...state.extensions, [name]: { ...begun, status: 'running', message: '' } },
+      }));
       const ended = engine.capabilities().real
         ? await scripts.run({ instance, scaleSetKey: set.key, extension, signal })
         : { status: 'succeeded' as const, exitCode: 0, message: 'simulated: nothing was run' };
       const endedAt = clock.now();
-      await change(instance, (state) => ({ ...state, extensions: { ...state.extensions, [name]: { ...begun, ...ended, endedAt } } }));
+      await change(instance, (state) => ({
+        ...state,
+        extensions: { ...state.extensions, [name]: { ...begun, ...ended, endedAt } },
+      }));
     },
     async drain({ instanceId, until }) {
       const { instance } = await subject(key, instanceId);
@@ -134,7 +168,11 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
       const asked = readScaleSet(record.document);
       const version = modelVersion(record.document);
       await store.transaction(async (tx) => {
-        await saveModel(tx, record.key, { version, profile: objectAt(record.document, 'properties', 'virtualMachineProfile'), sizeName: sizeOf(asked.sizeName).name });
+        await saveModel(tx, record.key, {
+          version,
+          profile: objectAt(record.document, 'properties', 'virtualMachineProfile'),
+          sizeName: sizeOf(asked.sizeName).name,
+        });
         await allocateInstances(tx, {
           scaleSetKey: record.key,
           count,
@@ -169,22 +207,41 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
       }
     },
 
-    typeContext: (tx) => ({ queries: tx, secrets: world.secrets, surroundings, now: clock.now(), newId: () => world.newId() }),
+    typeContext: (tx) => ({
+      queries: tx,
+      secrets: world.secrets,
+      surroundings,
+      now: clock.now(),
+      newId: () => world.newId(),
+    }),
   };
 }
 
 /** The stem of a scale set's names in the engine: readable, and its own even where another group has one of that name. */
 function nameStem(record: ResourceRecord): string {
-  const readable = nameOf(record.id).toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^[^a-z]+|-+$/g, '').slice(0, 24) || 'set';
+  const readable =
+    nameOf(record.id)
+      .toLowerCase()
+      .replace(/[^a-z0-9]+/g, '-')
+      .replace(/^[^a-z]+|-+$/g, '')
+      .slice(0, 24) || 'set';
   const own = createHash('sha256').update(`${record.key} ${record.createdAt}`).digest('hex').slice(0, 6);
   return `${readable}-${own}`;
 }
 
-async function natPoolsOf(tx: Transaction<Tables>, ids: readonly string[]): Promise<{ key: string; portStart: number; portEnd: number }[]> {
+async function natPoolsOf(
+  tx: Transaction<Tables>,
+  ids: readonly string[],
+): Promise<{ key: string; portStart: number; portEnd: number }[]> {
   const pools: { key: string; portStart: number; portEnd: number }[] = [];
   for (const id of ids) {
     const balancer = await findResource(tx, id.replace(/\/inboundNatPools\/.*$/i, ''));
-    const pool = balancer === undefined ? undefined : readLoadBalancer(balancer.document).natPools.find((one) => keyOf(`${balancer.id}/inboundNatPools/${one.name}`) === keyOf(id));
+    const pool =
+      balancer === undefined
+        ? undefined
+        : readLoadBalancer(balancer.document).natPools.find(
+            (one) => keyOf(`${balancer.id}/inboundNatPools/${one.name}`) === keyOf(id),
+          );
     if (pool !== undefined) pools.push({ key: keyOf(id), portStart: pool.portStart, portEnd: pool.portEnd });
   }
   return pools;

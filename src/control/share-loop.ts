@@ -22,7 +22,10 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
   async function make(share: ResourceRecord, signal: AbortSignal): Promise<void> {
     let error: ErrorBody | undefined;
     try {
-      await engine.ensureShare({ account: accountOf(share), share: nameOf(share.id), quotaBytes: shareQuotaGiB(share.document) * gibibyte }, signal);
+      await engine.ensureShare(
+        { account: accountOf(share), share: nameOf(share.id), quotaBytes: shareQuotaGiB(share.document) * gibibyte },
+        signal,
+      );
     } catch (thrown) {
       if (signal.aborted) throw thrown;
       log.error({ err: thrown, share: share.key }, 'the volume of a share could not be made');
@@ -34,7 +37,11 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
       if (current?.generation !== share.generation) return;
       await saveResource(tx, { ...current, provisioningState: state, error });
       for (const operation of await openOperations(tx, share.key)) {
-        await endOperation(tx, operation.id, { status: state, ...(error === undefined ? {} : { error }), at: clock.now() });
+        await endOperation(tx, operation.id, {
+          status: state,
+          ...(error === undefined ? {} : { error }),
+          at: clock.now(),
+        });
       }
     });
     world.changed();
@@ -45,7 +52,8 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
     const name = nameOf(share.id);
     for (const instance of await engine.list(signal)) {
       for (const attachment of instance.attachments) {
-        if (attachment.account === account && attachment.share === name) await engine.detachShare(instance.name, attachment.path, signal);
+        if (attachment.account === account && attachment.share === name)
+          await engine.detachShare(instance.name, attachment.path, signal);
       }
     }
     await engine.deleteShare(account, name, signal);
@@ -55,7 +63,10 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
   async function erase(record: ResourceRecord): Promise<void> {
     await store.transaction(async (tx) => {
       for (const operation of await openOperations(tx, record.key)) {
-        await endOperation(tx, operation.id, { status: operation.action === 'delete' ? 'Succeeded' : 'Canceled', at: clock.now() });
+        await endOperation(tx, operation.id, {
+          status: operation.action === 'delete' ? 'Succeeded' : 'Canceled',
+          at: clock.now(),
+        });
       }
       await eraseResource(tx, record, world.registry, typeContext(tx));
     });

@@ -19,7 +19,14 @@ export interface PoolStatus {
   name: string;
   capacity: number;
   provisioningState: string;
-  frontEnds: { rule: string; protocol: string; address: string; port: number; backendPort: number; instancesInRotation: number }[];
+  frontEnds: {
+    rule: string;
+    protocol: string;
+    address: string;
+    port: number;
+    backendPort: number;
+    instancesInRotation: number;
+  }[];
   instances: {
     instanceId: string;
     name: string;
@@ -92,7 +99,16 @@ export async function statusDocument(world: World, url: string): Promise<StatusD
             instances.flatMap((instance) => {
               const port = instance.natPorts[pool.key];
               if (port === undefined) return [];
-              return [{ rule: `${pool.id.split('/').at(-1) ?? ''}.${instance.instanceId}`, protocol: 'Tcp', address: pool.publicAddress, port, backendPort: pool.backendPort, instancesInRotation: instance.inRotation ? 1 : 0 }];
+              return [
+                {
+                  rule: `${pool.id.split('/').at(-1) ?? ''}.${instance.instanceId}`,
+                  protocol: 'Tcp',
+                  address: pool.publicAddress,
+                  port,
+                  backendPort: pool.backendPort,
+                  instancesInRotation: instance.inRotation ? 1 : 0,
+                },
+              ];
             }),
           ),
       ],

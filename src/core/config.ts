@@ -24,7 +24,7 @@ const configSchema = z.strictObject({
 });
 
 export type Config = z.infer<typeof configSchema>;
-export const configKeys: readonly string[] = Object.keys(configSchema.shape);
+const configKeys: readonly string[] = Object.keys(configSchema.shape);
 
 /** `InvalidConfiguration` names the key, what is wrong with it, and the nearest known key. */
 export function readConfig(value: Json, file: string): Config {
@@ -39,12 +39,17 @@ export function readConfig(value: Json, file: string): Config {
       })
       .join('; ');
   });
-  throw new PoolhouseError('InvalidConfiguration', `${file} is not valid: ${messages.join('; ')}. Known keys: ${configKeys.join(', ')}.`);
+  throw new PoolhouseError(
+    'InvalidConfiguration',
+    `${file} is not valid: ${messages.join('; ')}. Known keys: ${configKeys.join(', ')}.`,
+  );
 }
 
 /** The word that differs in the fewest letters, when that is not too many. */
-export function nearest(word: string, words: readonly string[]): string | undefined {
-  const ranked = words.map((candidate) => ({ candidate, distance: distance(word.toLowerCase(), candidate.toLowerCase()) })).toSorted((a, b) => a.distance - b.distance);
+function nearest(word: string, words: readonly string[]): string | undefined {
+  const ranked = words
+    .map((candidate) => ({ candidate, distance: distance(word.toLowerCase(), candidate.toLowerCase()) }))
+    .toSorted((a, b) => a.distance - b.distance);
   const [best] = ranked;
   return best !== undefined && best.distance <= Math.max(2, Math.floor(word.length / 3)) ? best.candidate : undefined;
 }
@@ -54,7 +59,9 @@ function distance(a: string, b: string): number {
   for (let i = 1; i <= a.length; i += 1) {
     const next = [i];
     for (let j = 1; j <= b.length; j += 1) {
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)));
+      next.push(
+        Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)),
+      );
     }
     row = next;
   }

@@ -120,5 +120,8 @@ export class PoolhouseError extends Error {
 /** What to show for anything thrown: our own errors as they are, all others as an internal error without their text. */
 export function errorBodyOf(thrown: unknown): ErrorBody {
   if (thrown instanceof PoolhouseError) return thrown.toBody();
-  return { code: 'InternalServerError', message: 'Poolhouse met an unexpected error. `poolhouse logs control` has the details.' };
+  return {
+    code: 'InternalServerError',
+    message: 'Poolhouse met an unexpected error. `poolhouse logs control` has the details.',
+  };
 }

@@ -9,6 +9,28 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** A value as text: a string as it is, nothing as the empty text, everything else as JSON. */
+export function textOf(value: Json | undefined): string {
+  if (value === undefined || value === null) return '';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** The members of an object but the named ones, ignoring case. */
+export function without(object: JsonObject, ...names: readonly string[]): JsonObject {
+  const unwanted = new Set(names.map((name) => name.toLowerCase()));
+  return Object.fromEntries(Object.entries(object).filter(([key]) => !unwanted.has(key.toLowerCase())));
+}
+
+/** The object without the named members, however deep they stand, ignoring case. */
+export function withoutDeep(object: JsonObject, ...names: readonly string[]): JsonObject {
+  const walk = (value: Json): Json => {
+    if (Array.isArray(value)) return value.map(walk);
+    if (!isObject(value)) return value;
+    return Object.fromEntries(Object.entries(without(value, ...names)).map(([key, inner]) => [key, walk(inner)]));
+  };
+  return walk(object) as JsonObject; // an object stays one
+}
+
 /** The member of an object by its name, ignoring case as ARM does; undefined where there is none. */
 export function member(object: Json | undefined, name: string): Json | undefined {
   if (!isObject(object)) return undefined;

@@ -92,7 +92,7 @@ export function describeEngine(name: string, under: EngineUnderTest): void {
       const run = (instance: string, ...argv: string[]): Promise<ExecResult> =>
         engine.exec(instance, argv, { timeoutMs: 20_000 }, signal);
       const shell = (instance: string, script: string): Promise<ExecResult> => run(instance, 'sh', '-c', script);
-      const fails = (code: string) => expect.objectContaining({ name: 'PoolhouseError', code });
+      const fails = (code: string): unknown => expect.objectContaining({ name: 'PoolhouseError', code });
 
       describe('instances', () => {
         it('makes an instance stopped, with its hostname, address and labels', async () => {
@@ -403,8 +403,8 @@ export function describeEngine(name: string, under: EngineUnderTest): void {
           await engine.ensureShare({ ...share, account: 'other' }, signal);
           const found = (await engine.listShares(signal)).sort((a, b) => a.account.localeCompare(b.account));
           expect(found).toEqual([
-            { account: 'other', share: 'files', quotaBytes: 32 * mebibyte, usedBytes: expect.any(Number) },
-            { account: 'team', share: 'files', quotaBytes: 64 * mebibyte, usedBytes: expect.any(Number) },
+            { account: 'other', share: 'files', quotaBytes: 32 * mebibyte, usedBytes: expect.any(Number) as number },
+            { account: 'team', share: 'files', quotaBytes: 64 * mebibyte, usedBytes: expect.any(Number) as number },
           ]);
           await engine.deleteShare('other', 'files', signal);
           await engine.deleteShare('other', 'files', signal);

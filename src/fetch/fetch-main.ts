@@ -40,8 +40,10 @@ async function fetchTo(request: FetchRequest): Promise<void> {
     const { location } = response.headers;
     if ([301, 302, 303, 307, 308].includes(status) && location !== undefined) {
       response.destroy();
-      if (redirects >= mostRedirects) throw new Refusal('FetchFailed', `${describeUrl(request.url)} redirects more than ${mostRedirects} times`);
-      if (!URL.canParse(location, address)) throw new Refusal('FetchFailed', `${describeUrl(address)} redirects to something that is not a URL`);
+      if (redirects >= mostRedirects)
+        throw new Refusal('FetchFailed', `${describeUrl(request.url)} redirects more than ${mostRedirects} times`);
+      if (!URL.canParse(location, address))
+        throw new Refusal('FetchFailed', `${describeUrl(address)} redirects to something that is not a URL`);
       address = new URL(location, address).href;
       continue;
     }
@@ -55,8 +57,12 @@ async function open(address: string, request: FetchRequest): Promise<IncomingMes
   const checked = checkUrl(address);
   if ('why' in checked) throw new Refusal('FetchNotAllowed', `${describeUrl(address)} is not fetched: ${checked.why}`);
   const { url, host, port } = checked;
-  const found = isIP(host) === 0 ? await lookup(host, { verbatim: true }).catch(() => undefined) : { address: host, family: isIP(host) };
-  if (found === undefined) throw new Refusal('FetchFailed', `the host name of ${describeUrl(address)} could not be found`);
+  const found =
+    isIP(host) === 0
+      ? await lookup(host, { order: 'verbatim' }).catch(() => undefined)
+      : { address: host, family: isIP(host) };
+  if (found === undefined)
+    throw new Refusal('FetchFailed', `the host name of ${describeUrl(address)} could not be found`);
   const verdict = checkAddress(found.address, host, port, request.policy);
   if (!verdict.allowed) throw new Refusal('FetchNotAllowed', `${describeUrl(address)} is not fetched: ${verdict.why}`);
 
@@ -67,18 +73,34 @@ async function open(address: string, request: FetchRequest): Promise<IncomingMes
       family: found.family,
       port,
       path: `${url.pathname}${url.search}`,
-      headers: { host: url.host, 'user-agent': 'poolhouse', accept: '*/*', 'accept-encoding': 'identity', connection: 'close' },
-      ...(url.protocol === 'https:' ? { servername: isIP(host) === 0 ? host : '', ca: [...getCACertificates('default'), ...getCACertificates('system')] } : {}),
+      headers: {
+        host: url.host,
+        'user-agent': 'poolhouse',
+        accept: '*/*',
+        'accept-encoding': 'identity',
+        connection: 'close',
+      },
+      ...(url.protocol === 'https:'
+        ? {
+            servername: isIP(host) === 0 ? host : '',
+            ca: [...getCACertificates('default'), ...getCACertificates('system')],
+          }
+        : {}),
       agent: false,
     });
-    const limit = setTimeout(() => outgoing.destroy(new Error(`no answer within ${request.connectMs / 1_000} s`)), request.connectMs);
+    const limit = setTimeout(
+      () => outgoing.destroy(new Error(`no answer within ${request.connectMs / 1_000} s`)),
+      request.connectMs,
+    );
     outgoing.on('response', (response) => {
       clearTimeout(limit);
       resolve(response);
     });
     outgoing.on('error', (error: NodeJS.ErrnoException) => {
       clearTimeout(limit);
-      reject(new Refusal('FetchFailed', `${describeUrl(address)} could not be reached: ${error.code ?? error.message}`));
+      reject(
+        new Refusal('FetchFailed', `${describeUrl(address)} could not be reached: ${error.code ?? error.message}`),
+      );
     });
     outgoing.end();
   });
@@ -88,7 +110,8 @@ async function copy(response: IncomingMessage, address: string, maxBytes: number
   let size = 0;
   for await (const chunk of response as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > maxBytes) throw new Refusal('FetchFailed', `${describeUrl(address)} is larger than ${Math.floor(maxBytes / 2 ** 20)} MB`);
+    if (size > maxBytes)
+      throw new Refusal('FetchFailed', `${describeUrl(address)} is larger than ${Math.floor(maxBytes / 2 ** 20)} MB`);
     if (!process.stdout.write(chunk)) await new Promise((resolve) => process.stdout.once('drain', resolve));
   }
   if (!response.complete) throw new Refusal('FetchFailed', `${describeUrl(address)} ended in the middle`);
@@ -121,5 +144,9 @@ try {
   await fetchTo(request);
   end({ ok: true });
 } catch (error) {
-  end({ ok: false, code: error instanceof Refusal ? error.code : 'FetchFailed', message: error instanceof Refusal ? error.message : 'the download failed' });
+  end({
+    ok: false,
+    code: error instanceof Refusal ? error.code : 'FetchFailed',
+    message: error instanceof Refusal ? error.message : 'the download failed',
+  });
 }

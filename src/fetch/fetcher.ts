@@ -40,7 +40,10 @@ export function createFetcher({ policy, user, log }: FetcherParts): Fetcher {
 
   async function inTurn<T>(work: () => Promise<T>): Promise<T> {
     if (running >= mostAtOnce) {
-      if (waiting.length >= mostWaiting) throw new PoolhouseError('FetchFailed', `Too many downloads wait already. Try again in a minute.`, { retryable: true });
+      if (waiting.length >= mostWaiting)
+        throw new PoolhouseError('FetchFailed', `Too many downloads wait already. Try again in a minute.`, {
+          retryable: true,
+        });
       await new Promise<void>((resolve) => waiting.push(resolve));
     } else running += 1;
     try {
@@ -55,13 +58,19 @@ export function createFetcher({ policy, user, log }: FetcherParts): Fetcher {
   return {
     async fetch(url, { maxBytes = usualBytes, timeoutMs = usualLimit, signal }) {
       const checked = checkUrl(url);
-      if ('why' in checked) throw new PoolhouseError('FetchNotAllowed', `${describeUrl(url)} is not fetched: ${checked.why}.`);
+      if ('why' in checked)
+        throw new PoolhouseError('FetchNotAllowed', `${describeUrl(url)} is not fetched: ${checked.why}.`);
       const mirrored = mirrorOf(url, policy.mirrors);
       if (mirrored !== undefined) return readMirror(mirrored, url, maxBytes);
       return inTurn(async () => {
         signal.throwIfAborted();
         log.info({ url: describeUrl(url) }, 'fetching');
-        return run({ url, policy, maxBytes, connectMs: connectLimit, ...(user === undefined ? {} : { user }) }, AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]), timeoutMs, signal);
+        return run(
+          { url, policy, maxBytes, connectMs: connectLimit, ...(user === undefined ? {} : { user }) },
+          AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+          timeoutMs,
+          signal,
+        );
       });
     },
   };
@@ -69,7 +78,13 @@ export function createFetcher({ policy, user, log }: FetcherParts): Fetcher {
 
 function run(request: FetchRequest, limit: AbortSignal, timeoutMs: number, signal: AbortSignal): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [helper], { stdio: ['pipe', 'pipe', 'ignore', 'pipe'], env: { PATH: process.env['PATH'] ?? '' }, cwd: '/', signal: limit, killSignal: 'SIGKILL' });
+    const child = spawn(process.execPath, [helper], {
+      stdio: ['pipe', 'pipe', 'ignore', 'pipe'],
+      env: { PATH: process.env['PATH'] ?? '' },
+      cwd: '/',
+      signal: limit,
+      killSignal: 'SIGKILL',
+    });
     const chunks: Buffer[] = [];
     let size = 0;
     let ending = '';
@@ -81,7 +96,13 @@ function run(request: FetchRequest, limit: AbortSignal, timeoutMs: number, signa
     child.stdio[3]?.on('data', (chunk: Buffer) => (ending = (ending + chunk.toString('utf8')).slice(0, 4_096)));
     child.on('error', (error) => {
       if (signal.aborted) reject(signal.reason as Error);
-      else if (limit.aborted) reject(new PoolhouseError('FetchFailed', `${describeUrl(request.url)} did not arrive within ${Math.round(timeoutMs / 1_000)} s.`));
+      else if (limit.aborted)
+        reject(
+          new PoolhouseError(
+            'FetchFailed',
+            `${describeUrl(request.url)} did not arrive within ${Math.round(timeoutMs / 1_000)} s.`,
+          ),
+        );
       else reject(new PoolhouseError('FetchFailed', `The download could not be started.`, { cause: error }));
     });
     child.on('close', () => {
@@ -112,29 +133,48 @@ function mirrorOf(url: string, mirrors: FetchPolicy['mirrors']): { folder: strin
   return { folder: mirrors[prefix] ?? '', path: rest };
 }
 
-async function readMirror({ folder, path }: { folder: string; path: string }, url: string, maxBytes: number): Promise<Uint8Array> {
-  const missing = (cause?: unknown) => new PoolhouseError('FetchFailed', `${describeUrl(url)} is not in its mirror ${folder}.`, cause === undefined ? {} : { cause });
+async function readMirror(
+  { folder, path }: { folder: string; path: string },
+  url: string,
+  maxBytes: number,
+): Promise<Uint8Array> {
+  const missing = (cause?: unknown) =>
+    new PoolhouseError(
+      'FetchFailed',
+      `${describeUrl(url)} is not in its mirror ${folder}.`,
+      cause === undefined ? {} : { cause },
+    );
   let parts: string[];
   try {
-    parts = decodeURIComponent(path).split('/').filter((part) => part !== '');
+    parts = decodeURIComponent(path)
+      .split('/')
+      .filter((part) => part !== '');
   } catch (error) {
     throw missing(error);
   }
-  if (parts.some((part) => part === '..' || part === '.' || part.includes('\0'))) throw new PoolhouseError('FetchNotAllowed', `${describeUrl(url)} leads out of its mirror.`);
+  if (parts.some((part) => part === '..' || part === '.' || part.includes('\0')))
+    throw new PoolhouseError('FetchNotAllowed', `${describeUrl(url)} leads out of its mirror.`);
   const root = await realpath(folder).catch((error: unknown) => {
     throw missing(error);
   });
   const file = await realpath(join(root, ...parts)).catch((error: unknown) => {
     throw missing(error);
   });
-  if (!file.startsWith(`${root}${sep}`)) throw new PoolhouseError('FetchNotAllowed', `${describeUrl(url)} leads out of its mirror.`);
-  const opened = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch((error: unknown) => {
-    throw missing(error);
-  });
+  if (!file.startsWith(`${root}${sep}`))
+    throw new PoolhouseError('FetchNotAllowed', `${describeUrl(url)} leads out of its mirror.`);
+  const opened = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
+    (error: unknown) => {
+      throw missing(error);
+    },
+  );
   try {
     const found = await opened.stat();
     if (!found.isFile()) throw missing();
-    if (found.size > maxBytes) throw new PoolhouseError('FetchFailed', `${describeUrl(url)} is larger than ${Math.floor(maxBytes / 2 ** 20)} MB.`);
+    if (found.size > maxBytes)
+      throw new PoolhouseError(
+        'FetchFailed',
+        `${describeUrl(url)} is larger than ${Math.floor(maxBytes / 2 ** 20)} MB.`,
+      );
     return await opened.readFile();
   } finally {
     await opened.close();

@@ -48,7 +48,8 @@ for (const [network, bits] of [
 export function checkUrl(text: string): { url: URL; host: string; port: number } | { why: string } {
   if (text.length > 4_096 || !URL.canParse(text)) return { why: 'it is not a URL' };
   const url = new URL(text);
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') return { why: `only http and https are fetched, not '${url.protocol.replace(':', '')}'` };
+  if (url.protocol !== 'http:' && url.protocol !== 'https:')
+    return { why: `only http and https are fetched, not '${url.protocol.replace(':', '')}'` };
   if (url.username !== '' || url.password !== '') return { why: 'it holds a user name or password' };
   const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
   return { url, host: url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, ''), port };
@@ -59,18 +60,27 @@ export function checkAddress(address: string, host: string, port: number, policy
   if (isIP(address) === 0) return { allowed: false, why: `'${address}' is not an address` };
   const plain = unmapped(address);
   const named = (list: readonly string[]) => list.some((entry) => fits(entry, [plain, address, host], port));
-  if (named(policy.forbidden) || (isLoopback(plain) && policy.forbidden.some((entry) => entry.endsWith(`:${port}`) && isLoopback(hostOf(entry))))) {
+  if (
+    named(policy.forbidden) ||
+    (isLoopback(plain) && policy.forbidden.some((entry) => entry.endsWith(`:${port}`) && isLoopback(hostOf(entry))))
+  ) {
     return { allowed: false, why: 'it is the control plane itself' };
   }
   if (named(policy.fetchAllow)) return { allowed: true };
   if (inner.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4')) {
-    return { allowed: false, why: `${plain} is an inner address. To allow it, add "${host}:${port}" to 'fetchAllow' in config.json` };
+    return {
+      allowed: false,
+      why: `${plain} is an inner address. To allow it, add "${host}:${port}" to 'fetchAllow' in config.json`,
+    };
   }
   return { allowed: true };
 }
 
 function hostOf(entry: string): string {
-  return entry.slice(0, entry.lastIndexOf(':')).replace(/^\[|\]$/g, '').toLowerCase();
+  return entry
+    .slice(0, entry.lastIndexOf(':'))
+    .replace(/^\[|\]$/g, '')
+    .toLowerCase();
 }
 
 function fits(entry: string, names: readonly string[], port: number): boolean {
@@ -78,7 +88,13 @@ function fits(entry: string, names: readonly string[], port: number): boolean {
 }
 
 function isLoopback(address: string): boolean {
-  return address.startsWith('127.') || address === '::1' || address === '0.0.0.0' || address === '::' || address === 'localhost';
+  return (
+    address.startsWith('127.') ||
+    address === '::1' ||
+    address === '0.0.0.0' ||
+    address === '::' ||
+    address === 'localhost'
+  );
 }
 
 /** An IPv4 address that is written as IPv6 (`::ffff:10.0.0.1`), as IPv4. */

@@ -109,6 +109,7 @@ try {
   process.exit(0);
 } catch (error) {
   const { code, message } = errorBodyOf(error);
-  console.error(code === 'InternalServerError' && error instanceof Error ? (error.stack ?? message) : message);
+  const text = code === 'InternalServerError' && error instanceof Error ? (error.stack ?? message) : message;
+  process.stderr.write(`${text}\n`);
   process.exit(code === 'InvalidParameter' ? 2 : 1);
 }

@@ -15,7 +15,7 @@ export interface GatewayArguments {
   logLevel: string;
 }
 
-export const usage =
+const usage =
   'usage: main.ts --socket PATH --state FILE [--user NAME] [--grace SECONDS] [--max-connections N] [--log-level LEVEL]';
 
 /** Reads the arguments; `InvalidParameter` says what is wrong with them. */

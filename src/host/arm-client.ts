@@ -27,35 +27,83 @@ export async function createArmClient(home: Home, installation: Installation, si
   if (ca === undefined) throw new PoolhouseError('HostNotReady', `Control has not run yet. 'poolhouse up' starts it.`);
   const secret = (await readFile(home.clientSecret, 'utf8')).trim();
 
-  function call(method: string, path: string, headers: Record<string, string>, body?: string): Promise<{ status: number; text: string; operationUrl: string | undefined }> {
+  function call(
+    method: string,
+    path: string,
+    headers: Record<string, string>,
+    body?: string,
+  ): Promise<{ status: number; text: string; operationUrl: string | undefined }> {
     return new Promise((resolve, reject) => {
-      const outgoing = request({ host: '127.0.0.1', port: installation.apiPort, path, method, headers, ca, signal: AbortSignal.any([signal, AbortSignal.timeout(limitMs)]) }, (incoming) => {
-        let text = '';
-        incoming.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-        incoming.on('error', reject);
-        incoming.on('end', () => {
-          const url = incoming.headers['azure-asyncoperation'];
-          resolve({ status: incoming.statusCode ?? 0, text, operationUrl: typeof url === 'string' ? url : undefined });
-        });
-      });
+      const outgoing = request(
+        {
+          host: '127.0.0.1',
+          port: installation.apiPort,
+          path,
+          method,
+          headers,
+          ca,
+          signal: AbortSignal.any([signal, AbortSignal.timeout(limitMs)]),
+        },
+        (incoming) => {
+          let text = '';
+          incoming.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+          incoming.on('error', reject);
+          incoming.on('end', () => {
+            const url = incoming.headers['azure-asyncoperation'];
+            resolve({
+              status: incoming.statusCode ?? 0,
+              text,
+              operationUrl: typeof url === 'string' ? url : undefined,
+            });
+          });
+        },
+      );
       outgoing.on('error', (error) => {
-        reject(signal.aborted ? (signal.reason as Error) : new PoolhouseError('HostNotReady', `Control does not answer. 'poolhouse up' starts it; 'poolhouse logs control' tells what happened.`, { cause: error, retryable: true }));
+        reject(
+          signal.aborted
+            ? (signal.reason as Error)
+            : new PoolhouseError(
+                'HostNotReady',
+                `Control does not answer. 'poolhouse up' starts it; 'poolhouse logs control' tells what happened.`,
+                { cause: error, retryable: true },
+              ),
+        );
       });
       outgoing.end(body);
     });
   }
 
-  const form = new URLSearchParams({ grant_type: 'client_credentials', client_id: installation.clientId, client_secret: secret }).toString();
-  const signedIn = await call('POST', '/adfs/oauth2/token', { 'content-type': 'application/x-www-form-urlencoded' }, form);
+  const form = new URLSearchParams({
+    grant_type: 'client_credentials',
+    client_id: installation.clientId,
+    client_secret: secret,
+  }).toString();
+  const signedIn = await call(
+    'POST',
+    '/adfs/oauth2/token',
+    { 'content-type': 'application/x-www-form-urlencoded' },
+    form,
+  );
   const token = dig(parse(signedIn.text), 'access_token');
-  if (typeof token !== 'string') throw new PoolhouseError('AuthenticationFailed', `Control refused this installation's own sign-in. Was secrets/client-secret changed while it ran? Restart it: poolhouse down; poolhouse up`);
+  if (typeof token !== 'string')
+    throw new PoolhouseError(
+      'AuthenticationFailed',
+      `Control refused this installation's own sign-in. Was secrets/client-secret changed while it ran? Restart it: poolhouse down; poolhouse up`,
+    );
 
   return {
     subscriptionId: installation.subscriptionId,
     async send(method, path, body) {
-      const url = path.includes('api-version=') ? path : `${path}${path.includes('?') ? '&' : '?'}api-version=${version}`;
+      const url = path.includes('api-version=')
+        ? path
+        : `${path}${path.includes('?') ? '&' : '?'}api-version=${version}`;
       const text = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body);
-      const answer = await call(method, url, { authorization: `Bearer ${token}`, ...(text === undefined ? {} : { 'content-type': 'application/json' }) }, text);
+      const answer = await call(
+        method,
+        url,
+        { authorization: `Bearer ${token}`, ...(text === undefined ? {} : { 'content-type': 'application/json' }) },
+        text,
+      );
       const parsed = parse(answer.text);
       if (answer.status >= 400) throw errorOf(parsed, answer.status);
       return { status: answer.status, body: isObject(parsed) ? parsed : {}, operationUrl: answer.operationUrl };
@@ -74,7 +122,14 @@ function parse(text: string): Json {
 /** An error of the API as one of ours. */
 export function errorOf(body: Json, status = 409): PoolhouseError {
   const error = dig(body, 'error');
-  if (!isObject(error)) return new PoolhouseError('InternalServerError', `Control answered with status ${status}. 'poolhouse logs control' tells more.`);
+  if (!isObject(error))
+    return new PoolhouseError(
+      'InternalServerError',
+      `Control answered with status ${status}. 'poolhouse logs control' tells more.`,
+    );
   const { code, message, details, target } = error as unknown as ErrorBody; // our own API's shape
-  return new PoolhouseError(Object.hasOwn(httpStatusOf, code) ? (code as ErrorCode) : 'DeploymentFailed', message, { ...(details === undefined ? {} : { details }), ...(target === undefined ? {} : { target }) });
+  return new PoolhouseError(Object.hasOwn(httpStatusOf, code) ? (code as ErrorCode) : 'DeploymentFailed', message, {
+    ...(details === undefined ? {} : { details }),
+    ...(target === undefined ? {} : { target }),
+  });
 }

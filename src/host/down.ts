@@ -36,10 +36,18 @@ export async function destroy(home: Home, progress: Progress, signal: AbortSigna
   if (installation !== undefined) {
     await down(home, progress);
     if (installation.engine === 'incus') {
-      const config = readConfig(parseLenient((await readFile(home.config, 'utf8').catch(() => '')) || '{}').value, home.config);
+      const config = readConfig(
+        parseLenient((await readFile(home.config, 'utf8').catch(() => '')) || '{}').value,
+        home.config,
+      );
       await progress.step('instances, shares, images, network and storage', async () => {
         const daemon = await ensureEngineDaemon({ logFolder: home.logs, signal });
-        const engine = createIncusEngine({ installation: installation.id, socketPath: daemon.socketPath, addressRange: config.instanceRange, poolBytes: config.poolGiB * 2 ** 30 });
+        const engine = createIncusEngine({
+          installation: installation.id,
+          socketPath: daemon.socketPath,
+          addressRange: config.instanceRange,
+          poolBytes: config.poolGiB * 2 ** 30,
+        });
         await engine.destroy(signal);
         removed.push('instances, shares, images, network and storage in the engine');
       });
@@ -50,7 +58,8 @@ export async function destroy(home: Home, progress: Progress, signal: AbortSigna
   }
   if (await exists(home.folder)) {
     // What is in it, and the folder itself where it may be removed: it may be a mount point.
-    for (const name of await readdir(home.folder)) await rm(`${home.folder}/${name}`, { recursive: true, force: true, maxRetries: 3 });
+    for (const name of await readdir(home.folder))
+      await rm(`${home.folder}/${name}`, { recursive: true, force: true, maxRetries: 3 });
     await rm(home.folder, { recursive: true }).catch(() => undefined);
     removed.push(home.folder);
   }

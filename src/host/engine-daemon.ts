@@ -189,7 +189,8 @@ async function startDirectly(options: EngineDaemonOptions, places: DaemonPlaces)
 
   if (!(await serves(places.lxcfsFolder))) {
     // An lxcfs that was killed leaves its mount behind, on which nothing can be mounted and nothing read.
-    if (await isMountPoint(places.lxcfsFolder)) await promisify(execFile)('umount', ['--lazy', places.lxcfsFolder], { signal });
+    if (await isMountPoint(places.lxcfsFolder))
+      await promisify(execFile)('umount', ['--lazy', places.lxcfsFolder], { signal });
     const lxcfs = await findProgram('lxcfs');
     if (lxcfs === undefined)
       throw new PoolhouseError(

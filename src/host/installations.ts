@@ -12,21 +12,31 @@ import { runCommand } from './run-command.ts';
 export async function readInstallation(home: Home): Promise<Installation | undefined> {
   const text = await readFile(home.installation, 'utf8').catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new PoolhouseError('HostNotReady', `${home.installation} cannot be read. Run this as the user who owns it (root, usually).`, { cause: error });
+    throw new PoolhouseError(
+      'HostNotReady',
+      `${home.installation} cannot be read. Run this as the user who owns it (root, usually).`,
+      { cause: error },
+    );
   });
   if (text === undefined) return undefined;
   const parsed = installationSchema.safeParse(JSON.parse(text));
-  if (!parsed.success) throw new PoolhouseError('InvalidConfiguration', `${home.installation} is damaged. Restore it from a backup.`);
+  if (!parsed.success)
+    throw new PoolhouseError('InvalidConfiguration', `${home.installation} is damaged. Restore it from a backup.`);
   return parsed.data;
 }
 
 /** Makes the home folder with everything that must exist before control starts. Gives what is there already as it is. */
 export async function ensureInstallation(home: Home, config: Config): Promise<Installation> {
   await mkdir(home.folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
-    throw new PoolhouseError('HostNotReady', `The folder ${home.folder} cannot be made. Run this as root, or set POOLHOUSE_HOME to a folder of yours.`, { cause: error });
+    throw new PoolhouseError(
+      'HostNotReady',
+      `The folder ${home.folder} cannot be made. Run this as root, or set POOLHOUSE_HOME to a folder of yours.`,
+      { cause: error },
+    );
   });
   await chmod(home.folder, 0o700);
-  for (const folder of [home.secrets, home.images, home.logs, home.recipes]) await mkdir(folder, { recursive: true, mode: 0o700 });
+  for (const folder of [home.secrets, home.images, home.logs, home.recipes])
+    await mkdir(folder, { recursive: true, mode: 0o700 });
   await ensureSecret(home.secretKey, () => randomBytes(32));
   await ensureSecret(home.clientSecret, () => Buffer.from(`${randomBytes(24).toString('base64url')}\n`));
   const present = await readInstallation(home);
@@ -67,7 +77,10 @@ function freeBlock(taken: ReadonlySet<number>): string {
     const block = (start + step) % 256;
     if (!taken.has(block)) return `127.77.${block}.0/24`;
   }
-  throw new PoolhouseError('HostNotReady', 'All address blocks of 127.77.0.0/16 are taken by other installations on this machine.');
+  throw new PoolhouseError(
+    'HostNotReady',
+    'All address blocks of 127.77.0.0/16 are taken by other installations on this machine.',
+  );
 }
 
 async function freePort(first: number): Promise<number> {
@@ -77,9 +90,16 @@ async function freePort(first: number): Promise<number> {
       server.once('error', () => {
         resolve(false);
       });
-      server.listen({ host: '127.0.0.1', port }, () => server.close(() => { resolve(true); }));
+      server.listen({ host: '127.0.0.1', port }, () =>
+        server.close(() => {
+          resolve(true);
+        }),
+      );
     });
     if (free) return port;
   }
-  throw new PoolhouseError('HostNotReady', `No free port was found between ${first} and ${first + 199} for the ARM API. Set 'apiPort' in config.json.`);
+  throw new PoolhouseError(
+    'HostNotReady',
+    `No free port was found between ${first} and ${first + 199} for the ARM API. Set 'apiPort' in config.json.`,
+  );
 }

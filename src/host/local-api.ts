@@ -5,17 +5,26 @@ import { PoolhouseError } from '../core/errors.ts';
 /** `HostNotReady` where control does not answer. */
 export async function askControl(socketPath: string, path: string, limitMs = 10_000): Promise<string> {
   return new Promise((resolve, reject) => {
-    const outgoing = request({ socketPath, path, method: 'GET', timeout: limitMs, signal: AbortSignal.timeout(limitMs) }, (incoming) => {
-      let text = '';
-      incoming.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-      incoming.on('error', reject);
-      incoming.on('end', () => {
-        if (incoming.statusCode === 200) return resolve(text);
-        reject(errorOf(text));
-      });
-    });
+    const outgoing = request(
+      { socketPath, path, method: 'GET', timeout: limitMs, signal: AbortSignal.timeout(limitMs) },
+      (incoming) => {
+        let text = '';
+        incoming.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+        incoming.on('error', reject);
+        incoming.on('end', () => {
+          if (incoming.statusCode === 200) resolve(text);
+          else reject(errorOf(text));
+        });
+      },
+    );
     outgoing.on('error', (error) => {
-      reject(new PoolhouseError('HostNotReady', `Control does not answer. 'poolhouse up' starts it; 'poolhouse logs control' tells what happened.`, { cause: error, retryable: true }));
+      reject(
+        new PoolhouseError(
+          'HostNotReady',
+          `Control does not answer. 'poolhouse up' starts it; 'poolhouse logs control' tells what happened.`,
+          { cause: error, retryable: true },
+        ),
+      );
     });
     outgoing.end();
   });

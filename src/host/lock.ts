@@ -11,7 +11,11 @@ const limitMs = 30 * 60_000;
 /** Waits until no other one holds the lock. Gives the function that gives it back. */
 export async function lockHome(home: Home, progress: Progress, signal: AbortSignal): Promise<() => Promise<void>> {
   await mkdir(home.folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
-    throw new PoolhouseError('HostNotReady', `The folder ${home.folder} cannot be made. Run this as root, or set POOLHOUSE_HOME to a folder of yours.`, { cause: error });
+    throw new PoolhouseError(
+      'HostNotReady',
+      `The folder ${home.folder} cannot be made. Run this as root, or set POOLHOUSE_HOME to a folder of yours.`,
+      { cause: error },
+    );
   });
   const file = join(home.folder, 'up.lock');
   const deadline = Date.now() + limitMs;
@@ -23,7 +27,12 @@ export async function lockHome(home: Home, progress: Progress, signal: AbortSign
       return () => rm(file, { force: true });
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EACCES') throw new PoolhouseError('HostNotReady', `${home.folder} belongs to another user. Run this as that user (root, usually).`, { cause: error });
+      if (code === 'EACCES')
+        throw new PoolhouseError(
+          'HostNotReady',
+          `${home.folder} belongs to another user. Run this as that user (root, usually).`,
+          { cause: error },
+        );
       if (code !== 'EEXIST') throw error;
     }
     const holder = Number(await readFile(file, 'utf8').catch(() => '0'));
@@ -32,7 +41,11 @@ export async function lockHome(home: Home, progress: Progress, signal: AbortSign
       continue;
     }
     if (!told) progress.note(`Another poolhouse command (pid ${holder}) is at work; waiting for it.`);
-    if (Date.now() > deadline) throw new PoolhouseError('HostNotReady', `Another poolhouse command (pid ${holder}) has been at work for too long.`);
+    if (Date.now() > deadline)
+      throw new PoolhouseError(
+        'HostNotReady',
+        `Another poolhouse command (pid ${holder}) has been at work for too long.`,
+      );
     await sleep(200, undefined, { signal });
   }
 }

@@ -30,7 +30,11 @@ export async function findProcess(pidFile: string): Promise<RunningProcess | und
 }
 
 /** Starts a program in a session of its own, and notes its pid. */
-export async function startProcess(argv: readonly string[], files: ProcessFiles, env: NodeJS.ProcessEnv): Promise<RunningProcess> {
+export async function startProcess(
+  argv: readonly string[],
+  files: ProcessFiles,
+  env: NodeJS.ProcessEnv,
+): Promise<RunningProcess> {
   await mkdir(dirname(files.logFile), { recursive: true, mode: 0o700 });
   const log = await open(files.logFile, 'a', 0o600);
   try {

@@ -41,7 +41,8 @@ export function createProgress(output: Output, now: () => number = Date.now): Pr
         clearInterval(timer);
         clearTimeout(early);
         if (live) output.write('\r\u001b[2K');
-        if (live || told || mark === '✗' || now() - started >= worthTelling) output.write(`  ${mark} ${title} (${seconds(started)})\n`);
+        if (live || told || mark === '✗' || now() - started >= worthTelling)
+          output.write(`  ${mark} ${title} (${seconds(started)})\n`);
       };
       try {
         const result = await work((text) => {

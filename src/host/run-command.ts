@@ -19,15 +19,24 @@ export interface CommandOptions {
 const kept = 256 * 1024;
 
 /** Never fails for an exit code; `HostNotReady` when the program is missing or runs too long. */
-export function runCommand(program: string, argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+export function runCommand(
+  program: string,
+  argv: readonly string[],
+  options: CommandOptions = {},
+): Promise<CommandResult> {
   const limit = AbortSignal.timeout(options.timeoutMs ?? 60_000);
   const signal = options.signal === undefined ? limit : AbortSignal.any([options.signal, limit]);
   return new Promise((resolve, reject) => {
-    const child = spawn(program, argv, { stdio: [options.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'], env: options.env ?? process.env, signal });
+    const child = spawn(program, argv, {
+      stdio: [options.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      env: options.env ?? process.env,
+      signal,
+    });
     let stdout = '';
     let stderr = '';
     const lines = (text: string) => {
-      if (options.onOutput !== undefined) for (const line of text.split(/[\r\n]+/)) if (line.trim() !== '') options.onOutput(line);
+      if (options.onOutput !== undefined)
+        for (const line of text.split(/[\r\n]+/)) if (line.trim() !== '') options.onOutput(line);
     };
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       stdout = (stdout + text).slice(-kept);
@@ -39,8 +48,18 @@ export function runCommand(program: string, argv: readonly string[], options: Co
     });
     child.on('error', (error) => {
       if (options.signal?.aborted === true) reject(options.signal.reason as Error);
-      else if (limit.aborted) reject(new PoolhouseError('HostNotReady', `'${program}' did not end within ${Math.round((options.timeoutMs ?? 60_000) / 1_000)} s.`, { cause: error }));
-      else reject(new PoolhouseError('HostNotReady', `'${program}' could not be started: is it installed?`, { cause: error }));
+      else if (limit.aborted)
+        reject(
+          new PoolhouseError(
+            'HostNotReady',
+            `'${program}' did not end within ${Math.round((options.timeoutMs ?? 60_000) / 1_000)} s.`,
+            { cause: error },
+          ),
+        );
+      else
+        reject(
+          new PoolhouseError('HostNotReady', `'${program}' could not be started: is it installed?`, { cause: error }),
+        );
     });
     child.on('close', (code) => {
       resolve({ exitCode: code ?? 1, stdout, stderr });

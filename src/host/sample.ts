@@ -30,7 +30,12 @@ const user = 'alice';
 const folder = fileURLToPath(new URL('../../examples/shared-pool', import.meta.url));
 const rotationLimit = 120_000;
 
-export async function ensureSample(home: Home, result: UpResult, progress: Progress, signal: AbortSignal): Promise<Sample> {
+export async function ensureSample(
+  home: Home,
+  result: UpResult,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<Sample> {
   await mkdir(home.sample, { recursive: true, mode: 0o700 });
   const passwordFile = join(home.sample, 'password');
   const marker = join(home.sample, 'deployed');
@@ -47,10 +52,22 @@ export async function ensureSample(home: Home, result: UpResult, progress: Progr
       adminPublicKey: { value: publicKey },
       storageAccountName: { value: `shared${result.installation.id}` },
     };
-    await deployTemplate(client, { group, name: 'shared-pool', template: { text: await readFile(join(folder, 'template.json'), 'utf8') }, parameters }, progress, signal);
+    await deployTemplate(
+      client,
+      {
+        group,
+        name: 'shared-pool',
+        template: { text: await readFile(join(folder, 'template.json'), 'utf8') },
+        parameters,
+      },
+      progress,
+      signal,
+    );
     await writeFile(marker, new Date().toISOString(), { mode: 0o600 });
   }
-  const pool = simulated ? await findPool(result) : await progress.step('the pool is in rotation', () => waitForRotation(result, signal));
+  const pool = simulated
+    ? await findPool(result)
+    : await progress.step('the pool is in rotation', () => waitForRotation(result, signal));
   return { pool, user, passwordFile, keyFile, simulated };
 }
 
@@ -66,8 +83,13 @@ async function waitForRotation(result: UpResult, signal: AbortSignal): Promise<S
     if (pool === undefined || pool.capacity === 0) return pool;
     if (pool.instances.filter((instance) => instance.inRotation).length >= pool.capacity) return pool;
     if (Date.now() > deadline) {
-      const reasons = pool.instances.flatMap((instance) => (instance.inRotation ? [] : [`${instance.name}: ${instance.reason === '' ? instance.power : instance.reason}`]));
-      throw new PoolhouseError('Unavailable', `The sample pool is not in rotation after ${rotationLimit / 1_000} s: ${reasons.join('; ')}. 'poolhouse logs control' tells more.`);
+      const reasons = pool.instances.flatMap((instance) =>
+        instance.inRotation ? [] : [`${instance.name}: ${instance.reason === '' ? instance.power : instance.reason}`],
+      );
+      throw new PoolhouseError(
+        'Unavailable',
+        `The sample pool is not in rotation after ${rotationLimit / 1_000} s: ${reasons.join('; ')}. 'poolhouse logs control' tells more.`,
+      );
     }
     await sleep(200, undefined, { signal });
   }
@@ -90,8 +112,22 @@ async function sshKey(home: Home): Promise<{ publicKey: string; keyFile: string 
   }
   const keyFile = join(home.sample, 'id_ed25519');
   if ((await readFile(`${keyFile}.pub`, 'utf8').catch(() => '')) === '') {
-    const made = await runCommand('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'poolhouse sample', '-f', keyFile]);
-    if (made.exitCode !== 0) throw new PoolhouseError('HostNotReady', `'ssh-keygen' failed: ${made.stderr.trim()}. Install it: apt-get install openssh-client`);
+    const made = await runCommand('ssh-keygen', [
+      '-q',
+      '-t',
+      'ed25519',
+      '-N',
+      '',
+      '-C',
+      'poolhouse sample',
+      '-f',
+      keyFile,
+    ]);
+    if (made.exitCode !== 0)
+      throw new PoolhouseError(
+        'HostNotReady',
+        `'ssh-keygen' failed: ${made.stderr.trim()}. Install it: apt-get install openssh-client`,
+      );
   }
   return { publicKey: (await readFile(`${keyFile}.pub`, 'utf8')).trim(), keyFile };
 }
@@ -112,7 +148,9 @@ export function connectingWords(sample: Sample): string {
     ...(web === undefined ? [] : [`  browser   https://${web.address}:${web.port}/   (user ${sample.user})`]),
     `  password  cat ${sample.passwordFile}`,
     '',
-    ...(sample.simulated ? ['This pool is simulated: nothing answers at these addresses.'] : ['The certificate in the browser is the instance\'s own: it warns once.']),
+    ...(sample.simulated
+      ? ['This pool is simulated: nothing answers at these addresses.']
+      : ["The certificate in the browser is the instance's own: it warns once."]),
     `State: poolhouse status     Stop: poolhouse down     Undo all: poolhouse down --destroy`,
   ];
   return `${lines.join('\n')}\n`;

@@ -46,7 +46,10 @@ export async function up(home: Home, options: UpOptions, progress: Progress, sig
   const before = await readFile(home.config, 'utf8').catch(() => '');
   const config = await changedConfig(home, before, options);
   if (config.engine === 'incus' && !isRoot) {
-    throw new PoolhouseError('HostNotReady', `Instances need root: run this as root, or look around without instances: poolhouse up --engine sim (with POOLHOUSE_HOME set to a folder of yours)`);
+    throw new PoolhouseError(
+      'HostNotReady',
+      `Instances need root: run this as root, or look around without instances: poolhouse up --engine sim (with POOLHOUSE_HOME set to a folder of yours)`,
+    );
   }
   if (config.engine === 'incus') {
     const packages = enginePackages(await readDistribution());
@@ -55,16 +58,26 @@ export async function up(home: Home, options: UpOptions, progress: Progress, sig
   }
   const installation = await ensureInstallation(home, config);
   if (installation.engine !== config.engine) {
-    throw new PoolhouseError('InvalidConfiguration', `This installation was made with the engine '${installation.engine}'; the engine cannot be changed to '${config.engine}'. Use another POOLHOUSE_HOME, or 'poolhouse down --destroy' first.`);
+    throw new PoolhouseError(
+      'InvalidConfiguration',
+      `This installation was made with the engine '${installation.engine}'; the engine cannot be changed to '${config.engine}'. Use another POOLHOUSE_HOME, or 'poolhouse down --destroy' first.`,
+    );
   }
   const run = runtimeFolderOf(home, installation.id, isRoot);
   await prepareRuntimeFolder(run, config.engine === 'incus', signal);
 
   let engineSocket: string | undefined;
   if (config.engine === 'incus') {
-    const daemon = await progress.step(`the engine's daemon`, () => ensureEngineDaemon({ logFolder: home.logs, signal }));
+    const daemon = await progress.step(`the engine's daemon`, () =>
+      ensureEngineDaemon({ logFolder: home.logs, signal }),
+    );
     engineSocket = daemon.socketPath;
-    const engine = createIncusEngine({ installation: installation.id, socketPath: engineSocket, addressRange: config.instanceRange, poolBytes: config.poolGiB * 2 ** 30 });
+    const engine = createIncusEngine({
+      installation: installation.id,
+      socketPath: engineSocket,
+      addressRange: config.instanceRange,
+      poolBytes: config.poolGiB * 2 ** 30,
+    });
     await progress.step('project, network and storage in the engine', () => engine.prepare(signal));
     await progress.step(`the image '${firstImage}'`, async (phase) => {
       const recipe = await loadRecipe(firstImage, [home.recipes, join(sourceRoot, 'images', 'recipes')]);
@@ -85,7 +98,9 @@ async function changedConfig(home: Home, text: string, options: UpOptions): Prom
   const value = text.trim() === '' ? {} : parseLenient(text).value;
   const changes: JsonObject = {
     ...(options.engine === undefined ? {} : { engine: options.engine }),
-    ...(options.addresses === undefined || options.addresses.length === 0 ? {} : { publicAddresses: [...options.addresses] }),
+    ...(options.addresses === undefined || options.addresses.length === 0
+      ? {}
+      : { publicAddresses: [...options.addresses] }),
   };
   const changed: JsonObject = { ...(isObject(value) ? value : {}), ...changes };
   const config = readConfig(isObject(value) ? changed : value, home.config);
@@ -99,8 +114,25 @@ async function changedConfig(home: Home, text: string, options: UpOptions): Prom
 
 async function ensureUser(signal: AbortSignal): Promise<void> {
   if ((await runCommand('getent', ['passwd', serviceUser], { signal })).exitCode === 0) return;
-  const result = await runCommand('useradd', ['--system', '--user-group', '--no-create-home', '--home-dir', '/nonexistent', '--shell', '/usr/sbin/nologin', serviceUser], { signal });
-  if (result.exitCode !== 0) throw new PoolhouseError('HostNotReady', `The system account '${serviceUser}' could not be made: ${result.stderr.trim()}`);
+  const result = await runCommand(
+    'useradd',
+    [
+      '--system',
+      '--user-group',
+      '--no-create-home',
+      '--home-dir',
+      '/nonexistent',
+      '--shell',
+      '/usr/sbin/nologin',
+      serviceUser,
+    ],
+    { signal },
+  );
+  if (result.exitCode !== 0)
+    throw new PoolhouseError(
+      'HostNotReady',
+      `The system account '${serviceUser}' could not be made: ${result.stderr.trim()}`,
+    );
 }
 
 /** Control's sockets are for their owner only; the gateway's user gets through to its own folder and to the link. */
@@ -115,19 +147,50 @@ async function prepareRuntimeFolder(run: RuntimeFolder, withUser: boolean, signa
   await chown(run.gateway, Number(stdout), Number(group));
 }
 
-async function startProcesses(home: Home, run: RuntimeFolder, installation: Installation, engineSocket: string | undefined, configBefore: string, progress: Progress, signal: AbortSignal): Promise<void> {
+async function startProcesses(
+  home: Home,
+  run: RuntimeFolder,
+  installation: Installation,
+  engineSocket: string | undefined,
+  configBefore: string,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
   const withUser = installation.engine === 'incus';
-  const env = { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8', NODE_ENV: 'production' };
+  const env = {
+    PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin',
+    LC_ALL: 'C.UTF-8',
+    NODE_ENV: 'production',
+  };
   const configNow = await readFile(home.config, 'utf8').catch(() => '');
   if (configNow !== configBefore && (await findProcess(run.controlPid)) !== undefined) {
-    await progress.step('control ends, to begin again with the changed configuration', () => stopProcess(run.controlPid, 15_000));
+    await progress.step('control ends, to begin again with the changed configuration', () =>
+      stopProcess(run.controlPid, 15_000),
+    );
   }
   if ((await findProcess(run.controlPid)) === undefined) {
-    const argv = [process.execPath, join(sourceRoot, 'src/control/main.ts'), '--home', home.folder, ...(engineSocket === undefined ? [] : ['--engine-socket', engineSocket]), ...(withUser ? ['--group', serviceUser] : [])];
+    const argv = [
+      process.execPath,
+      join(sourceRoot, 'src/control/main.ts'),
+      '--home',
+      home.folder,
+      ...(engineSocket === undefined ? [] : ['--engine-socket', engineSocket]),
+      ...(withUser ? ['--group', serviceUser] : []),
+    ];
     await startProcess(argv, { pidFile: run.controlPid, logFile: join(home.logs, 'control.log') }, env);
   }
   if ((await findProcess(run.gatewayPid)) === undefined) {
-    const argv = [process.execPath, join(sourceRoot, 'src/gateway/main.ts'), '--socket', run.linkSocket, '--state', run.gatewayState, '--grace', '2', ...(withUser ? ['--user', serviceUser] : [])];
+    const argv = [
+      process.execPath,
+      join(sourceRoot, 'src/gateway/main.ts'),
+      '--socket',
+      run.linkSocket,
+      '--state',
+      run.gatewayState,
+      '--grace',
+      '2',
+      ...(withUser ? ['--user', serviceUser] : []),
+    ];
     await startProcess(argv, { pidFile: run.gatewayPid, logFile: join(home.logs, 'gateway.log') }, env);
   }
   await progress.step('control and gateway serve', () => waitHealthy(home, run, signal));
@@ -137,14 +200,21 @@ async function waitHealthy(home: Home, run: RuntimeFolder, signal: AbortSignal):
   const deadline = Date.now() + startLimit;
   for (;;) {
     const status = await askControl(run.adminSocket, '/v1/status', 5_000).catch(() => undefined);
-    const { gateway } = status === undefined ? { gateway: undefined } : (JSON.parse(status) as { gateway?: { healthy: boolean } });
+    const { gateway } =
+      status === undefined ? { gateway: undefined } : (JSON.parse(status) as { gateway?: { healthy: boolean } });
     if (gateway?.healthy === true) return;
-    const running = { control: (await findProcess(run.controlPid)) !== undefined, gateway: (await findProcess(run.gatewayPid)) !== undefined };
+    const running = {
+      control: (await findProcess(run.controlPid)) !== undefined,
+      gateway: (await findProcess(run.gatewayPid)) !== undefined,
+    };
     const dead = !running.control ? 'control' : !running.gateway ? 'gateway' : undefined;
     if (dead !== undefined || Date.now() > deadline) {
       const which = dead ?? (status === undefined ? 'control' : 'gateway');
       const words = await lastWords(join(home.logs, `${which}.log`));
-      throw new PoolhouseError('HostNotReady', `${which === 'control' ? 'Control' : 'The gateway'} ${dead === undefined ? `does not serve after ${startLimit / 1_000} s` : 'ended at its start'}. Its last words: ${words}\nMore: poolhouse logs ${which}`);
+      throw new PoolhouseError(
+        'HostNotReady',
+        `${which === 'control' ? 'Control' : 'The gateway'} ${dead === undefined ? `does not serve after ${startLimit / 1_000} s` : 'ended at its start'}. Its last words: ${words}\nMore: poolhouse logs ${which}`,
+      );
     }
     await sleep(100, undefined, { signal });
   }

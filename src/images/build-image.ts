@@ -34,7 +34,8 @@ export async function buildImage(options: BuildOptions): Promise<string> {
   // What an interrupted build has left: its process does not run any more.
   for (const name of await readdir(folder)) {
     const builder = /^build-(\d+)-/.exec(name)?.[1];
-    if (builder !== undefined && !(await exists(`/proc/${builder}`))) await rm(join(folder, name), { recursive: true, force: true });
+    if (builder !== undefined && !(await exists(`/proc/${builder}`)))
+      await rm(join(folder, name), { recursive: true, force: true });
   }
   const work = await mkdtemp(join(folder, `build-${process.pid}-`));
   try {
@@ -76,12 +77,34 @@ async function build(options: BuildOptions, work: string, file: string): Promise
   ]);
   options.onProgress?.('packing');
   await mkdir(join(work, 'templates'));
-  await writeFile(join(work, 'templates', 'hostname.tpl'), `{{ config_get("user.poolhouse.hostname", container.name) }}\n`);
-  await writeFile(join(work, 'templates', 'hosts.tpl'), `127.0.0.1 localhost\n127.0.1.1 {{ config_get("user.poolhouse.hostname", container.name) }}\n::1 localhost ip6-localhost ip6-loopback\n`);
-  await writeFile(join(work, 'templates', 'resolv.conf.tpl'), `nameserver {{ config_get("user.poolhouse.nameserver", "127.0.0.53") }}\n`);
+  await writeFile(
+    join(work, 'templates', 'hostname.tpl'),
+    `{{ config_get("user.poolhouse.hostname", container.name) }}\n`,
+  );
+  await writeFile(
+    join(work, 'templates', 'hosts.tpl'),
+    `127.0.0.1 localhost\n127.0.1.1 {{ config_get("user.poolhouse.hostname", container.name) }}\n::1 localhost ip6-localhost ip6-loopback\n`,
+  );
+  await writeFile(
+    join(work, 'templates', 'resolv.conf.tpl'),
+    `nameserver {{ config_get("user.poolhouse.nameserver", "127.0.0.53") }}\n`,
+  );
   await writeFile(join(work, 'metadata.yaml'), metadata(recipe.name, suite));
   const packed = join(work, 'image.tar');
-  await run(options, 'tar', ['--create', '--file', packed, '--directory', work, '--numeric-owner', '--xattrs', '--xattrs-include=security.capability', '--sort=name', 'metadata.yaml', 'templates', 'rootfs']);
+  await run(options, 'tar', [
+    '--create',
+    '--file',
+    packed,
+    '--directory',
+    work,
+    '--numeric-owner',
+    '--xattrs',
+    '--xattrs-include=security.capability',
+    '--sort=name',
+    'metadata.yaml',
+    'templates',
+    'rootfs',
+  ]);
   await rename(packed, file);
 }
 
@@ -92,7 +115,9 @@ function finishScript(recipe: Recipe, overlay: string): string {
     if (file.divert === undefined) continue;
     lines.push(`chroot "$root" dpkg-divert --local --rename --divert ${quote(file.divert)} --add ${quote(file.path)}`);
   }
-  lines.push(`tar -C ${quote(overlay)} --owner=0 --group=0 -cf - . | tar -C "$root" --no-overwrite-dir --keep-directory-symlink -xf -`);
+  lines.push(
+    `tar -C ${quote(overlay)} --owner=0 --group=0 -cf - . | tar -C "$root" --no-overwrite-dir --keep-directory-symlink -xf -`,
+  );
   for (const command of recipe.commands) lines.push(`chroot "$root" sh -ec ${quote(command)}`);
   if (recipe.mask.length > 0) lines.push(`chroot "$root" systemctl mask ${recipe.mask.map(quote).join(' ')}`);
   if (recipe.enable.length > 0) lines.push(`chroot "$root" systemctl enable ${recipe.enable.map(quote).join(' ')}`);
@@ -122,7 +147,11 @@ function metadata(name: string, suite: string): string {
 async function sourcesOf(suite: string): Promise<string[]> {
   const host = await hostSuite();
   if (host.suite !== suite) return [];
-  const candidates = ['/etc/apt/sources.list', '/etc/apt/sources.list.d/debian.sources', '/etc/apt/sources.list.d/ubuntu.sources'];
+  const candidates = [
+    '/etc/apt/sources.list',
+    '/etc/apt/sources.list.d/debian.sources',
+    '/etc/apt/sources.list.d/ubuntu.sources',
+  ];
   const found: string[] = [];
   for (const file of candidates) {
     const text = await readFile(file, 'utf8').catch(() => '');
@@ -160,7 +189,13 @@ async function run(options: BuildOptions, program: string, argv: readonly string
     child.stdout.setEncoding('utf8').on('data', take);
     child.stderr.setEncoding('utf8').on('data', take);
     child.on('error', (error) => {
-      reject(new PoolhouseError('HostNotReady', `'${program}' is missing, which builds instance images. Install it: apt-get install ${program}`, { cause: error }));
+      reject(
+        new PoolhouseError(
+          'HostNotReady',
+          `'${program}' is missing, which builds instance images. Install it: apt-get install ${program}`,
+          { cause: error },
+        ),
+      );
     });
     child.on('close', (code) => {
       limit.removeEventListener('abort', kill);
@@ -169,7 +204,9 @@ async function run(options: BuildOptions, program: string, argv: readonly string
   });
   options.signal.throwIfAborted();
   if (ended === 0) return;
-  const lines = tail.split('\n').filter((line) => line.trim() !== '' && !/^(Get:|Selecting|Preparing|Unpacking|Setting up)/.test(line));
+  const lines = tail
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !/^(Get:|Selecting|Preparing|Unpacking|Setting up)/.test(line));
   throw new PoolhouseError(
     'ImageBuildFailed',
     `The image '${options.recipe.name}' could not be built: ${program} ended with ${ended ?? 'a signal'}. Its last words:\n${lines.slice(-12).join('\n')}\nCheck that the package mirrors in /etc/apt can be reached, then try again.`,
@@ -186,7 +223,12 @@ function phaseOf(line: string): string | undefined {
 }
 
 function buildEnvironment(): NodeJS.ProcessEnv {
-  const kept: NodeJS.ProcessEnv = { PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`, LC_ALL: 'C.UTF-8', HOME: '/root', DEBIAN_FRONTEND: 'noninteractive' };
+  const kept: NodeJS.ProcessEnv = {
+    PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`,
+    LC_ALL: 'C.UTF-8',
+    HOME: '/root',
+    DEBIAN_FRONTEND: 'noninteractive',
+  };
   for (const name of ['http_proxy', 'https_proxy', 'no_proxy', 'TMPDIR']) {
     const value = process.env[name];
     if (value !== undefined) kept[name] = value;

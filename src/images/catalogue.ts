@@ -3,7 +3,13 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { PoolhouseError } from '../core/errors.ts';
 
-const lineSchema = z.strictObject({ publisher: z.string(), offer: z.string().default('*'), sku: z.string().default('*'), version: z.string().default('*'), recipe: z.string() });
+const lineSchema = z.strictObject({
+  publisher: z.string(),
+  offer: z.string().default('*'),
+  sku: z.string().default('*'),
+  version: z.string().default('*'),
+  recipe: z.string(),
+});
 export type Catalogue = z.infer<typeof lineSchema>[];
 
 export interface ImageName {
@@ -23,10 +29,18 @@ export async function loadCatalogue(files: readonly string[]): Promise<Catalogue
     try {
       value = JSON.parse(text);
     } catch (error) {
-      throw new PoolhouseError('InvalidConfiguration', `The image catalogue ${file} is not JSON: ${error instanceof Error ? error.message : ''}`, { cause: error });
+      throw new PoolhouseError(
+        'InvalidConfiguration',
+        `The image catalogue ${file} is not JSON: ${error instanceof Error ? error.message : ''}`,
+        { cause: error },
+      );
     }
     const parsed = z.array(lineSchema).safeParse(value);
-    if (!parsed.success) throw new PoolhouseError('InvalidConfiguration', `The image catalogue ${file} is not valid: ${parsed.error.issues[0]?.path.join('.') ?? ''} ${parsed.error.issues[0]?.message ?? ''}`);
+    if (!parsed.success)
+      throw new PoolhouseError(
+        'InvalidConfiguration',
+        `The image catalogue ${file} is not valid: ${parsed.error.issues[0]?.path.join('.') ?? ''} ${parsed.error.issues[0]?.message ?? ''}`,
+      );
     lines.push(...parsed.data);
   }
   return lines;
@@ -35,7 +49,11 @@ export async function loadCatalogue(files: readonly string[]): Promise<Catalogue
 /** The recipe of an image, by names in any case and `*` for any text; `PlatformImageNotFound` with what to do where there is none. */
 export function resolveImage(image: ImageName, catalogue: Catalogue): string {
   const line = catalogue.find(
-    (one) => fits(one.publisher, image.publisher) && fits(one.offer, image.offer) && fits(one.sku, image.sku) && (fits(one.version, image.version) || image.version === 'latest'),
+    (one) =>
+      fits(one.publisher, image.publisher) &&
+      fits(one.offer, image.offer) &&
+      fits(one.sku, image.sku) &&
+      (fits(one.version, image.version) || image.version === 'latest'),
   );
   if (line !== undefined) return line.recipe;
   const name = `${image.publisher}:${image.offer}:${image.sku}:${image.version}`.slice(0, 200);

@@ -12,10 +12,16 @@ const fileSchema = z.strictObject({
   /** Where it goes in the image. */
   path: z.string().regex(/^\/[^\0]*$/),
   /** A file in the recipe's folder `files/` … */
-  source: z.string().regex(/^[A-Za-z0-9._-]+$/).optional(),
+  source: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]+$/)
+    .optional(),
   /** … or the text itself. */
   content: z.string().optional(),
-  mode: z.string().regex(/^0?[0-7]{3,4}$/).default('0644'),
+  mode: z
+    .string()
+    .regex(/^0?[0-7]{3,4}$/)
+    .default('0644'),
   /** A package's own file of this name moves here, now and when the package comes later. */
   divert: z.string().startsWith('/').optional(),
 });
@@ -23,7 +29,10 @@ const fileSchema = z.strictObject({
 const recipeSchema = z.strictObject({
   name: z.string().regex(/^[a-z][a-z0-9-]{0,40}$/),
   extends: z.string().optional(),
-  suite: z.string().regex(/^[a-z]+$/).optional(),
+  suite: z
+    .string()
+    .regex(/^[a-z]+$/)
+    .optional(),
   packages: z.array(z.string().regex(/^[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?$/)).default([]),
   files: z.array(fileSchema).default([]),
   /** Run in the image at the end of its making, in order, each by `sh -c`. */
@@ -57,7 +66,11 @@ export interface Recipe {
  * Reads a recipe from the first folder that has it: an operator's folder goes before ours. `ImageBuildFailed` says what
  * is wrong with it, and where.
  */
-export async function loadRecipe(name: string, folders: readonly string[], above: readonly string[] = []): Promise<Recipe> {
+export async function loadRecipe(
+  name: string,
+  folders: readonly string[],
+  above: readonly string[] = [],
+): Promise<Recipe> {
   if (above.includes(name)) throw broken(name, `it extends itself: ${[...above, name].join(' → ')}`);
   for (const folder of folders) {
     const home = join(folder, name);
@@ -95,7 +108,8 @@ function parse(name: string, file: string, text: string): z.infer<typeof recipeS
 }
 
 async function readRecipeFile(name: string, home: string, file: z.infer<typeof fileSchema>): Promise<RecipeFile> {
-  if ((file.source === undefined) === (file.content === undefined)) throw broken(name, `the file ${file.path} needs either 'source' or 'content'`);
+  if ((file.source === undefined) === (file.content === undefined))
+    throw broken(name, `the file ${file.path} needs either 'source' or 'content'`);
   const path = join(home, 'files', file.source ?? '');
   const content =
     file.content === undefined
@@ -107,7 +121,11 @@ async function readRecipeFile(name: string, home: string, file: z.infer<typeof f
 }
 
 function broken(name: string, why: string, cause?: unknown): PoolhouseError {
-  return new PoolhouseError('ImageBuildFailed', `The image recipe '${name}' cannot be used: ${why}.`, cause === undefined ? {} : { cause });
+  return new PoolhouseError(
+    'ImageBuildFailed',
+    `The image recipe '${name}' cannot be used: ${why}.`,
+    cause === undefined ? {} : { cause },
+  );
 }
 
 /** Grows when the builder makes something else of the same recipe. */
@@ -118,6 +136,7 @@ export function fingerprintOf(recipe: Recipe, suite: string): string {
   const hash = createHash('sha256');
   const { files, ...rest } = recipe;
   hash.update(JSON.stringify({ ...rest, suite, builderVersion }));
-  for (const file of files) hash.update(JSON.stringify([file.path, file.mode, file.divert ?? null, file.content.toString('base64')]));
+  for (const file of files)
+    hash.update(JSON.stringify([file.path, file.mode, file.divert ?? null, file.content.toString('base64')]));
   return hash.digest('hex');
 }

@@ -36,5 +36,12 @@ export interface InstanceState {
 }
 
 export function newInstanceState(): InstanceState {
-  return { power: 'running', created: false, extensions: {}, protectFromScaleIn: false, protectFromScaleSetActions: false, natPorts: {} };
+  return {
+    power: 'running',
+    created: false,
+    extensions: {},
+    protectFromScaleIn: false,
+    protectFromScaleSetActions: false,
+    natPorts: {},
+  };
 }

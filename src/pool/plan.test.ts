@@ -14,10 +14,28 @@ const ran = (status: ExtensionState['status'], over: Partial<ExtensionState> = {
   generation: 1,
   ...over,
 });
-const ready: InstanceState = { ...newInstanceState(), created: true, provisioned: 'p', provisionedAt: now - 9_000, extensions: { files: ran('succeeded') } };
+const ready: InstanceState = {
+  ...newInstanceState(),
+  created: true,
+  provisioned: 'p',
+  provisionedAt: now - 9_000,
+  extensions: { files: ran('succeeded') },
+};
 
-function instance(instanceId: number, over: Partial<InstanceSnapshot> & { state?: InstanceState } = {}): InstanceSnapshot {
-  return { instanceId, state: ready, power: 'running', provision: 'p', extensions: [script], connections: 0, busy: false, ...over };
+function instance(
+  instanceId: number,
+  over: Partial<InstanceSnapshot> & { state?: InstanceState } = {},
+): InstanceSnapshot {
+  return {
+    instanceId,
+    state: ready,
+    power: 'running',
+    provision: 'p',
+    extensions: [script],
+    connections: 0,
+    busy: false,
+    ...over,
+  };
 }
 
 function snapshot(instances: InstanceSnapshot[], over: Partial<ScaleSetSnapshot> = {}): ScaleSetSnapshot {
@@ -41,34 +59,140 @@ const cases: [what: string, world: ScaleSetSnapshot, steps: Step[]][] = [
   ['does nothing when all is as asked for', snapshot([instance(0), instance(1)]), []],
   ['does nothing for an empty set', snapshot([]), []],
   ['writes down instances before anything is made', snapshot([], { capacity: 2 }), [{ step: 'allocate', count: 2 }]],
-  ['prepares the image first, and allocates meanwhile', snapshot([], { capacity: 1, imageReady: false }), [{ step: 'prepareImage' }, { step: 'allocate', count: 1 }]],
-  ['does not prepare an image twice', snapshot([instance(0, { state: fresh, power: 'absent' })], { imageReady: false, imageBusy: true }), []],
-  ['waits before it prepares a failed image again', snapshot([instance(0, { state: fresh, power: 'absent' })], { imageReady: false, imageRetryAt: now + 1 }), []],
-  ['creates what is absent', snapshot([instance(0, { state: fresh, power: 'absent' })]), [{ step: 'create', instanceId: 0 }]],
+  [
+    'prepares the image first, and allocates meanwhile',
+    snapshot([], { capacity: 1, imageReady: false }),
+    [{ step: 'prepareImage' }, { step: 'allocate', count: 1 }],
+  ],
+  [
+    'does not prepare an image twice',
+    snapshot([instance(0, { state: fresh, power: 'absent' })], { imageReady: false, imageBusy: true }),
+    [],
+  ],
+  [
+    'waits before it prepares a failed image again',
+    snapshot([instance(0, { state: fresh, power: 'absent' })], { imageReady: false, imageRetryAt: now + 1 }),
+    [],
+  ],
+  [
+    'creates what is absent',
+    snapshot([instance(0, { state: fresh, power: 'absent' })]),
+    [{ step: 'create', instanceId: 0 }],
+  ],
   ['makes a lost instance again', snapshot([instance(0, { power: 'absent' })]), [{ step: 'create', instanceId: 0 }]],
-  ['starts what is stopped', snapshot([instance(0, { state: { ...fresh, created: true }, power: 'stopped' })]), [{ step: 'setPower', instanceId: 0, power: 'running' }]],
-  ['stops what is to be stopped', snapshot([instance(0, { state: { ...ready, power: 'stopped' } })]), [{ step: 'setPower', instanceId: 0, power: 'stopped' }]],
-  ['leaves alone what was stopped on purpose', snapshot([instance(0, { state: { ...ready, power: 'stopped' }, power: 'stopped' })]), []],
-  ['provisions a running instance', snapshot([instance(0, { state: { ...fresh, created: true } })]), [{ step: 'provision', instanceId: 0 }]],
-  ['runs the script after that', snapshot([instance(0, { state: { ...ready, extensions: {} } })]), [{ step: 'runExtension', instanceId: 0, extension: 'files' }]],
-  ['runs again a script that was cut off', snapshot([instance(0, { state: { ...ready, extensions: { files: ran('running') } } })]), [{ step: 'runExtension', instanceId: 0, extension: 'files' }]],
-  ['does not repeat a failed script by itself', snapshot([instance(0, { state: { ...ready, extensions: { files: ran('failed') } } })]), []],
-  ['repeats a failed script when the set was put again', snapshot([instance(0, { state: { ...ready, extensions: { files: ran('failed') } } })], { generation: 2 }), [{ step: 'runExtension', instanceId: 0, extension: 'files' }]],
+  [
+    'starts what is stopped',
+    snapshot([instance(0, { state: { ...fresh, created: true }, power: 'stopped' })]),
+    [{ step: 'setPower', instanceId: 0, power: 'running' }],
+  ],
+  [
+    'stops what is to be stopped',
+    snapshot([instance(0, { state: { ...ready, power: 'stopped' } })]),
+    [{ step: 'setPower', instanceId: 0, power: 'stopped' }],
+  ],
+  [
+    'leaves alone what was stopped on purpose',
+    snapshot([instance(0, { state: { ...ready, power: 'stopped' }, power: 'stopped' })]),
+    [],
+  ],
+  [
+    'provisions a running instance',
+    snapshot([instance(0, { state: { ...fresh, created: true } })]),
+    [{ step: 'provision', instanceId: 0 }],
+  ],
+  [
+    'runs the script after that',
+    snapshot([instance(0, { state: { ...ready, extensions: {} } })]),
+    [{ step: 'runExtension', instanceId: 0, extension: 'files' }],
+  ],
+  [
+    'runs again a script that was cut off',
+    snapshot([instance(0, { state: { ...ready, extensions: { files: ran('running') } } })]),
+    [{ step: 'runExtension', instanceId: 0, extension: 'files' }],
+  ],
+  [
+    'does not repeat a failed script by itself',
+    snapshot([instance(0, { state: { ...ready, extensions: { files: ran('failed') } } })]),
+    [],
+  ],
+  [
+    'repeats a failed script when the set was put again',
+    snapshot([instance(0, { state: { ...ready, extensions: { files: ran('failed') } } })], { generation: 2 }),
+    [{ step: 'runExtension', instanceId: 0, extension: 'files' }],
+  ],
   ['leaves a busy instance alone', snapshot([instance(0, { state: fresh, power: 'absent', busy: true })]), []],
-  ['waits before it repeats a failed step', snapshot([instance(0, { state: { ...fresh, failure: { step: 'create', code: 'X', message: '', since: 0, attempts: 1, retryAt: now + 1 } }, power: 'absent' })]), []],
-  ['drains the highest id when there is one too many', snapshot([instance(0), instance(1)], { capacity: 1 }), [{ step: 'drain', instanceId: 1, until: now + 1_800_000 }]],
-  ['drains where nobody is rather than where somebody is', snapshot([instance(0), instance(1, { connections: 2 })], { capacity: 1 }), [{ step: 'drain', instanceId: 0, until: now + 1_800_000 }]],
-  ['spares a protected instance', snapshot([instance(0), instance(1, { state: { ...ready, protectFromScaleIn: true } })], { capacity: 1 }), [{ step: 'drain', instanceId: 0, until: now + 1_800_000 }]],
-  ['does not choose again while one drains', snapshot([instance(0, { state: draining(now - 100), connections: 1 }), instance(1)], { capacity: 1 }), []],
-  ['removes a drained one when nobody is there', snapshot([instance(0), instance(1, { state: draining(now - 1_000) })], { capacity: 1 }), [{ step: 'remove', instanceId: 1, reason: 'it drained and nobody is there' }]],
-  ['keeps a draining instance while somebody is there', snapshot([instance(0), instance(1, { state: draining(now - 1_000), connections: 1 })], { capacity: 1 }), []],
-  ['removes it when its time is over', snapshot([instance(0), instance(1, { state: draining(now - 1_000, now), connections: 1 })], { capacity: 1 }), [{ step: 'remove', instanceId: 1, reason: 'its time to drain is over' }]],
-  ['ends the draining when demand returns', snapshot([instance(0), instance(1, { state: draining(now - 100) })], { capacity: 2 }), [{ step: 'undrain', instanceId: 1 }]],
-  ['removes at once what was deleted by its id', snapshot([instance(0), instance(1, { state: { ...ready, removal: { since: 0, reason: 'it was deleted by its id' } }, connections: 3 })], { capacity: 1 }), [{ step: 'remove', instanceId: 1, reason: 'it was deleted by its id' }]],
-  ['removes everything of a set that is deleted, and makes nothing', snapshot([instance(0), instance(1, { state: fresh, power: 'absent' })], { capacity: 5, deleting: true }), [
-    { step: 'remove', instanceId: 0, reason: 'the scale set is being deleted' },
-    { step: 'remove', instanceId: 1, reason: 'the scale set is being deleted' },
-  ]],
+  [
+    'waits before it repeats a failed step',
+    snapshot([
+      instance(0, {
+        state: {
+          ...fresh,
+          failure: { step: 'create', code: 'X', message: '', since: 0, attempts: 1, retryAt: now + 1 },
+        },
+        power: 'absent',
+      }),
+    ]),
+    [],
+  ],
+  [
+    'drains the highest id when there is one too many',
+    snapshot([instance(0), instance(1)], { capacity: 1 }),
+    [{ step: 'drain', instanceId: 1, until: now + 1_800_000 }],
+  ],
+  [
+    'drains where nobody is rather than where somebody is',
+    snapshot([instance(0), instance(1, { connections: 2 })], { capacity: 1 }),
+    [{ step: 'drain', instanceId: 0, until: now + 1_800_000 }],
+  ],
+  [
+    'spares a protected instance',
+    snapshot([instance(0), instance(1, { state: { ...ready, protectFromScaleIn: true } })], { capacity: 1 }),
+    [{ step: 'drain', instanceId: 0, until: now + 1_800_000 }],
+  ],
+  [
+    'does not choose again while one drains',
+    snapshot([instance(0, { state: draining(now - 100), connections: 1 }), instance(1)], { capacity: 1 }),
+    [],
+  ],
+  [
+    'removes a drained one when nobody is there',
+    snapshot([instance(0), instance(1, { state: draining(now - 1_000) })], { capacity: 1 }),
+    [{ step: 'remove', instanceId: 1, reason: 'it drained and nobody is there' }],
+  ],
+  [
+    'keeps a draining instance while somebody is there',
+    snapshot([instance(0), instance(1, { state: draining(now - 1_000), connections: 1 })], { capacity: 1 }),
+    [],
+  ],
+  [
+    'removes it when its time is over',
+    snapshot([instance(0), instance(1, { state: draining(now - 1_000, now), connections: 1 })], { capacity: 1 }),
+    [{ step: 'remove', instanceId: 1, reason: 'its time to drain is over' }],
+  ],
+  [
+    'ends the draining when demand returns',
+    snapshot([instance(0), instance(1, { state: draining(now - 100) })], { capacity: 2 }),
+    [{ step: 'undrain', instanceId: 1 }],
+  ],
+  [
+    'removes at once what was deleted by its id',
+    snapshot(
+      [
+        instance(0),
+        instance(1, { state: { ...ready, removal: { since: 0, reason: 'it was deleted by its id' } }, connections: 3 }),
+      ],
+      { capacity: 1 },
+    ),
+    [{ step: 'remove', instanceId: 1, reason: 'it was deleted by its id' }],
+  ],
+  [
+    'removes everything of a set that is deleted, and makes nothing',
+    snapshot([instance(0), instance(1, { state: fresh, power: 'absent' })], { capacity: 5, deleting: true }),
+    [
+      { step: 'remove', instanceId: 0, reason: 'the scale set is being deleted' },
+      { step: 'remove', instanceId: 1, reason: 'the scale set is being deleted' },
+    ],
+  ],
 ];
 
 describe('plan', () => {
@@ -78,7 +202,13 @@ describe('plan', () => {
 
   it('runs an extension only after those it comes after', () => {
     const second: AskedExtension = { name: 'second', version: 'v1', provisionAfter: ['files'] };
-    const world = (files?: ExtensionState) => snapshot([instance(0, { extensions: [second, script], state: { ...ready, extensions: files === undefined ? {} : { files } } })]);
+    const world = (files?: ExtensionState) =>
+      snapshot([
+        instance(0, {
+          extensions: [second, script],
+          state: { ...ready, extensions: files === undefined ? {} : { files } },
+        }),
+      ]);
     expect(plan(world(), now)).toEqual([{ step: 'runExtension', instanceId: 0, extension: 'files' }]);
     expect(plan(world(ran('succeeded')), now)).toEqual([{ step: 'runExtension', instanceId: 0, extension: 'second' }]);
     expect(plan(world(ran('failed')), now)).toEqual([]);
@@ -86,7 +216,8 @@ describe('plan', () => {
 });
 
 describe('the outcome of a scale set', () => {
-  const outcome = (world: ScaleSetSnapshot, probed = true, at = now) => scaleSetOutcome(world, () => probed, undefined, at).outcome;
+  const outcome = (world: ScaleSetSnapshot, probed = true, at = now) =>
+    scaleSetOutcome(world, () => probed, undefined, at).outcome;
   it('succeeds when everything is ready and probed', () => {
     expect(outcome(snapshot([instance(0)]))).toBe('succeeded');
   });
@@ -95,7 +226,14 @@ describe('the outcome of a scale set', () => {
     expect(outcome(snapshot([instance(0)]), false, now + 30_000)).toBe('succeeded');
   });
   it('fails with the script, and says what it printed', () => {
-    expect(scaleSetOutcome(snapshot([instance(0, { state: { ...ready, extensions: { files: ran('failed') } } })]), () => true, undefined, now)).toMatchObject({
+    expect(
+      scaleSetOutcome(
+        snapshot([instance(0, { state: { ...ready, extensions: { files: ran('failed') } } })]),
+        () => true,
+        undefined,
+        now,
+      ),
+    ).toMatchObject({
       outcome: 'failed',
       code: 'VMExtensionProvisioningError',
       message: expect.stringContaining('said') as string,
@@ -109,6 +247,13 @@ describe('the outcome of a scale set', () => {
     expect(outcome(snapshot([instance(0), instance(1, { state: draining(now) })], { capacity: 1 }))).toBe('updating');
   });
   it('fails with the image', () => {
-    expect(scaleSetOutcome(snapshot([], { capacity: 1, imageReady: false }), () => true, { code: 'ImageBuildFailed', message: 'm' }, now).outcome).toBe('failed');
+    expect(
+      scaleSetOutcome(
+        snapshot([], { capacity: 1, imageReady: false }),
+        () => true,
+        { code: 'ImageBuildFailed', message: 'm' },
+        now,
+      ).outcome,
+    ).toBe('failed');
   });
 });

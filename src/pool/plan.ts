@@ -46,7 +46,7 @@ export interface ScaleSetSnapshot {
 
 /** What the plan may ask for. A step without an executor does not compile. */
 export interface StepArguments {
-  prepareImage: Record<never, never>;
+  prepareImage: object;
   /** Writes down new instances with new ids, before anything is made. */
   allocate: { count: number };
   create: { instanceId: number };
@@ -132,7 +132,8 @@ function planInstance(snapshot: ScaleSetSnapshot, instance: InstanceSnapshot, no
   if (state.draining !== undefined) {
     const waited = now - state.draining.since >= drainAtLeast;
     if (now >= state.draining.until) return { step: 'remove', instanceId, reason: 'its time to drain is over' };
-    if (waited && instance.connections === 0) return { step: 'remove', instanceId, reason: 'it drained and nobody is there' };
+    if (waited && instance.connections === 0)
+      return { step: 'remove', instanceId, reason: 'it drained and nobody is there' };
     return undefined;
   }
   if (power === 'absent') return snapshot.imageReady ? { step: 'create', instanceId } : undefined;

@@ -50,7 +50,9 @@ export function routingTable(
       distribution: rule.distribution,
       idleTimeoutSeconds: rule.idleTimeoutSeconds,
       probe: rule.probe,
-      backends: running.filter((instance) => instance.backendPoolKeys.includes(rule.backendPoolKey)).map((instance) => backendOf(instance, rule.backendPort)),
+      backends: running
+        .filter((instance) => instance.backendPoolKeys.includes(rule.backendPoolKey))
+        .map((instance) => backendOf(instance, rule.backendPort)),
     })),
     ...natPools.flatMap((pool) =>
       running.flatMap((instance) => {

@@ -8,9 +8,9 @@ export type Outcome =
   | { outcome: 'failed'; code: string; message: string; target?: string };
 
 /** How long after its extensions an instance may stay out of rotation before the operation succeeds all the same. */
-export const probeGraceMilliseconds = 30_000;
+const probeGraceMilliseconds = 30_000;
 /** How often a step may fail for a reason that may pass, before the operation fails. The loop goes on trying. */
-export const patience = 5;
+const patience = 5;
 
 export function scaleSetOutcome(
   snapshot: ScaleSetSnapshot,
@@ -20,10 +20,13 @@ export function scaleSetOutcome(
 ): Outcome {
   const staying = snapshot.instances.filter((instance) => instance.state.removal === undefined);
   const failures = staying.flatMap((instance) => failureOf(snapshot, instance));
-  const pending = staying.filter((instance) => !isSettled(snapshot, instance, probed, now) && failureOf(snapshot, instance).length === 0);
+  const pending = staying.filter(
+    (instance) => !isSettled(snapshot, instance, probed, now) && failureOf(snapshot, instance).length === 0,
+  );
   if (imageFailure !== undefined && !snapshot.imageReady) return { outcome: 'failed', ...imageFailure };
   if (staying.length < snapshot.capacity) return { outcome: 'updating', reason: 'instances are being made' };
-  if (pending.length > 0) return { outcome: 'updating', reason: `${pending.length} of ${staying.length} instances are not ready yet` };
+  if (pending.length > 0)
+    return { outcome: 'updating', reason: `${pending.length} of ${staying.length} instances are not ready yet` };
   const [first] = failures;
   if (first !== undefined) return { outcome: 'failed', ...first };
   if (snapshot.instances.length > staying.length) return { outcome: 'updating', reason: 'instances are being removed' };
@@ -44,22 +47,42 @@ function failureOf(snapshot: ScaleSetSnapshot, instance: InstanceSnapshot): Fail
   for (const extension of instance.extensions) {
     const ran = state.extensions[extension.name];
     if (ran?.version === extension.version && ran.status === 'failed' && ran.generation >= snapshot.generation) {
-      return [{ code: 'VMExtensionProvisioningError', message: `VM has reported a failure when processing extension '${extension.name}' on instance ${instance.instanceId}. Error message: "${ran.message}"`, target: String(instance.instanceId) }];
+      return [
+        {
+          code: 'VMExtensionProvisioningError',
+          message: `VM has reported a failure when processing extension '${extension.name}' on instance ${instance.instanceId}. Error message: "${ran.message}"`,
+          target: String(instance.instanceId),
+        },
+      ];
     }
   }
   if (state.failure !== undefined && state.failure.attempts >= patience) {
-    return [{ code: state.failure.code, message: `Instance ${instance.instanceId}: ${state.failure.message}`, target: String(instance.instanceId) }];
+    return [
+      {
+        code: state.failure.code,
+        message: `Instance ${instance.instanceId}: ${state.failure.message}`,
+        target: String(instance.instanceId),
+      },
+    ];
   }
   return [];
 }
 
-function isSettled(snapshot: ScaleSetSnapshot, instance: InstanceSnapshot, probed: (instanceId: number) => boolean, now: EpochMillis): boolean {
+function isSettled(
+  snapshot: ScaleSetSnapshot,
+  instance: InstanceSnapshot,
+  probed: (instanceId: number) => boolean,
+  now: EpochMillis,
+): boolean {
   const { state, power } = instance;
   if (state.draining !== undefined) return true;
   if (state.power === 'stopped') return power === 'stopped';
   if (power !== 'running' || state.provisioned !== instance.provision) return false;
   if (!extensionsDone(instance)) return false;
   if (probed(instance.instanceId)) return true;
-  const since = Math.max(state.provisionedAt ?? 0, ...Object.values(state.extensions).map((extension) => extension.endedAt ?? 0));
+  const since = Math.max(
+    state.provisionedAt ?? 0,
+    ...Object.values(state.extensions).map((extension) => extension.endedAt ?? 0),
+  );
   return now - since >= probeGraceMilliseconds;
 }

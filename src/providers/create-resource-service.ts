@@ -3,7 +3,7 @@
  * stores what is asked for together with its operation; loops make it so.
  */
 import { PoolhouseError } from '../core/errors.ts';
-import { isObject, type Json, type JsonObject } from '../core/json.ts';
+import { isObject, without, type Json, type JsonObject } from '../core/json.ts';
 import {
   formatResourceId,
   groupId,
@@ -11,12 +11,17 @@ import {
   parentId,
   parseResourceId,
   type ResourceId,
-
   type ResourcePath,
 } from '../core/resource-id.ts';
 import type { Clock } from '../core/time.ts';
 import { hideIn, type Secrets } from '../secrets/secrets.ts';
-import { beginOperation, endOperation, findOperation, openOperations, type OperationRecord } from '../store/operations.ts';
+import {
+  beginOperation,
+  endOperation,
+  findOperation,
+  openOperations,
+  type OperationRecord,
+} from '../store/operations.ts';
 import { findResource, findResources, nameOf, saveResource, type ResourceRecord } from '../store/resource-records.ts';
 import type { Queries, Store } from '../store/store.ts';
 import type {
@@ -28,7 +33,15 @@ import type {
   WriteConditions,
   Written,
 } from './resource-service.ts';
-import type { ActionContext, Registry, ResourceType, StoredType, Surroundings, TypeContext, VirtualType } from './resource-type.ts';
+import type {
+  ActionContext,
+  Registry,
+  ResourceType,
+  StoredType,
+  Surroundings,
+  TypeContext,
+  VirtualType,
+} from './resource-type.ts';
 
 export interface ResourceServiceParts {
   store: Store;
@@ -56,9 +69,15 @@ export interface InnerResourceService extends ResourceService {
 const groupType = 'microsoft.resources/resourcegroups';
 
 export function createResourceService(parts: ResourceServiceParts): InnerResourceService {
-  const { store, registry, subscription, secrets, surroundings, clock, newId } = parts;
+  const { store, registry, subscription, secrets, surroundings, clock } = parts;
 
-  const contextFor = (queries: Queries): TypeContext => ({ queries, secrets, surroundings, now: clock.now(), newId });
+  const contextFor = (queries: Queries): TypeContext => ({
+    queries,
+    secrets,
+    surroundings,
+    now: clock.now(),
+    newId: () => parts.newId(),
+  });
 
   function typeOf(path: ResourcePath): ResourceType {
     const type = registry.find(path.type);
@@ -135,12 +154,22 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
   }
 
   /** The whole document as a GET shows it. */
-  async function present(record: ResourceRecord, type: StoredType, queries: Queries, expand?: string): Promise<JsonObject> {
+  async function present(
+    record: ResourceRecord,
+    type: StoredType,
+    queries: Queries,
+    expand?: string,
+  ): Promise<JsonObject> {
     const context = contextFor(queries);
     const { properties, ...members } = record.document;
     // Members that begin with `$` are our own notes in the document.
     const rest = Object.fromEntries(Object.entries(members).filter(([name]) => !name.startsWith('$')));
-    const own = type.properties === undefined ? (isObject(properties) ? properties : {}) : await type.properties(record, context, expand);
+    const own =
+      type.properties === undefined
+        ? isObject(properties)
+          ? properties
+          : {}
+        : await type.properties(record, context, expand);
     return {
       id: record.id,
       name: nameOf(record.id),
@@ -163,15 +192,25 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
     };
   }
 
-  function checkConditions(existing: ResourceRecord | undefined, conditions: WriteConditions, path: ResourcePath): void {
+  function checkConditions(
+    existing: ResourceRecord | undefined,
+    conditions: WriteConditions,
+    path: ResourcePath,
+  ): void {
     const bare = (etag: string) => etag.replace(/^W\//, '').replace(/^"|"$/g, '');
     if (conditions.mustNotExist === true && existing !== undefined) {
-      throw new PoolhouseError('PreconditionFailed', `'${path.names.join('/')}' exists already, and the request says that it must not (If-None-Match: *).`);
+      throw new PoolhouseError(
+        'PreconditionFailed',
+        `'${path.names.join('/')}' exists already, and the request says that it must not (If-None-Match: *).`,
+      );
     }
     const wanted = conditions.ifMatch;
     if (wanted === undefined || (wanted === '*' && existing !== undefined)) return;
     if (existing === undefined || bare(wanted) !== existing.etag) {
-      throw new PoolhouseError('PreconditionFailed', `Precondition failed: '${path.names.join('/')}' has changed since the etag '${wanted}' was read. Read it again and repeat the change.`);
+      throw new PoolhouseError(
+        'PreconditionFailed',
+        `Precondition failed: '${path.names.join('/')}' has changed since the etag '${wanted}' was read. Read it again and repeat the change.`,
+      );
     }
   }
 
@@ -187,14 +226,21 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
       const isGroup = path.type.toLowerCase() === groupType;
       const group = isGroup ? undefined : await requireGroup(tx, path);
       if (group?.deletingSince !== undefined) {
-        throw new PoolhouseError('ResourceGroupBeingDeleted', `The resource group '${path.resourceGroup ?? ''}' is being deleted. Wait until it is gone, then try again.`);
+        throw new PoolhouseError(
+          'ResourceGroupBeingDeleted',
+          `The resource group '${path.resourceGroup ?? ''}' is being deleted. Wait until it is gone, then try again.`,
+        );
       }
       const parent = parentId(path);
       if (parent !== undefined) await storedAbove(tx, path);
       const existing = await findResource(tx, id);
       checkConditions(existing, conditions, path);
       if (existing?.deletingSince !== undefined) {
-        throw new PoolhouseError('Conflict', `'${path.names.join('/')}' is being deleted. Wait until it is gone, then try again.`, { retryable: true });
+        throw new PoolhouseError(
+          'Conflict',
+          `'${path.names.join('/')}' is being deleted. Wait until it is gone, then try again.`,
+          { retryable: true },
+        );
       }
 
       const whole = existing === undefined ? prepared : (type.complete?.(prepared, existing) ?? prepared);
@@ -218,10 +264,12 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
         parentKey: parent === undefined ? '' : keyOf(parent),
         document,
         found: existing?.found ?? {},
-        provisioningState: type.reconciled ? (type.workingState ?? (existing === undefined ? 'Creating' : 'Updating')) : 'Succeeded',
+        provisioningState: type.reconciled
+          ? (type.workingState ?? (existing === undefined ? 'Creating' : 'Updating'))
+          : 'Succeeded',
         error: undefined,
         generation,
-        etag: newId(),
+        etag: parts.newId(),
         createdAt: existing?.createdAt ?? now,
         changedAt: now,
         deletingSince: undefined,
@@ -251,12 +299,15 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
     for (const earlier of await openOperations(tx, record.key)) {
       await endOperation(tx, earlier.id, {
         status: 'Canceled',
-        error: { code: 'OperationPreempted', message: 'The operation was preempted by a more recent operation on the same resource.' },
+        error: {
+          code: 'OperationPreempted',
+          message: 'The operation was preempted by a more recent operation on the same resource.',
+        },
         at: now,
       });
     }
     return beginOperation(tx, {
-      id: newId(),
+      id: parts.newId(),
       resourceKey: record.key,
       resourceId: record.id,
       action,
@@ -298,7 +349,9 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
   }
 
   function unsupported(verb: string, path: ResourcePath): PoolhouseError {
-    return new PoolhouseError('OperationNotAllowed', `'${verb}' is not possible on '${path.type}'.`, { target: path.type });
+    return new PoolhouseError('OperationNotAllowed', `'${verb}' is not possible on '${path.type}'.`, {
+      target: path.type,
+    });
   }
 
   async function putVirtual(type: VirtualType, path: ResourcePath, body: JsonObject): Promise<Written> {
@@ -343,7 +396,7 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
         deletingSince: current.deletingSince ?? clock.now(),
         provisioningState: 'Deleting',
         generation: current.generation + 1,
-        etag: newId(),
+        etag: parts.newId(),
         changedAt: clock.now(),
       };
       await saveResource(tx, marked);
@@ -359,7 +412,7 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
       begin: async (action, generation) => ({
         operation: operationOf(
           await beginOperation(queries, {
-            id: newId(),
+            id: parts.newId(),
             resourceKey: record.key,
             resourceId: record.id,
             action,
@@ -471,14 +524,25 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
   async function listScope(scope: ListScope, expand?: string): Promise<JsonObject[]> {
     const queries = store.db;
     if (scope.subscriptionId.toLowerCase() !== subscription.subscriptionId.toLowerCase()) {
-      throw new PoolhouseError('SubscriptionNotFound', `The subscription '${scope.subscriptionId}' could not be found.`);
+      throw new PoolhouseError(
+        'SubscriptionNotFound',
+        `The subscription '${scope.subscriptionId}' could not be found.`,
+      );
     }
-    const groupKey = scope.resourceGroup === undefined ? undefined : keyOf(groupId(scope.subscriptionId, scope.resourceGroup));
-    if (scope.resourceGroup !== undefined && groupKey !== undefined && (await findResource(queries, groupKey)) === undefined) {
+    const groupKey =
+      scope.resourceGroup === undefined ? undefined : keyOf(groupId(scope.subscriptionId, scope.resourceGroup));
+    if (
+      scope.resourceGroup !== undefined &&
+      groupKey !== undefined &&
+      (await findResource(queries, groupKey)) === undefined
+    ) {
       throw groupNotFound(scope.resourceGroup);
     }
     if (scope.type !== undefined) {
-      const names = scope.type.split('/').slice(1).map(() => '-');
+      const names = scope.type
+        .split('/')
+        .slice(1)
+        .map(() => '-');
       const type = typeOf({ subscriptionId: scope.subscriptionId, type: scope.type, names });
       if (type.kind === 'virtual') {
         if (scope.parent === undefined) return [];
@@ -528,8 +592,15 @@ function placeholderRecord(id: ResourceId, path: ResourcePath, type: StoredType)
 }
 
 /** Removes a resource's row with all that belongs to it, its descendants included. */
-export async function eraseResource(tx: Queries, record: ResourceRecord, registry: Registry, context: TypeContext): Promise<void> {
-  const descendants = (await findResources(tx, { groupKey: record.groupKey })).filter((one) => one.key.startsWith(`${record.key}/`));
+export async function eraseResource(
+  tx: Queries,
+  record: ResourceRecord,
+  registry: Registry,
+  context: TypeContext,
+): Promise<void> {
+  const descendants = (await findResources(tx, { groupKey: record.groupKey })).filter((one) =>
+    one.key.startsWith(`${record.key}/`),
+  );
   for (const gone of [...descendants.reverse(), record]) {
     const type = registry.find(gone.typeKey);
     if (type?.kind === 'stored') await type.cleanUp?.(gone, { ...context, queries: tx });
@@ -542,20 +613,36 @@ export async function eraseResource(tx: Queries, record: ResourceRecord, registr
 function checkNames(path: ResourcePath): void {
   for (const name of path.names) {
     if (name.length > 260 || /[<>%&\\?/#\p{Cc}]/u.test(name) || name.trim() !== name || name.endsWith('.')) {
-      throw new PoolhouseError('InvalidParameter', `The resource name '${name.slice(0, 80)}' is not valid: it may not contain < > % & \\ ? / # or control characters, nor end with a period.`, { target: 'name' });
+      throw new PoolhouseError(
+        'InvalidParameter',
+        `The resource name '${name.slice(0, 80)}' is not valid: it may not contain < > % & \\ ? / # or control characters, nor end with a period.`,
+        { target: 'name' },
+      );
     }
   }
 }
 
 /** The members that ARM keeps for every resource, checked; what a GET adds is left out. */
-function commonMembers(
-  body: JsonObject,
-  type: StoredType,
-  existing: ResourceRecord | undefined,
-): JsonObject {
+function commonMembers(body: JsonObject, type: StoredType, existing: ResourceRecord | undefined): JsonObject {
   // Names of JSON members ignore case in ARM; the ones that matter here are stored in Azure's spelling.
-  const spelling = new Map(['location', 'tags', 'properties', 'sku', 'plan', 'kind', 'zones', 'identity'].map((name) => [name, name]));
-  const dropped = new Set(['id', 'name', 'type', 'etag', 'apiversion', 'dependson', 'systemdata', 'managedby', 'comments', 'scope', 'condition', 'copy', 'resources']);
+  const spelling = new Map(
+    ['location', 'tags', 'properties', 'sku', 'plan', 'kind', 'zones', 'identity'].map((name) => [name, name]),
+  );
+  const dropped = new Set([
+    'id',
+    'name',
+    'type',
+    'etag',
+    'apiversion',
+    'dependson',
+    'systemdata',
+    'managedby',
+    'comments',
+    'scope',
+    'condition',
+    'copy',
+    'resources',
+  ]);
   const result: JsonObject = {};
   for (const [name, value] of Object.entries(body)) {
     const lower = name.toLowerCase();
@@ -580,7 +667,9 @@ function commonMembers(
     const inherited: Json | undefined = existing?.document['location'];
     if (inherited !== undefined) result['location'] = inherited;
     else if (type.needsLocation) {
-      throw new PoolhouseError('LocationRequired', `The location property is required for this definition.`, { target: 'location' });
+      throw new PoolhouseError('LocationRequired', `The location property is required for this definition.`, {
+        target: 'location',
+      });
     } else delete result['location'];
   } else if (typeof location !== 'string') {
     throw bad('location', `The value of 'location' must be a string.`);
@@ -602,19 +691,19 @@ function normalLocation(location: string): string {
 }
 
 /** JSON merge patch (RFC 7396), with tags replaced as a whole as ARM does. */
-export function mergePatch(target: JsonObject, patch: JsonObject): JsonObject {
+function mergePatch(target: JsonObject, patch: JsonObject): JsonObject {
   const merge = (before: Json | undefined, change: Json): Json => {
     if (!isObject(change)) return change;
     const result: JsonObject = isObject(before) ? { ...before } : {};
+    const removed = new Set<string>();
     for (const [name, value] of Object.entries(change)) {
       const key = Object.keys(result).find((existing) => existing.toLowerCase() === name.toLowerCase()) ?? name;
-      if (value === null) delete result[key];
+      if (value === null) removed.add(key);
       else result[key] = merge(result[key], value);
     }
-    return result;
+    return without(result, ...removed);
   };
   const { tags, ...rest } = patch;
   const result = merge(target, rest) as JsonObject; // merging objects gives an object
   return tags === undefined ? result : { ...result, tags };
 }
-

@@ -16,7 +16,7 @@ export interface InlineChildren {
 const sameName = (a: unknown, b: string) => typeof a === 'string' && a.toLowerCase() === b.toLowerCase();
 
 /** The child as Azure shows it, with id, type and state. */
-export function presentChild(parent: ResourceRecord, parentType: string, member: string, child: JsonObject): JsonObject {
+function presentChild(parent: ResourceRecord, parentType: string, member: string, child: JsonObject): JsonObject {
   const name = typeof child['name'] === 'string' ? child['name'] : '';
   return {
     ...child,
@@ -61,7 +61,10 @@ export function inlineChildType(
       const child = childrenOf(parent).find((one) => sameName(one['name'], name));
       if (child === undefined) {
         return Promise.reject(
-          new PoolhouseError('ResourceNotFound', `The Resource '${path.type}/${path.names.join('/')}' under resource group '${path.resourceGroup ?? ''}' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix`),
+          new PoolhouseError(
+            'ResourceNotFound',
+            `The Resource '${path.type}/${path.names.join('/')}' under resource group '${path.resourceGroup ?? ''}' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix`,
+          ),
         );
       }
       return Promise.resolve(present(parent, child));
@@ -71,7 +74,11 @@ export function inlineChildType(
       const name = path.names.at(-1) ?? '';
       const others = childrenOf(parent).filter((one) => !sameName(one['name'], name));
       const { id: _id, type: _type, etag: _etag, apiVersion: _version, dependsOn: _depends, ...asked } = body;
-      const child: JsonObject = { ...asked, name, properties: isObject(asked['properties']) ? asked['properties'] : {} };
+      const child: JsonObject = {
+        ...asked,
+        name,
+        properties: isObject(asked['properties']) ? asked['properties'] : {},
+      };
       return Promise.resolve(withChildren(parent, [...others, child]));
     },
     remove(parent, path) {

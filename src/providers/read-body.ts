@@ -5,7 +5,10 @@ import { dig, isObject, type Json, type JsonObject } from '../core/json.ts';
 type Path = readonly (string | number)[];
 
 function nameOfPath(path: Path): string {
-  return path.reduce<string>((text, step) => (typeof step === 'number' ? `${text}[${step}]` : text === '' ? step : `${text}.${step}`), '');
+  return path.reduce<string>(
+    (text, step) => (typeof step === 'number' ? `${text}[${step}]` : text === '' ? step : `${text}.${step}`),
+    '',
+  );
 }
 
 export function invalid(target: string, message: string): PoolhouseError {
@@ -16,13 +19,15 @@ export function invalid(target: string, message: string): PoolhouseError {
 export function optionalString(body: Json, ...path: Path): string | undefined {
   const value = dig(body, ...path);
   if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'string') throw invalid(nameOfPath(path), `The value of '${nameOfPath(path)}' must be a string.`);
+  if (typeof value !== 'string')
+    throw invalid(nameOfPath(path), `The value of '${nameOfPath(path)}' must be a string.`);
   return value;
 }
 
 export function requiredString(body: Json, ...path: Path): string {
   const value = optionalString(body, ...path);
-  if (value === undefined || value === '') throw invalid(nameOfPath(path), `Required parameter '${nameOfPath(path)}' is missing (null).`);
+  if (value === undefined || value === '')
+    throw invalid(nameOfPath(path), `Required parameter '${nameOfPath(path)}' is missing (null).`);
   return value;
 }
 
@@ -46,7 +51,8 @@ export function optionalInteger(
 
 export function requiredInteger(body: Json, range: { minimum: number; maximum: number }, ...path: Path): number {
   const value = optionalInteger(body, range, ...path);
-  if (value === undefined) throw invalid(nameOfPath(path), `Required parameter '${nameOfPath(path)}' is missing (null).`);
+  if (value === undefined)
+    throw invalid(nameOfPath(path), `Required parameter '${nameOfPath(path)}' is missing (null).`);
   return value;
 }
 
@@ -64,7 +70,8 @@ export function objects(body: Json, ...path: Path): JsonObject[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value)) throw invalid(nameOfPath(path), `The value of '${nameOfPath(path)}' must be an array.`);
   return value.map((item, index) => {
-    if (!isObject(item)) throw invalid(`${nameOfPath(path)}[${index}]`, `The value of '${nameOfPath(path)}[${index}]' must be an object.`);
+    if (!isObject(item))
+      throw invalid(`${nameOfPath(path)}[${index}]`, `The value of '${nameOfPath(path)}[${index}]' must be an object.`);
     return item;
   });
 }
@@ -83,7 +90,10 @@ export function optionalChoice<T extends string>(body: Json, choices: readonly T
   if (value === undefined) return undefined;
   const choice = choices.find((word) => word.toLowerCase() === value.toLowerCase());
   if (choice === undefined) {
-    throw invalid(nameOfPath(path), `The value '${value}' of '${nameOfPath(path)}' is not valid. Expected one of: ${choices.join(', ')}.`);
+    throw invalid(
+      nameOfPath(path),
+      `The value '${value}' of '${nameOfPath(path)}' is not valid. Expected one of: ${choices.join(', ')}.`,
+    );
   }
   return choice;
 }

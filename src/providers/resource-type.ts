@@ -68,7 +68,9 @@ export interface StoredType {
   /** Removes what belongs to it in the store, in the transaction that removes the row. */
   cleanUp?(record: ResourceRecord, context: TypeContext): Promise<void>;
   /** By name in lower case. */
-  actions?: Readonly<Record<string, (record: ResourceRecord, body: JsonObject, context: ActionContext) => Promise<ActionOutcome>>>;
+  actions?: Readonly<
+    Record<string, (record: ResourceRecord, body: JsonObject, context: ActionContext) => Promise<ActionOutcome>>
+  >;
 }
 
 export interface ActionContext extends TypeContext {

@@ -31,8 +31,15 @@ const serverDays = 397;
 const renewalDays = 30;
 
 /** True when a certificate ends soon, or does not name everything that is asked for. Pure. */
-export function needsRenewal(certificate: { notAfter: Date; names: readonly string[] }, wanted: readonly string[], now: number): boolean {
-  return certificate.notAfter.getTime() - now < renewalDays * day || !wanted.every((name) => certificate.names.includes(name));
+function needsRenewal(
+  certificate: { notAfter: Date; names: readonly string[] },
+  wanted: readonly string[],
+  now: number,
+): boolean {
+  return (
+    certificate.notAfter.getTime() - now < renewalDays * day ||
+    !wanted.every((name) => certificate.names.includes(name))
+  );
 }
 
 /** Gives what lies in the folder, made where it is missing or ends soon. Private keys have mode 0600. */
@@ -42,7 +49,12 @@ export async function ensureCertificates({ folder, names, now }: CertificateRequ
   const authority = (await readAuthority(folder)) ?? (await makeAuthority(folder, now));
   const present = await readServer(folder, names, now);
   const server = present ?? (await makeServer(folder, authority, names, now));
-  return { caFile: join(folder, 'ca.pem'), caPem: authority.pem, certificatePem: `${server.pem.trim()}\n${authority.pem}`, keyPem: server.keyPem };
+  return {
+    caFile: join(folder, 'ca.pem'),
+    caPem: authority.pem,
+    certificatePem: `${server.pem.trim()}\n${authority.pem}`,
+    keyPem: server.keyPem,
+  };
 }
 
 interface Authority {
@@ -79,16 +91,26 @@ async function makeAuthority(folder: string, now: number): Promise<Authority> {
   return { pem, certificate, privateKey: keys.privateKey };
 }
 
-async function readServer(folder: string, names: readonly string[], now: number): Promise<{ pem: string; keyPem: string } | undefined> {
+async function readServer(
+  folder: string,
+  names: readonly string[],
+  now: number,
+): Promise<{ pem: string; keyPem: string } | undefined> {
   const pem = await read(folder, 'server.pem');
   const keyPem = await read(folder, 'server.key');
   if (pem === undefined || keyPem === undefined) return undefined;
   const certificate = new x509.X509Certificate(pem);
-  const present = certificate.getExtension(x509.SubjectAlternativeNameExtension)?.names.items.map((item) => item.value) ?? [];
+  const present =
+    certificate.getExtension(x509.SubjectAlternativeNameExtension)?.names.items.map((item) => item.value) ?? [];
   return needsRenewal({ notAfter: certificate.notAfter, names: present }, names, now) ? undefined : { pem, keyPem };
 }
 
-async function makeServer(folder: string, authority: Authority, names: readonly string[], now: number): Promise<{ pem: string; keyPem: string }> {
+async function makeServer(
+  folder: string,
+  authority: Authority,
+  names: readonly string[],
+  now: number,
+): Promise<{ pem: string; keyPem: string }> {
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serial(),
@@ -103,7 +125,9 @@ async function makeServer(folder: string, authority: Authority, names: readonly 
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-      new x509.SubjectAlternativeNameExtension(names.map((name) => ({ type: isIP(name) === 0 ? 'dns' : 'ip', value: name }))),
+      new x509.SubjectAlternativeNameExtension(
+        names.map((name) => ({ type: isIP(name) === 0 ? 'dns' : 'ip', value: name })),
+      ),
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
       await x509.AuthorityKeyIdentifierExtension.create(authority.certificate.publicKey),
     ],

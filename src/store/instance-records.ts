@@ -39,8 +39,17 @@ export async function findInstances(queries: Queries, scaleSetKey?: string): Pro
   return (await query.execute()).map(instanceOf);
 }
 
-export async function findInstance(queries: Queries, scaleSetKey: string, instanceId: number): Promise<InstanceRecord | undefined> {
-  const row = await queries.selectFrom('instances').selectAll().where('scale_set_key', '=', scaleSetKey).where('instance_id', '=', instanceId).executeTakeFirst();
+export async function findInstance(
+  queries: Queries,
+  scaleSetKey: string,
+  instanceId: number,
+): Promise<InstanceRecord | undefined> {
+  const row = await queries
+    .selectFrom('instances')
+    .selectAll()
+    .where('scale_set_key', '=', scaleSetKey)
+    .where('instance_id', '=', instanceId)
+    .executeTakeFirst();
   return row === undefined ? undefined : instanceOf(row);
 }
 
@@ -66,8 +75,12 @@ export async function allocateInstances(tx: Queries, request: NewInstances): Pro
     .map((row) => (JSON.parse(row.state_json) as InstanceState).natPorts);
   const addresses = request.addresses[Symbol.iterator]();
   const nextAddress = () => {
-    for (let next = addresses.next(); next.done !== true; next = addresses.next()) if (!taken.has(next.value)) return next.value;
-    throw new PoolhouseError('QuotaExceeded', 'The network of this installation has no free address left for another instance. Delete instances, or set a larger `instanceRange` in config.json before the first `up`.');
+    for (let next = addresses.next(); next.done !== true; next = addresses.next())
+      if (!taken.has(next.value)) return next.value;
+    throw new PoolhouseError(
+      'QuotaExceeded',
+      'The network of this installation has no free address left for another instance. Delete instances, or set a larger `instanceRange` in config.json before the first `up`.',
+    );
   };
   for (let made = 0; made < request.count; made += 1) {
     const natPorts: Record<string, number> = {};
@@ -75,7 +88,11 @@ export async function allocateInstances(tx: Queries, request: NewInstances): Pro
       const used = new Set(siblings.map((ports) => ports[pool.key]));
       let port = pool.portStart;
       while (used.has(port)) port += 1;
-      if (port > pool.portEnd) throw new PoolhouseError('QuotaExceeded', `The inbound NAT pool ${pool.key} has no front end port left (${pool.portStart} to ${pool.portEnd}).`);
+      if (port > pool.portEnd)
+        throw new PoolhouseError(
+          'QuotaExceeded',
+          `The inbound NAT pool ${pool.key} has no front end port left (${pool.portStart} to ${pool.portEnd}).`,
+        );
       natPorts[pool.key] = port;
     }
     siblings.push(natPorts);
@@ -113,9 +130,16 @@ export async function updateInstanceState(
     .execute();
 }
 
-export async function eraseInstance(tx: Queries, instance: Pick<InstanceRecord, 'scaleSetKey' | 'instanceId' | 'name'>): Promise<void> {
+export async function eraseInstance(
+  tx: Queries,
+  instance: Pick<InstanceRecord, 'scaleSetKey' | 'instanceId' | 'name'>,
+): Promise<void> {
   await tx.deleteFrom('mount_grants').where('instance_name', '=', instance.name).execute();
-  await tx.deleteFrom('instances').where('scale_set_key', '=', instance.scaleSetKey).where('instance_id', '=', instance.instanceId).execute();
+  await tx
+    .deleteFrom('instances')
+    .where('scale_set_key', '=', instance.scaleSetKey)
+    .where('instance_id', '=', instance.instanceId)
+    .execute();
 }
 
 /** What instances of one version are made of. */
@@ -127,7 +151,12 @@ export interface Model {
 }
 
 export async function findModel(queries: Queries, scaleSetKey: string, version: string): Promise<Model | undefined> {
-  const row = await queries.selectFrom('models').selectAll().where('scale_set_key', '=', scaleSetKey).where('version', '=', version).executeTakeFirst();
+  const row = await queries
+    .selectFrom('models')
+    .selectAll()
+    .where('scale_set_key', '=', scaleSetKey)
+    .where('version', '=', version)
+    .executeTakeFirst();
   if (row === undefined) return undefined;
   const sku = JSON.parse(row.sku_json) as { name: string };
   return { version: row.version, profile: JSON.parse(row.profile_json) as JsonObject, sizeName: sku.name };
@@ -136,7 +165,12 @@ export async function findModel(queries: Queries, scaleSetKey: string, version: 
 export async function saveModel(tx: Queries, scaleSetKey: string, model: Model): Promise<void> {
   await tx
     .insertInto('models')
-    .values({ scale_set_key: scaleSetKey, version: model.version, profile_json: JSON.stringify(model.profile), sku_json: JSON.stringify({ name: model.sizeName }) })
+    .values({
+      scale_set_key: scaleSetKey,
+      version: model.version,
+      profile_json: JSON.stringify(model.profile),
+      sku_json: JSON.stringify({ name: model.sizeName }),
+    })
     .onConflict((conflict) => conflict.columns(['scale_set_key', 'version']).doNothing())
     .execute();
 }

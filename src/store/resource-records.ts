@@ -6,7 +6,8 @@ import type { EpochMillis } from '../core/time.ts';
 import type { ResourceRow } from './schema.ts';
 import type { Queries } from './store.ts';
 
-export type ProvisioningState = 'Creating' | 'Updating' | 'Deleting' | 'Succeeded' | 'Failed' | 'Canceled' | 'Running' | 'Accepted';
+export type ProvisioningState =
+  'Creating' | 'Updating' | 'Deleting' | 'Succeeded' | 'Failed' | 'Canceled' | 'Running' | 'Accepted';
 
 export interface ResourceRecord {
   key: ResourceKey;
@@ -28,7 +29,7 @@ export interface ResourceRecord {
   deletingSince: EpochMillis | undefined;
 }
 
-export function recordOf(row: ResourceRow): ResourceRecord {
+function recordOf(row: ResourceRow): ResourceRecord {
   return {
     key: row.key as ResourceKey,
     id: row.id as ResourceId,
@@ -47,7 +48,7 @@ export function recordOf(row: ResourceRow): ResourceRecord {
   };
 }
 
-export function rowOf(record: ResourceRecord): ResourceRow {
+function rowOf(record: ResourceRecord): ResourceRow {
   return {
     key: record.key,
     id: record.id,

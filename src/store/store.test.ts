@@ -74,7 +74,14 @@ describe('the store', () => {
 
   it('ends an operation once', async () => {
     const store = await openStore(':memory:');
-    await beginOperation(store.db, { id: 'o', resourceKey: group.key, resourceId: id, action: 'put', generation: 1, startedAt: 5 });
+    await beginOperation(store.db, {
+      id: 'o',
+      resourceKey: group.key,
+      resourceId: id,
+      action: 'put',
+      generation: 1,
+      startedAt: 5,
+    });
     expect(await openOperations(store.db, group.key)).toHaveLength(1);
     await endOperation(store.db, 'o', { status: 'Failed', error: { code: 'X', message: 'm' }, at: 6 });
     await endOperation(store.db, 'o', { status: 'Succeeded', at: 7 });

@@ -28,7 +28,11 @@ export const isSecure = (type: ParameterType) => type.startsWith('secure');
  * @param supplied `{name: {value}}`, as parameter files have it; names ignore case
  * @param defaultOf evaluates a default, which may speak of other parameters
  */
-export function bindParameters(template: Template, supplied: JsonObject, defaultOf: (value: Json, valueOf: (name: string) => Json) => Json): BoundParameters {
+export function bindParameters(
+  template: Template,
+  supplied: JsonObject,
+  defaultOf: (value: Json, valueOf: (name: string) => Json) => Json,
+): BoundParameters {
   const declared = new Map(template.parameters.map((parameter) => [parameter.name.toLowerCase(), parameter]));
   const superfluous = Object.keys(supplied).filter((name) => !declared.has(name.toLowerCase()));
   if (superfluous.length > 0) {
@@ -46,17 +50,29 @@ export function bindParameters(template: Template, supplied: JsonObject, default
     if (ready !== undefined) return ready;
     const parameter = declared.get(key);
     if (parameter === undefined) {
-      throw templateError(`The template parameter '${name}' is not found. Please see https://aka.ms/arm-syntax-parameters for usage details.`);
+      throw templateError(
+        `The template parameter '${name}' is not found. Please see https://aka.ms/arm-syntax-parameters for usage details.`,
+      );
     }
-    if (underWay.has(key)) throw templateError(`The default value of the template parameter '${parameter.name}' depends on itself`, template.located.locate(['parameters', parameter.name]));
+    if (underWay.has(key))
+      throw templateError(
+        `The default value of the template parameter '${parameter.name}' depends on itself`,
+        template.located.locate(['parameters', parameter.name]),
+      );
     underWay.add(key);
-    const value = check(template, parameter, given(parameter, supplied, (text) => defaultOf(text, valueOf), template));
+    const value = check(
+      template,
+      parameter,
+      given(parameter, supplied, (text) => defaultOf(text, valueOf), template),
+    );
     underWay.delete(key);
     values.set(key, value);
     return value;
   }
 
-  const missing = template.parameters.filter((parameter) => parameter.defaultValue === undefined && suppliedValue(parameter, supplied) === undefined);
+  const missing = template.parameters.filter(
+    (parameter) => parameter.defaultValue === undefined && suppliedValue(parameter, supplied) === undefined,
+  );
   if (missing.length > 0) {
     const [first] = missing;
     throw templateError(
@@ -71,7 +87,9 @@ export function bindParameters(template: Template, supplied: JsonObject, default
   const shown: JsonObject = {};
   for (const parameter of template.parameters) {
     const value = values.get(parameter.name.toLowerCase()) ?? null;
-    shown[parameter.name] = isSecure(parameter.type) ? { type: typeNames[parameter.type] } : { type: typeNames[parameter.type], value };
+    shown[parameter.name] = isSecure(parameter.type)
+      ? { type: typeNames[parameter.type] }
+      : { type: typeNames[parameter.type], value };
     if (isSecure(parameter.type)) secretValues.push(...stringsIn(value));
   }
   return { values, secretValues, shown };
@@ -84,43 +102,83 @@ function suppliedValue(parameter: ParameterDeclaration, supplied: JsonObject): J
   return value;
 }
 
-function given(parameter: ParameterDeclaration, supplied: JsonObject, evaluate: (value: Json) => Json, template: Template): Json {
+function given(
+  parameter: ParameterDeclaration,
+  supplied: JsonObject,
+  evaluate: (value: Json) => Json,
+  template: Template,
+): Json {
   const entry = member(supplied, parameter.name);
   if (isObject(entry) && member(entry, 'reference') !== undefined) {
-    throw templateError(`The template parameter '${parameter.name}' refers to a key vault, which is not supported here: give its value instead`, template.located.locate(['parameters', parameter.name]));
+    throw templateError(
+      `The template parameter '${parameter.name}' refers to a key vault, which is not supported here: give its value instead`,
+      template.located.locate(['parameters', parameter.name]),
+    );
   }
   const value = suppliedValue(parameter, supplied);
-  return value === undefined || (value === null && parameter.defaultValue !== undefined) ? evaluate(parameter.defaultValue ?? null) : value;
+  return value === undefined || (value === null && parameter.defaultValue !== undefined)
+    ? evaluate(parameter.defaultValue ?? null)
+    : value;
 }
 
 function check(template: Template, parameter: ParameterDeclaration, value: Json): Json {
   const at = template.located.locate(['parameters', parameter.name]);
   const place = `at line '${at?.line ?? 0}' and column '${at?.column ?? 0}'`;
   const path = `properties.template.parameters.${parameter.name}`;
-  const shown = isSecure(parameter.type) ? '' : `The provided value '${display(value)}' for the template parameter '${parameter.name}' ${place} is not valid. `;
-  const subject = isSecure(parameter.type) ? `The provided value for the template parameter '${parameter.name}' ${place} is not valid. ` : shown;
+  const shown = isSecure(parameter.type)
+    ? ''
+    : `The provided value '${display(value)}' for the template parameter '${parameter.name}' ${place} is not valid. `;
+  const subject = isSecure(parameter.type)
+    ? `The provided value for the template parameter '${parameter.name}' ${place} is not valid. `
+    : shown;
   const converted = convert(parameter.type, value);
   if (converted === undefined) {
-    throw templateError(`Template parameter JToken type is not valid. Expected '${expectedTokens[parameter.type]}'. Actual '${tokenOf(value)}' for the parameter '${parameter.name}'. Please see https://aka.ms/resource-manager-parameter-files for usage details.`, at, path);
+    throw templateError(
+      `Template parameter JToken type is not valid. Expected '${expectedTokens[parameter.type]}'. Actual '${tokenOf(value)}' for the parameter '${parameter.name}'. Please see https://aka.ms/resource-manager-parameter-files for usage details.`,
+      at,
+      path,
+    );
   }
   const { allowedValues, minLength, maxLength, minValue, maxValue } = parameter;
   if (allowedValues !== undefined) {
-    const parts = Array.isArray(converted) && !allowedValues.some((one) => same(one, converted)) ? converted : [converted];
+    const parts =
+      Array.isArray(converted) && !allowedValues.some((one) => same(one, converted)) ? converted : [converted];
     if (!parts.every((part) => allowedValues.some((one) => same(one, part)))) {
-      throw templateError(`${subject}The parameter value is not part of the allowed value(s): '${allowedValues.map(display).join(',')}'.`, at, `${path}.allowedValues`);
+      throw templateError(
+        `${subject}The parameter value is not part of the allowed value(s): '${allowedValues.map(display).join(',')}'.`,
+        at,
+        `${path}.allowedValues`,
+      );
     }
   }
   const length = typeof converted === 'string' || Array.isArray(converted) ? converted.length : undefined;
-  if (length !== undefined && ((minLength !== undefined && length < minLength) || (maxLength !== undefined && length > maxLength))) {
+  if (
+    length !== undefined &&
+    ((minLength !== undefined && length < minLength) || (maxLength !== undefined && length > maxLength))
+  ) {
     const rule =
       minLength !== undefined && length < minLength
         ? `Length of the value should be greater than or equal to '${minLength}'`
         : `Length of the value should be less than or equal to '${maxLength ?? 0}'`;
-    throw templateError(`${subject}${rule}. Please see https://aka.ms/arm-create-parameter-file for usage details.`, at, path);
+    throw templateError(
+      `${subject}${rule}. Please see https://aka.ms/arm-create-parameter-file for usage details.`,
+      at,
+      path,
+    );
   }
-  if (typeof converted === 'number' && ((minValue !== undefined && converted < minValue) || (maxValue !== undefined && converted > maxValue))) {
-    const rule = minValue !== undefined && converted < minValue ? `greater than or equal to '${minValue}'` : `less than or equal to '${maxValue ?? 0}'`;
-    throw templateError(`${subject}The value should be ${rule}. Please see https://aka.ms/arm-create-parameter-file for usage details.`, at, path);
+  if (
+    typeof converted === 'number' &&
+    ((minValue !== undefined && converted < minValue) || (maxValue !== undefined && converted > maxValue))
+  ) {
+    const rule =
+      minValue !== undefined && converted < minValue
+        ? `greater than or equal to '${minValue}'`
+        : `less than or equal to '${maxValue ?? 0}'`;
+    throw templateError(
+      `${subject}The value should be ${rule}. Please see https://aka.ms/arm-create-parameter-file for usage details.`,
+      at,
+      path,
+    );
   }
   return converted;
 }

@@ -2,7 +2,7 @@
  * Evaluates expressions. Lazy where the language is (`if` looks at one branch only). What is known at run time only
  * (`reference`, `list*`) is asked of the runtime, which may say that it does not know yet by throwing `NeedsRuntime`.
  */
-import { isObject, member, type Json, type JsonObject } from '../core/json.ts';
+import { isObject, member, textOf, type Json, type JsonObject } from '../core/json.ts';
 import { isExpression, literalText, parseExpression, type Expression } from './expression.ts';
 import { ExpressionError } from './template-error.ts';
 
@@ -77,7 +77,11 @@ const isRuntimeList = (name: string) => name.startsWith('list') && name.length >
 
 export function evaluateExpression(expression: Expression, environment: Environment, functions: FunctionTable): Json {
   const evaluate = (inner: Expression, lambda?: ReadonlyMap<string, Json>): Json =>
-    evaluateExpression(inner, lambda === undefined ? environment : { ...environment, lambda: new Map([...environment.lambda, ...lambda]) }, functions);
+    evaluateExpression(
+      inner,
+      lambda === undefined ? environment : { ...environment, lambda: new Map([...environment.lambda, ...lambda]) },
+      functions,
+    );
 
   switch (expression.kind) {
     case 'literal':
@@ -93,7 +97,8 @@ export function evaluateExpression(expression: Expression, environment: Environm
       const index = evaluate(expression.index);
       if (Array.isArray(container) && typeof index === 'number') {
         const value = container[index];
-        if (value === undefined) throw new ExpressionError(`The language expression property array index '${index}' is out of bounds`);
+        if (value === undefined)
+          throw new ExpressionError(`The language expression property array index '${index}' is out of bounds`);
         return value;
       }
       if (isObject(container) && typeof index === 'string') {
@@ -101,20 +106,28 @@ export function evaluateExpression(expression: Expression, environment: Environm
         if (value === undefined) throw missingProperty(container, index);
         return value;
       }
-      throw new ExpressionError(`The language expression property '${String(index)}' can't be evaluated: an object or an array is expected`);
+      throw new ExpressionError(
+        `The language expression property '${textOf(index)}' can't be evaluated: an object or an array is expected`,
+      );
     }
     case 'call': {
       if (expression.namespace !== undefined) return callUserFunction(expression, environment, functions, evaluate);
       const name = expression.name.toLowerCase();
       const found = functions.get(name) ?? (isRuntimeList(name) ? functions.get('list*') : undefined);
-      if (found === undefined) throw new ExpressionError(`The template function '${expression.name}' is not valid. Please see https://aka.ms/arm-functions for usage details`);
+      if (found === undefined)
+        throw new ExpressionError(
+          `The template function '${expression.name}' is not valid. Please see https://aka.ms/arm-functions for usage details`,
+        );
       return found({
         name: expression.name,
         count: expression.args.length,
         environment,
         arg: (index) => {
           const argument = expression.args[index];
-          if (argument === undefined) throw new ExpressionError(`The template function '${expression.name}' has ${expression.args.length} argument(s): one more is expected`);
+          if (argument === undefined)
+            throw new ExpressionError(
+              `The template function '${expression.name}' has ${expression.args.length} argument(s): one more is expected`,
+            );
           return evaluate(argument);
         },
         raw: (index) => expression.args[index],
@@ -137,16 +150,25 @@ function callUserFunction(
 ): Json {
   const called = `${expression.namespace ?? ''}.${expression.name}`;
   const found = environment.userFunction(expression.namespace ?? '', expression.name);
-  if (found === undefined) throw new ExpressionError(`The template function '${called}' is not valid: the template does not define it`);
+  if (found === undefined)
+    throw new ExpressionError(`The template function '${called}' is not valid: the template does not define it`);
   if (found.parameters.length !== expression.args.length) {
-    throw new ExpressionError(`The template function '${called}' takes ${found.parameters.length} argument(s), not ${expression.args.length}`);
+    throw new ExpressionError(
+      `The template function '${called}' takes ${found.parameters.length} argument(s), not ${expression.args.length}`,
+    );
   }
-  const values = new Map(found.parameters.map((name, index) => [name.toLowerCase(), evaluate(expression.args[index] ?? { kind: 'literal', value: '' })]));
+  const values = new Map(
+    found.parameters.map((name, index) => [
+      name.toLowerCase(),
+      evaluate(expression.args[index] ?? { kind: 'literal', value: '' }),
+    ]),
+  );
   const inner: Environment = {
     ...environment,
     parameter: (name) => {
       const value = values.get(name.toLowerCase());
-      if (value === undefined) throw new ExpressionError(`The template parameter '${name}' is not found in the function '${called}'`);
+      if (value === undefined)
+        throw new ExpressionError(`The template parameter '${name}' is not found in the function '${called}'`);
       return value;
     },
     variable: (name) => {
@@ -164,12 +186,12 @@ export function evaluateValue(value: Json, environment: Environment, functions: 
   if (!isObject(value)) return value;
   const result: JsonObject = {};
   for (const [name, inner] of Object.entries(value)) {
-    const key = isExpression(name) ? String(evaluateText(name, environment, functions)) : literalText(name);
+    const key = isExpression(name) ? textOf(evaluateText(name, environment, functions)) : literalText(name);
     result[key] = evaluateValue(inner, environment, functions);
   }
   return result;
 }
 
-export function evaluateText(text: string, environment: Environment, functions: FunctionTable): Json {
+function evaluateText(text: string, environment: Environment, functions: FunctionTable): Json {
   return isExpression(text) ? evaluateExpression(parseExpression(text), environment, functions) : literalText(text);
 }

@@ -2,10 +2,17 @@
  * A template with its parameters, made into resources: loops unrolled, conditions decided, expressions evaluated, the
  * order known. What only a deployed resource can tell (`reference`, `list*`) stays open until it has been deployed.
  */
-import { isObject, member, type Json, type JsonObject } from '../core/json.ts';
+import { isObject, member, textOf, type Json, type JsonObject } from '../core/json.ts';
 import { formatResourceId, keyOf, tryParseResourceId, type ResourceId, type ResourceKey } from '../core/resource-id.ts';
 import { bindParameters, isSecure, type BoundParameters } from './bind-parameters.ts';
-import { evaluateExpression, evaluateValue, NeedsRuntime, type Environment, type RuntimeNeed, type Scope } from './evaluate.ts';
+import {
+  evaluateExpression,
+  evaluateValue,
+  NeedsRuntime,
+  type Environment,
+  type RuntimeNeed,
+  type Scope,
+} from './evaluate.ts';
 import { isExpression, parseExpression, type Expression } from './expression.ts';
 import { languageFunctions } from './functions/index.ts';
 import { orderResources } from './order-resources.ts';
@@ -67,16 +74,26 @@ export function expandTemplate(text: string, supplied: JsonObject, context: Expa
   const template = readTemplate(text);
   const scope = scopeOf(context);
   const parameters = bindParameters(template, supplied, (value, valueOf) =>
-    located(template, ['parameters'], () => evaluateValue(value, { ...bare(scope, template), parameter: valueOf, scope: { ...scope, inDefaults: true } }, languageFunctions)),
+    located(template, ['parameters'], () =>
+      evaluateValue(
+        value,
+        { ...bare(scope, template), parameter: valueOf, scope: { ...scope, inDefaults: true } },
+        languageFunctions,
+      ),
+    ),
   );
   const drafts: Draft[] = [];
   const environment = environmentOf(template, parameters, { ...scope, idOfName: (name) => idOfName(drafts, name) });
 
-  for (const declaration of template.resources) drafts.push(...draftsOf(template, declaration, environment, context, undefined));
+  for (const declaration of template.resources)
+    drafts.push(...draftsOf(template, declaration, environment, context, undefined));
   const byKey = new Map<string, Draft>();
   for (const draft of drafts.filter((one) => one.deployed)) {
     if (byKey.has(draft.key)) {
-      throw templateError(`The resource '${draft.id}' at line '${template.located.locate(draft.declaration.path)?.line ?? 0}' and column '${template.located.locate(draft.declaration.path)?.column ?? 0}' is defined multiple times in a template. Please see https://aka.ms/arm-syntax-resources for usage details.`, template.located.locate(draft.declaration.path));
+      throw templateError(
+        `The resource '${draft.id}' at line '${template.located.locate(draft.declaration.path)?.line ?? 0}' and column '${template.located.locate(draft.declaration.path)?.column ?? 0}' is defined multiple times in a template. Please see https://aka.ms/arm-syntax-resources for usage details.`,
+        template.located.locate(draft.declaration.path),
+      );
     }
     byKey.set(draft.key, draft);
   }
@@ -87,7 +104,9 @@ export function expandTemplate(text: string, supplied: JsonObject, context: Expa
     const body = attempt(() => resolve(draft, unknownRuntime));
     return { draft, body, explicit: dependenciesOf(template, draft, drafts), implied: impliedBy(draft, body, byKey) };
   });
-  const ordered = orderResources(resources.map(({ draft, explicit, implied }) => ({ key: draft.key, name: draft.name, explicit, implied })));
+  const ordered = orderResources(
+    resources.map(({ draft, explicit, implied }) => ({ key: draft.key, name: draft.name, explicit, implied })),
+  );
 
   return {
     parameters,
@@ -109,7 +128,11 @@ function scopeOf(context: ExpansionContext): Scope {
   return {
     subscription: { id: `/subscriptions/${subscription.subscriptionId}`, ...subscription },
     tenant: { tenantId: subscription.tenantId, countryCode: '', displayName: '' },
-    resourceGroup: { ...resourceGroup, type: 'Microsoft.Resources/resourceGroups', properties: { provisioningState: 'Succeeded' } },
+    resourceGroup: {
+      ...resourceGroup,
+      type: 'Microsoft.Resources/resourceGroups',
+      properties: { provisioningState: 'Succeeded' },
+    },
     deployment: { name: context.deploymentName, properties: { mode: 'Incremental', provisioningState: 'Accepted' } },
     environment: context.environment,
     now: context.now,
@@ -142,7 +165,10 @@ function environmentOf(template: Template, parameters: BoundParameters, scope: S
     ...bare(scope, template),
     parameter: (name) => {
       const value = parameters.values.get(name.toLowerCase());
-      if (value === undefined) throw new ExpressionError(`The template parameter '${name}' is not found. Please see https://aka.ms/arm-syntax-parameters for usage details`);
+      if (value === undefined)
+        throw new ExpressionError(
+          `The template parameter '${name}' is not found. Please see https://aka.ms/arm-syntax-parameters for usage details`,
+        );
       return value;
     },
     variable: (name) => {
@@ -165,8 +191,13 @@ function variableOf(template: Template, name: string): Json {
   const value = member(template.variables, name);
   if (value !== undefined && name.toLowerCase() !== 'copy') return value;
   const copies = member(template.variables, 'copy');
-  const loop = Array.isArray(copies) ? copies.find((one) => String(member(one, 'name')).toLowerCase() === name.toLowerCase()) : undefined;
-  if (loop === undefined) throw new ExpressionError(`The template variable '${name}' is not found. Please see https://aka.ms/arm-syntax-variables for usage details`);
+  const loop = Array.isArray(copies)
+    ? copies.find((one) => textOf(member(one, 'name')).toLowerCase() === name.toLowerCase())
+    : undefined;
+  if (loop === undefined)
+    throw new ExpressionError(
+      `The template variable '${name}' is not found. Please see https://aka.ms/arm-syntax-variables for usage details`,
+    );
   return { copy: [{ ...(isObject(loop) ? loop : {}), name: 'value' }], $unwrap: true };
 }
 
@@ -180,17 +211,21 @@ function evaluateWithCopies(value: Json, environment: Environment): Json {
     const result: JsonObject = {};
     for (const [name, inner] of Object.entries(value)) {
       const key = evaluateValue(name, environment, languageFunctions);
-      result[String(key)] = evaluateWithCopies(inner, environment);
+      result[textOf(key)] = evaluateWithCopies(inner, environment);
     }
     return result;
   }
   const result = evaluateWithCopies(others, environment) as JsonObject; // an object stays one
   for (const loop of loops) {
-    const name = String(member(loop, 'name') ?? '');
+    const name = textOf(member(loop, 'name'));
     const count = countOf(loop, environment);
     const items: Json[] = [];
     for (let index = 0; index < count; index += 1) {
-      const copyIndex = new Map([...environment.copyIndex, [name.toLowerCase(), index], ...(environment.copyIndex.has('') ? [] : [['', index] as [string, number]])]);
+      const copyIndex = new Map([
+        ...environment.copyIndex,
+        [name.toLowerCase(), index],
+        ...(environment.copyIndex.has('') ? [] : [['', index] as [string, number]]),
+      ]);
       items.push(evaluateWithCopies(member(loop, 'input') ?? null, { ...environment, copyIndex }));
     }
     result[name] = items;
@@ -203,22 +238,39 @@ const mostCopies = 800;
 function countOf(loop: JsonObject, environment: Environment): number {
   const count = evaluateValue(member(loop, 'count') ?? 0, environment, languageFunctions);
   if (typeof count !== 'number' || !Number.isInteger(count) || count < 0 || count > mostCopies) {
-    throw new ExpressionError(`The template copy count must be an integer from 0 to ${mostCopies}, not '${JSON.stringify(count)}'`);
+    throw new ExpressionError(
+      `The template copy count must be an integer from 0 to ${mostCopies}, not '${JSON.stringify(count)}'`,
+    );
   }
   return count;
 }
 
-function draftsOf(template: Template, declaration: ResourceDeclaration, environment: Environment, context: ExpansionContext, parent: Draft | undefined): Draft[] {
+function draftsOf(
+  template: Template,
+  declaration: ResourceDeclaration,
+  environment: Environment,
+  context: ExpansionContext,
+  parent: Draft | undefined,
+): Draft[] {
   return located(template, declaration.path, () => {
     const loop = member(declaration.body, 'copy');
-    if (!isObject(loop)) return draftWithChildren(template, declaration, environment, context, parent, undefined, undefined);
-    const name = String(evaluateValue(member(loop, 'name') ?? '', environment, languageFunctions));
+    if (!isObject(loop))
+      return draftWithChildren(template, declaration, environment, context, parent, undefined, undefined);
+    const name = textOf(evaluateValue(member(loop, 'name') ?? '', environment, languageFunctions));
     const count = countOf(loop, environment);
-    const serial = String(member(loop, 'mode') ?? '').toLowerCase() === 'serial';
+    const serial = textOf(member(loop, 'mode')).toLowerCase() === 'serial';
     const batch = Number(member(loop, 'batchSize') ?? 1) || 1;
     return Array.from({ length: count }, (_, index) => {
       const copyIndex = new Map([...environment.copyIndex, ['', index] as const, [name.toLowerCase(), index] as const]);
-      return draftWithChildren(template, declaration, { ...environment, copyIndex }, context, parent, name, serial ? { index, batch } : undefined);
+      return draftWithChildren(
+        template,
+        declaration,
+        { ...environment, copyIndex },
+        context,
+        parent,
+        name,
+        serial ? { index, batch } : undefined,
+      );
     }).flat();
   });
 }
@@ -233,42 +285,100 @@ function draftWithChildren(
   serial: Draft['serial'],
 ): Draft[] {
   const text = (name: string) => {
-    const value = evaluateValue(member(declaration.body, name) ?? '', { ...environment, runtime: notHere }, languageFunctions);
+    const value = evaluateValue(
+      member(declaration.body, name) ?? '',
+      { ...environment, runtime: notHere },
+      languageFunctions,
+    );
     if (typeof value !== 'string') throw new ExpressionError(`The '${name}' of a resource must be a string`);
     return value;
   };
   const ownType = text('type');
   const ownName = text('name');
-  const type = parent === undefined || ownType.toLowerCase().startsWith(`${parent.type.toLowerCase()}/`) ? ownType : `${parent.type}/${ownType}`;
+  const type =
+    parent === undefined || ownType.toLowerCase().startsWith(`${parent.type.toLowerCase()}/`)
+      ? ownType
+      : `${parent.type}/${ownType}`;
   const names = (parent === undefined || type === ownType ? ownName : `${parent.name}/${ownName}`).split('/');
   if (!type.includes('/') || type.split('/').length - 1 !== names.length || names.some((one) => one === '')) {
-    throw new ExpressionError(`The template resource '${ownName}' for type '${type}' has incorrect segment lengths. A nested resource type must have identical number of segments as its resource name. A root resource type must have segment length one greater than its resource name. Please see https://aka.ms/arm-syntax-resources for usage details`);
+    throw new ExpressionError(
+      `The template resource '${ownName}' for type '${type}' has incorrect segment lengths. A nested resource type must have identical number of segments as its resource name. A root resource type must have segment length one greater than its resource name. Please see https://aka.ms/arm-syntax-resources for usage details`,
+    );
   }
-  const group = member(declaration.body, 'resourceGroup') === undefined ? context.resourceGroup.name : text('resourceGroup');
-  if (group.toLowerCase() !== context.resourceGroup.name.toLowerCase()) throw new ExpressionError(`The resource '${ownName}' is for another resource group ('${group}'), which is not supported here`);
-  const id = formatResourceId({ subscriptionId: context.subscription.subscriptionId, resourceGroup: context.resourceGroup.name, type, names });
+  const group =
+    member(declaration.body, 'resourceGroup') === undefined ? context.resourceGroup.name : text('resourceGroup');
+  if (group.toLowerCase() !== context.resourceGroup.name.toLowerCase())
+    throw new ExpressionError(
+      `The resource '${ownName}' is for another resource group ('${group}'), which is not supported here`,
+    );
+  const id = formatResourceId({
+    subscriptionId: context.subscription.subscriptionId,
+    resourceGroup: context.resourceGroup.name,
+    type,
+    names,
+  });
   const condition = member(declaration.body, 'condition');
-  const decided = condition === undefined ? true : evaluateValue(condition, { ...environment, runtime: notHere }, languageFunctions);
-  if (typeof decided !== 'boolean') throw new ExpressionError(`The condition of the resource '${ownName}' must be true or false`);
+  const decided =
+    condition === undefined ? true : evaluateValue(condition, { ...environment, runtime: notHere }, languageFunctions);
+  if (typeof decided !== 'boolean')
+    throw new ExpressionError(`The condition of the resource '${ownName}' must be true or false`);
   const deployed = decided && member(declaration.body, 'existing') !== true && (parent?.deployed ?? true);
-  const draft: Draft = { id, key: keyOf(id), type, name: names.join('/'), apiVersion: text('apiVersion'), deployed, declaration, environment, loop, serial, parent: parent?.key };
+  const draft: Draft = {
+    id,
+    key: keyOf(id),
+    type,
+    name: names.join('/'),
+    apiVersion: text('apiVersion'),
+    deployed,
+    declaration,
+    environment,
+    loop,
+    serial,
+    parent: parent?.key,
+  };
   const children = member(declaration.body, 'resources');
   const nested = Array.isArray(children) ? children : [];
   return [
     draft,
-    ...nested.flatMap((child, index) => (isObject(child) ? draftsOf(template, { symbol: undefined, body: child, path: [...declaration.path, 'resources', index] }, environment, context, draft) : [])),
+    ...nested.flatMap((child, index) =>
+      isObject(child)
+        ? draftsOf(
+            template,
+            { symbol: undefined, body: child, path: [...declaration.path, 'resources', index] },
+            environment,
+            context,
+            draft,
+          )
+        : [],
+    ),
   ];
 }
 
 const notHere: Runtime = (need) => {
-  throw new ExpressionError(`The template function '${need.kind}' is not expected at this location: it is known at run time only. Please see https://aka.ms/arm-functions for usage details`);
+  throw new ExpressionError(
+    `The template function '${need.kind}' is not expected at this location: it is known at run time only. Please see https://aka.ms/arm-functions for usage details`,
+  );
 };
 
-const notPartOfBody = new Set(['type', 'name', 'apiversion', 'dependson', 'condition', 'copy', 'resources', 'comments', 'existing', 'scope', 'metadata', 'resourcegroup']);
+const notPartOfBody = new Set([
+  'type',
+  'name',
+  'apiversion',
+  'dependson',
+  'condition',
+  'copy',
+  'resources',
+  'comments',
+  'existing',
+  'scope',
+  'metadata',
+  'resourcegroup',
+]);
 
 function bodyOf(draft: Draft, environment: Environment): JsonObject {
   const own: JsonObject = {};
-  for (const [name, value] of Object.entries(draft.declaration.body)) if (!notPartOfBody.has(name.toLowerCase())) own[name] = value;
+  for (const [name, value] of Object.entries(draft.declaration.body))
+    if (!notPartOfBody.has(name.toLowerCase())) own[name] = value;
   const properties = member(own, 'properties');
   // A nested deployment of inner scope has expressions of its own.
   if (draft.type.toLowerCase() === 'microsoft.resources/deployments' && isObject(properties)) {
@@ -276,7 +386,10 @@ function bodyOf(draft: Draft, environment: Environment): JsonObject {
     if (typeof inner === 'string' && inner.toLowerCase() === 'inner') {
       const { template, ...rest } = properties;
       const evaluated = evaluateWithCopies({ ...own, properties: rest }, environment) as JsonObject; // an object stays one
-      return { ...evaluated, properties: { ...(isObject(evaluated['properties']) ? evaluated['properties'] : {}), template: template ?? {} } };
+      return {
+        ...evaluated,
+        properties: { ...(isObject(evaluated['properties']) ? evaluated['properties'] : {}), template: template ?? {} },
+      };
     }
   }
   return evaluateWithCopies(own, environment) as JsonObject; // an object stays one
@@ -294,18 +407,34 @@ function attempt(work: () => JsonObject): JsonObject | undefined {
 
 function idOfName(drafts: readonly Draft[], name: string): string | undefined {
   const wanted = name.toLowerCase();
-  return drafts.find((draft) => draft.declaration.symbol?.toLowerCase() === wanted || draft.name.toLowerCase() === wanted || draft.name.split('/').at(-1)?.toLowerCase() === wanted)?.id;
+  return drafts.find(
+    (draft) =>
+      draft.declaration.symbol?.toLowerCase() === wanted ||
+      draft.name.toLowerCase() === wanted ||
+      draft.name.split('/').at(-1)?.toLowerCase() === wanted,
+  )?.id;
 }
 
 /** The `dependsOn` of a resource, as keys. Names, ids, loops and symbols all serve. */
 function dependenciesOf(template: Template, draft: Draft, drafts: readonly Draft[]): string[] {
   const path = [...draft.declaration.path, 'dependsOn'];
-  const asked = located(template, path, () => evaluateValue(member(draft.declaration.body, 'dependsOn') ?? [], { ...draft.environment, runtime: notHere }, languageFunctions));
-  if (!Array.isArray(asked)) throw templateError(`The 'dependsOn' of '${draft.name}' must be an array`, template.located.locate(path));
+  const asked = located(template, path, () =>
+    evaluateValue(
+      member(draft.declaration.body, 'dependsOn') ?? [],
+      { ...draft.environment, runtime: notHere },
+      languageFunctions,
+    ),
+  );
+  if (!Array.isArray(asked))
+    throw templateError(`The 'dependsOn' of '${draft.name}' must be an array`, template.located.locate(path));
   const keys = asked.flatMap((entry, index) => {
-    const found = dependency(String(entry), drafts);
+    const found = dependency(textOf(entry), drafts);
     if (found === undefined) {
-      throw templateError(`The resource '${String(entry)}' is not defined in the template. Please see https://aka.ms/arm-template for usage details.`, template.located.locate([...path, index]) ?? template.located.locate(draft.declaration.path), path.join('.'));
+      throw templateError(
+        `The resource '${textOf(entry)}' is not defined in the template. Please see https://aka.ms/arm-template for usage details.`,
+        template.located.locate([...path, index]) ?? template.located.locate(draft.declaration.path),
+        path.join('.'),
+      );
     }
     return found;
   });
@@ -313,9 +442,21 @@ function dependenciesOf(template: Template, draft: Draft, drafts: readonly Draft
   if (draft.serial !== undefined) {
     const { index, batch } = draft.serial;
     const earlier = Math.floor(index / batch) * batch;
-    keys.push(...drafts.filter((other) => other.loop === draft.loop && other.serial !== undefined && other.serial.index < earlier && other.serial.index >= earlier - batch).map((other) => other.key));
+    keys.push(
+      ...drafts
+        .filter(
+          (other) =>
+            other.loop === draft.loop &&
+            other.serial !== undefined &&
+            other.serial.index < earlier &&
+            other.serial.index >= earlier - batch,
+        )
+        .map((other) => other.key),
+    );
   }
-  return [...new Set(keys)].filter((key) => key !== draft.key && drafts.some((other) => other.key === key && other.deployed));
+  return [...new Set(keys)].filter(
+    (key) => key !== draft.key && drafts.some((other) => other.key === key && other.deployed),
+  );
 }
 
 function dependency(entry: string, drafts: readonly Draft[]): string[] | undefined {
@@ -326,7 +467,12 @@ function dependency(entry: string, drafts: readonly Draft[]): string[] | undefin
     const type = draft.type.toLowerCase();
     const [namespace = '', ...types] = type.split('/');
     const interleaved = [namespace, ...types.flatMap((one, index) => [one, names.split('/')[index] ?? ''])].join('/');
-    return wanted === `${type}/${names}` || wanted === interleaved || wanted === names || wanted === draft.declaration.symbol?.toLowerCase();
+    return (
+      wanted === `${type}/${names}` ||
+      wanted === interleaved ||
+      wanted === names ||
+      wanted === draft.declaration.symbol?.toLowerCase()
+    );
   };
   const found = drafts.filter(fits);
   if (found.length > 0) return found.map((draft) => draft.key);
@@ -358,7 +504,9 @@ function impliedBy(draft: Draft, body: JsonObject | undefined, byKey: ReadonlyMa
     else if (isObject(value)) Object.values(value).forEach(walk);
   };
   if (body !== undefined) walk(body);
-  else for (const text of expressionsIn(draft.declaration.body)) for (const id of idsAskedFor(parseExpression(text), draft.environment)) take(id);
+  else
+    for (const text of expressionsIn(draft.declaration.body))
+      for (const id of idsAskedFor(parseExpression(text), draft.environment)) take(id);
   return [...found];
 }
 
@@ -377,7 +525,10 @@ function idsAskedFor(expression: Expression, environment: Environment): string[]
     if (inner.kind !== 'call') return;
     inner.args.forEach(visit);
     try {
-      const value = languageFunctions.get(inner.name.toLowerCase()) === undefined && !inner.name.toLowerCase().startsWith('list') ? '' : evaluateCall(inner, environment);
+      const value =
+        languageFunctions.get(inner.name.toLowerCase()) === undefined && !inner.name.toLowerCase().startsWith('list')
+          ? ''
+          : evaluateCall(inner, environment);
       if (typeof value === 'string' && value.startsWith('/subscriptions/')) needs.push(value);
     } catch (error) {
       if (error instanceof NeedsRuntime) needs.push(error.need.id);
@@ -399,12 +550,18 @@ function outputsOf(template: Template, environment: Environment): JsonObject {
       if (!isObject(declaration)) throw new ExpressionError(`The output '${name}' must be an object`);
       const condition = member(declaration, 'condition');
       if (condition !== undefined && evaluateValue(condition, environment, languageFunctions) === false) return;
-      const type = String(member(declaration, 'type') ?? 'string');
+      const type = textOf(member(declaration, 'type') ?? 'string');
       const loop = member(declaration, 'copy');
       const value = isObject(loop)
-        ? (evaluateWithCopies({ copy: [{ ...loop, name: 'value' }], $unwrap: true }, environment))
+        ? evaluateWithCopies({ copy: [{ ...loop, name: 'value' }], $unwrap: true }, environment)
         : evaluateValue(member(declaration, 'value') ?? null, environment, languageFunctions);
-      const secure = isSecure(type.toLowerCase() === 'securestring' ? 'securestring' : type.toLowerCase() === 'secureobject' ? 'secureobject' : 'string');
+      const secure = isSecure(
+        type.toLowerCase() === 'securestring'
+          ? 'securestring'
+          : type.toLowerCase() === 'secureobject'
+            ? 'secureobject'
+            : 'string',
+      );
       result[name] = secure ? { type } : { type: type.charAt(0).toUpperCase() + type.slice(1), value };
     });
   }
@@ -418,9 +575,18 @@ function located<T>(template: Template, path: (string | number)[], work: () => T
   } catch (error) {
     if (error instanceof ExpressionError) {
       const at = template.located.locate(path);
-      throw templateError(at === undefined ? error.message : `${error.message}' at line '${at.line}' and column '${at.column}`, at, path.join('.'));
+      throw templateError(
+        at === undefined ? error.message : `${error.message}' at line '${at.line}' and column '${at.column}`,
+        at,
+        path.join('.'),
+      );
     }
-    if (error instanceof RangeError) throw new PoolhouseError('InvalidTemplate', `Deployment template validation failed: 'the template is too large or nests too deep'.`, { cause: error });
+    if (error instanceof RangeError)
+      throw new PoolhouseError(
+        'InvalidTemplate',
+        `Deployment template validation failed: 'the template is too large or nests too deep'.`,
+        { cause: error },
+      );
     throw error;
   }
 }

@@ -27,14 +27,21 @@ export function parseExpression(text: string): Expression {
   let at = 0;
 
   const fail = (message: string): never => {
-    throw new ExpressionError(`Unable to parse language expression '${source.length > 200 ? `${source.slice(0, 200)}…` : source}': ${message} at position '${at}'`);
+    throw new ExpressionError(
+      `Unable to parse language expression '${source.length > 200 ? `${source.slice(0, 200)}…` : source}': ${message} at position '${at}'`,
+    );
   };
   const space = () => {
     while (at < source.length && /\s/.test(source[at] ?? '')) at += 1;
   };
   const take = (symbol: string) => {
     space();
-    if (source[at] !== symbol) fail(at >= source.length ? `expected '${symbol}', found the end` : `expected '${symbol}', found '${source[at] ?? ''}'`);
+    if (source[at] !== symbol)
+      fail(
+        at >= source.length
+          ? `expected '${symbol}', found the end`
+          : `expected '${symbol}', found '${source[at] ?? ''}'`,
+      );
     at += 1;
   };
   const peek = () => {
@@ -44,7 +51,10 @@ export function parseExpression(text: string): Expression {
   const identifier = (): string => {
     space();
     const match = /^[A-Za-z_$][\w$]*/.exec(source.slice(at, at + 300));
-    if (match === null) return fail(at >= source.length ? 'expected a name, found the end' : `expected a name, found '${source[at] ?? ''}'`);
+    if (match === null)
+      return fail(
+        at >= source.length ? 'expected a name, found the end' : `expected a name, found '${source[at] ?? ''}'`,
+      );
     at += match[0].length;
     return match[0];
   };

@@ -25,7 +25,9 @@ export function orderResources(resources: readonly Orderable[]): Map<string, str
   for (const { key, name, explicit } of resources) {
     const closing = explicit.find((other) => leadsTo(other, key));
     if (closing !== undefined) {
-      throw templateError(`Circular dependency detected on resource: '${key}'. It depends on '${closing}', which depends on '${name}'. Please see https://aka.ms/arm-syntax-resources for usage details.`);
+      throw templateError(
+        `Circular dependency detected on resource: '${key}'. It depends on '${closing}', which depends on '${name}'. Please see https://aka.ms/arm-syntax-resources for usage details.`,
+      );
     }
   }
   for (const { key, implied } of resources) {

@@ -53,10 +53,14 @@ function syntaxError(error: unknown, text: string): PoolhouseError {
   const place = error as { line?: unknown; column?: unknown; offset?: unknown }; // momoa's errors carry where they happened
   const location = typeof place.offset === 'number' ? locationOf(text, place.offset) : undefined;
   const where = location === undefined ? '' : ` at line '${location.line}' and position '${location.column}'`;
-  return new PoolhouseError('InvalidRequestContent', `The content is not valid JSON${where}: ${words.replace(/\s*\(\d+:\d+\)$/, '')}`, { cause: error });
+  return new PoolhouseError(
+    'InvalidRequestContent',
+    `The content is not valid JSON${where}: ${words.replace(/\s*\(\d+:\d+\)$/, '')}`,
+    { cause: error },
+  );
 }
 
-export function locationOf(text: string, offset: number): Location {
+function locationOf(text: string, offset: number): Location {
   const before = text.slice(0, offset);
   const line = before.split('\n').length;
   return { line, column: offset - before.lastIndexOf('\n') };
@@ -79,7 +83,11 @@ function prepare(text: string): string {
       const end = endOfString(text, at, character);
       const inner = text.slice(at, end);
       if (/[\n\r\t]/.test(inner)) {
-        result += text.slice(copied, at) + inner.replace(/\\?[\n\r\t]/g, (found) => (found.startsWith('\\') ? found : found === '\n' ? lineFeed : found === '\r' ? carriageReturn : tab));
+        result +=
+          text.slice(copied, at) +
+          inner.replace(/\\?[\n\r\t]/g, (found) =>
+            found.startsWith('\\') ? found : found === '\n' ? lineFeed : found === '\r' ? carriageReturn : tab,
+          );
         copied = end;
       }
       at = end - 1;
@@ -87,7 +95,10 @@ function prepare(text: string): string {
       depth += 1;
       if (depth > deepestNesting) {
         const { line, column } = locationOf(text, at);
-        throw new PoolhouseError('InvalidRequestContent', `The content nests deeper than ${deepestNesting} levels at line '${line}' and position '${column}'.`);
+        throw new PoolhouseError(
+          'InvalidRequestContent',
+          `The content nests deeper than ${deepestNesting} levels at line '${line}' and position '${column}'.`,
+        );
       }
     } else if (character === '}' || character === ']') {
       depth -= 1;
@@ -108,7 +119,9 @@ function endOfString(text: string, start: number, quote: string): number {
 function valueOf(node: ValueNode): Json {
   switch (node.type) {
     case 'String':
-      return node.value.replace(/[\uE00A\uE00D\uE009]/g, (found) => (found === lineFeed ? '\n' : found === carriageReturn ? '\r' : '\t'));
+      return node.value.replace(/[\uE00A\uE00D\uE009]/g, (found) =>
+        found === lineFeed ? '\n' : found === carriageReturn ? '\r' : '\t',
+      );
     case 'Number':
     case 'Boolean':
       return node.value;
@@ -120,7 +133,12 @@ function valueOf(node: ValueNode): Json {
       const result: JsonObject = {};
       for (const member of node.members) {
         // Defined, not assigned: a member named `__proto__` is a member like all others.
-        Object.defineProperty(result, nameOf(member.name), { value: valueOf(member.value), enumerable: true, configurable: true, writable: true });
+        Object.defineProperty(result, nameOf(member.name), {
+          value: valueOf(member.value),
+          enumerable: true,
+          configurable: true,
+          writable: true,
+        });
       }
       return result;
     }

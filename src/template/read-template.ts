@@ -1,5 +1,5 @@
 /** The shape of a template, checked. What it holds is still full of expressions. */
-import { dig, isObject, member, type Json, type JsonObject } from '../core/json.ts';
+import { dig, isObject, member, textOf, type Json, type JsonObject } from '../core/json.ts';
 import { PoolhouseError } from '../core/errors.ts';
 import { parseLenient, type LocatedJson } from './parse-lenient.ts';
 import { templateError } from './template-error.ts';
@@ -43,16 +43,21 @@ export function readTemplate(text: string): Template {
     located = parseLenient(text);
   } catch (error) {
     if (!(error instanceof PoolhouseError)) throw error;
-    throw new PoolhouseError('InvalidTemplate', `Deployment template parse failed: '${error.message}'.`, { cause: error });
+    throw new PoolhouseError('InvalidTemplate', `Deployment template parse failed: '${error.message}'.`, {
+      cause: error,
+    });
   }
   const template = located.value;
   if (!isObject(template)) throw templateError('the template must be a JSON object', located.locate([]));
   for (const name of ['$schema', 'contentVersion', 'resources']) {
-    if (member(template, name) === undefined && name !== '$schema') throw templateError(`Required property '${name}' not found in JSON`, located.locate([]));
+    if (member(template, name) === undefined && name !== '$schema')
+      throw templateError(`Required property '${name}' not found in JSON`, located.locate([]));
   }
   return {
     located,
-    parameters: Object.entries(section(located, template, 'parameters')).map(([name, declaration]) => readParameter(located, name, declaration)),
+    parameters: Object.entries(section(located, template, 'parameters')).map(([name, declaration]) =>
+      readParameter(located, name, declaration),
+    ),
     variables: section(located, template, 'variables'),
     resources: readResources(located, member(template, 'resources') ?? []),
     outputs: section(located, template, 'outputs'),
@@ -63,14 +68,19 @@ export function readTemplate(text: string): Template {
 function section(located: LocatedJson, template: JsonObject, name: keyof typeof limits): JsonObject {
   const value = member(template, name);
   if (value === undefined || value === null) return {};
-  if (!isObject(value)) throw templateError(`The '${name}' of the template must be an object`, located.locate([name]), name);
+  if (!isObject(value))
+    throw templateError(`The '${name}' of the template must be an object`, located.locate([name]), name);
   tooMany(located, name, Object.keys(value).length);
   return value;
 }
 
 function tooMany(located: LocatedJson, name: keyof typeof limits, count: number): void {
   if (count > limits[name]) {
-    throw templateError(`The number of template ${name} limit exceeded. Limit: '${limits[name]}' and actual: '${count}'`, located.locate([name]), name);
+    throw templateError(
+      `The number of template ${name} limit exceeded. Limit: '${limits[name]}' and actual: '${count}'`,
+      located.locate([name]),
+      name,
+    );
   }
 }
 
@@ -81,7 +91,11 @@ function readParameter(located: LocatedJson, name: string, declaration: Json): P
   const type = member(declaration, 'type');
   const known = types.find((one) => typeof type === 'string' && one === type.toLowerCase());
   if (known === undefined) {
-    throw templateError(`The template parameter '${name}' has no valid type: one of string, securestring, int, bool, object, secureObject, array is expected`, at, path);
+    throw templateError(
+      `The template parameter '${name}' has no valid type: one of string, securestring, int, bool, object, secureObject, array is expected`,
+      at,
+      path,
+    );
   }
   const number = (key: string) => {
     const value = member(declaration, key);
@@ -106,13 +120,19 @@ function readResources(located: LocatedJson, value: Json): ResourceDeclaration[]
     : isObject(value)
       ? Object.entries(value).map(([symbol, body]) => [symbol, body, ['resources', symbol]])
       : [];
-  if (!Array.isArray(value) && !isObject(value)) throw templateError(`The 'resources' of the template must be an array`, located.locate(['resources']), 'resources');
+  if (!Array.isArray(value) && !isObject(value))
+    throw templateError(`The 'resources' of the template must be an array`, located.locate(['resources']), 'resources');
   tooMany(located, 'resources', entries.length);
   return entries.map(([symbol, body, path]) => {
     const at = located.locate(path);
     if (!isObject(body)) throw templateError(`Each resource of the template must be an object`, at, path.join('.'));
     for (const name of ['type', 'name', 'apiVersion']) {
-      if (member(body, name) === undefined) throw templateError(`The resource at line '${at?.line ?? 0}' and column '${at?.column ?? 0}' has no '${name}'`, at, path.join('.'));
+      if (member(body, name) === undefined)
+        throw templateError(
+          `The resource at line '${at?.line ?? 0}' and column '${at?.column ?? 0}' has no '${name}'`,
+          at,
+          path.join('.'),
+        );
     }
     return { symbol, body, path };
   });
@@ -120,7 +140,8 @@ function readResources(located: LocatedJson, value: Json): ResourceDeclaration[]
 
 function readFunctions(located: LocatedJson, value: Json): Template['functions'] {
   const result: Template['functions'] = new Map();
-  if (!Array.isArray(value)) throw templateError(`The 'functions' of the template must be an array`, located.locate(['functions']), 'functions');
+  if (!Array.isArray(value))
+    throw templateError(`The 'functions' of the template must be an array`, located.locate(['functions']), 'functions');
   for (const group of value) {
     const namespace = member(group, 'namespace');
     const members = member(group, 'members');
@@ -129,7 +150,9 @@ function readFunctions(located: LocatedJson, value: Json): Template['functions']
       const parameters = dig(definition, 'parameters');
       const output = dig(definition, 'output', 'value');
       result.set(`${namespace}.${name}`.toLowerCase(), {
-        parameters: Array.isArray(parameters) ? parameters.flatMap((one) => (typeof member(one, 'name') === 'string' ? [String(member(one, 'name'))] : [])) : [],
+        parameters: Array.isArray(parameters)
+          ? parameters.map((one) => textOf(member(one, 'name'))).filter((name) => name !== '')
+          : [],
         output: output ?? null,
       });
     }

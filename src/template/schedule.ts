@@ -17,13 +17,17 @@ export interface Schedule {
   outcome: 'running' | 'succeeded' | 'failed' | 'canceled';
 }
 
-export function scheduleDeployment(resources: readonly ScheduledResource[], statusOf: (key: string) => StepStatus, canceled: boolean): Schedule {
+export function scheduleDeployment(
+  resources: readonly ScheduledResource[],
+  statusOf: (key: string) => StepStatus,
+  canceled: boolean,
+): Schedule {
   const status = new Map(resources.map((resource) => [resource.key, statusOf(resource.key)]));
   const bad: readonly (StepStatus | undefined)[] = ['failed', 'skipped', 'canceled'];
   const start: string[] = [];
   const skip: string[] = [];
 
-  for (let changed = true; changed; ) {
+  for (let changed = true; changed;) {
     changed = false;
     for (const { key, dependsOn } of resources) {
       if (status.get(key) !== 'pending') continue;
@@ -38,6 +42,12 @@ export function scheduleDeployment(resources: readonly ScheduledResource[], stat
     }
   }
   const all = [...status.values()];
-  const outcome = all.includes('running') ? 'running' : canceled ? 'canceled' : all.every((one) => one === 'succeeded') ? 'succeeded' : 'failed';
+  const outcome = all.includes('running')
+    ? 'running'
+    : canceled
+      ? 'canceled'
+      : all.every((one) => one === 'succeeded')
+        ? 'succeeded'
+        : 'failed';
   return { start, skip, outcome };
 }

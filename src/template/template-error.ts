@@ -5,7 +5,10 @@ import type { Location } from './parse-lenient.ts';
 export function templateError(message: string, location?: Location, path?: string): PoolhouseError {
   return new PoolhouseError('InvalidTemplate', `Deployment template validation failed: '${message}'.`, {
     additionalInfo: [
-      { type: 'TemplateViolation', info: { lineNumber: location?.line ?? 0, linePosition: location?.column ?? 0, path: path ?? '' } },
+      {
+        type: 'TemplateViolation',
+        info: { lineNumber: location?.line ?? 0, linePosition: location?.column ?? 0, path: path ?? '' },
+      },
     ],
   });
 }

@@ -238,14 +238,10 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
         mode: '0600',
       };
     }
-    let made = true;
-    const madeBefore = (error: DaemonError) => {
-      made = !(isPresent(error) || isBeingCreated(error));
-      return !made;
-    };
+    const madeBefore = (error: DaemonError) => isPresent(error) || isBeingCreated(error);
     try {
-      await unless(madeBefore, () =>
-        client.change(
+      const made = await unless(madeBefore, async () => {
+        await client.change(
           'POST',
           own(instances),
           {
@@ -257,8 +253,10 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
             source: { type: 'copy', source: seedName(spec.image.fingerprint), project, instance_only: true },
           },
           signal,
-        ),
-      );
+        );
+        return true;
+      });
+      if (made !== true) await untilCreated(spec.name, signal);
     } catch (error) {
       if (error instanceof DaemonError && /no space|out of space|quota/i.test(error.message)) {
         throw new PoolhouseError(
@@ -269,7 +267,6 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
       }
       throw error;
     }
-    if (!made) await untilCreated(spec.name, signal);
   }
 
   /** Another call may be making the same instance: it counts when the daemon is done with it. */
@@ -474,7 +471,7 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
               signal,
               imageLimit,
             )
-            .catch(async (error: unknown) => {
+            .catch((error: unknown) => {
               // A copy that was taken in before it got its alias.
               const match =
                 error instanceof DaemonError ? /fingerprint[^0-9a-f]*([0-9a-f]{64})/i.exec(error.message) : null;

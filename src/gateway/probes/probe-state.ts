@@ -27,8 +27,8 @@ export interface ProbeOutcome {
 }
 
 /** How often an instance that never answered is asked, and for how long. */
-export const eagerIntervalMs = 250;
-export const eagerPeriodMs = 60_000;
+const eagerIntervalMs = 250;
+const eagerPeriodMs = 60_000;
 
 export function initialProbeState(now: EpochMillis): ProbeState {
   return {

@@ -6,8 +6,10 @@ import { objectAt, objects } from '../read-body.ts';
 import type { VirtualType } from '../resource-type.ts';
 import { presentExtension } from './scale-set-instances.ts';
 
-const childrenOf = (parent: ResourceRecord) => objects(parent.document, 'properties', 'virtualMachineProfile', 'extensionProfile', 'extensions');
-const hasName = (child: JsonObject, name: string) => typeof child['name'] === 'string' && child['name'].toLowerCase() === name.toLowerCase();
+const childrenOf = (parent: ResourceRecord) =>
+  objects(parent.document, 'properties', 'virtualMachineProfile', 'extensionProfile', 'extensions');
+const hasName = (child: JsonObject, name: string) =>
+  typeof child['name'] === 'string' && child['name'].toLowerCase() === name.toLowerCase();
 
 function withExtensions(parent: ResourceRecord, extensions: JsonObject[]): JsonObject {
   const document = structuredClone(parent.document);
@@ -23,7 +25,12 @@ export const scaleSetExtensions: VirtualType = {
     const name = path.names.at(-1) ?? '';
     const child = childrenOf(parent).find((one) => hasName(one, name));
     return child === undefined
-      ? Promise.reject(new PoolhouseError('ResourceNotFound', `The entity was not found: the scale set '${path.names[0] ?? ''}' has no extension '${name}'.`))
+      ? Promise.reject(
+          new PoolhouseError(
+            'ResourceNotFound',
+            `The entity was not found: the scale set '${path.names[0] ?? ''}' has no extension '${name}'.`,
+          ),
+        )
       : Promise.resolve(presentExtension(parent, child));
   },
   list: (parent) => Promise.resolve(childrenOf(parent).map((child) => presentExtension(parent, child))),

@@ -1,7 +1,13 @@
 import { PoolhouseError } from '../../core/errors.ts';
-import { dig, isObject, type JsonObject } from '../../core/json.ts';
+import { dig, isObject, without, type JsonObject } from '../../core/json.ts';
 import type { ResourcePath } from '../../core/resource-id.ts';
-import { findInstance, findInstances, findModel, updateInstanceState, type InstanceRecord } from '../../store/instance-records.ts';
+import {
+  findInstance,
+  findInstances,
+  findModel,
+  updateInstanceState,
+  type InstanceRecord,
+} from '../../store/instance-records.ts';
 import type { ResourceRecord } from '../../store/resource-records.ts';
 import { nameOf } from '../../store/resource-records.ts';
 import type { LiveFacts } from '../live-facts.ts';
@@ -41,9 +47,18 @@ export function scaleSetInstances(live: LiveFacts): VirtualType {
     },
   };
 
-  async function switchPower(parent: ResourceRecord, path: ResourcePath, context: Parameters<NonNullable<VirtualType['actions']>[string]>[3], power: 'running' | 'stopped') {
+  async function switchPower(
+    parent: ResourceRecord,
+    path: ResourcePath,
+    context: Parameters<NonNullable<VirtualType['actions']>[string]>[3],
+    power: 'running' | 'stopped',
+  ) {
     await updateInstanceState(context.queries, await require(parent, path, context), (state) => ({ ...state, power }));
-    await context.queries.updateTable('resources').set({ provisioning_state: 'Updating' }).where('key', '=', parent.key).execute();
+    await context.queries
+      .updateTable('resources')
+      .set({ provisioning_state: 'Updating' })
+      .where('key', '=', parent.key)
+      .execute();
     return context.begin(power === 'running' ? 'start' : 'deallocate', parent.generation);
   }
 
@@ -51,7 +66,10 @@ export function scaleSetInstances(live: LiveFacts): VirtualType {
     const name = path.names.at(-1) ?? '';
     const instance = /^\d{1,9}$/.test(name) ? await findInstance(context.queries, parent.key, Number(name)) : undefined;
     if (instance === undefined) {
-      throw new PoolhouseError('ResourceNotFound', `The entity was not found: the scale set '${nameOf(parent.id)}' has no instance '${name.slice(0, 40)}'.`);
+      throw new PoolhouseError(
+        'ResourceNotFound',
+        `The entity was not found: the scale set '${nameOf(parent.id)}' has no instance '${name.slice(0, 40)}'.`,
+      );
     }
     return instance;
   }
@@ -63,10 +81,25 @@ export function scaleSetInstances(live: LiveFacts): VirtualType {
     return {
       placementGroupId: null,
       statuses: [
-        { code: `ProvisioningState/${state(instance).toLowerCase()}`, level: 'Info', displayStatus: `Provisioning ${state(instance).toLowerCase()}`, ...(instance.state.failure === undefined ? {} : { message: instance.state.failure.message }) },
-        { code: `PowerState/${power === 'absent' ? 'unknown' : power === 'stopped' ? 'deallocated' : power}`, level: 'Info', displayStatus: power === 'stopped' ? 'VM deallocated' : `VM ${power}` },
+        {
+          code: `ProvisioningState/${state(instance).toLowerCase()}`,
+          level: 'Info',
+          displayStatus: `Provisioning ${state(instance).toLowerCase()}`,
+          ...(instance.state.failure === undefined ? {} : { message: instance.state.failure.message }),
+        },
+        {
+          code: `PowerState/${power === 'absent' ? 'unknown' : power === 'stopped' ? 'deallocated' : power}`,
+          level: 'Info',
+          displayStatus: power === 'stopped' ? 'VM deallocated' : `VM ${power}`,
+        },
       ],
-      vmHealth: { status: { code: `HealthState/${now?.inRotation === true ? 'healthy' : 'unhealthy'}`, level: 'Info', displayStatus: now?.inRotation === true ? 'in rotation' : (now?.reason ?? 'not known yet') } },
+      vmHealth: {
+        status: {
+          code: `HealthState/${now?.inRotation === true ? 'healthy' : 'unhealthy'}`,
+          level: 'Info',
+          displayStatus: now?.inRotation === true ? 'in rotation' : (now?.reason ?? 'not known yet'),
+        },
+      },
       extensions: extensions.map(([name, extension]) => ({
         name,
         type: 'Microsoft.Azure.Extensions.CustomScript',
@@ -87,15 +120,26 @@ export function scaleSetInstances(live: LiveFacts): VirtualType {
   function state(instance: InstanceRecord): string {
     if (instance.state.removal !== undefined) return 'Deleting';
     const extensions = Object.values(instance.state.extensions);
-    if (extensions.some((extension) => extension.status === 'failed') || (instance.state.failure?.attempts ?? 0) >= 5) return 'Failed';
-    if (instance.state.provisioned === undefined || extensions.some((extension) => extension.status === 'running')) return 'Creating';
+    if (extensions.some((extension) => extension.status === 'failed') || (instance.state.failure?.attempts ?? 0) >= 5)
+      return 'Failed';
+    if (instance.state.provisioned === undefined || extensions.some((extension) => extension.status === 'running'))
+      return 'Creating';
     return 'Succeeded';
   }
 
-  async function present(parent: ResourceRecord, instance: InstanceRecord, context: TypeContext, expand?: string): Promise<JsonObject> {
+  async function present(
+    parent: ResourceRecord,
+    instance: InstanceRecord,
+    context: TypeContext,
+    expand?: string,
+  ): Promise<JsonObject> {
     const model = await findModel(context.queries, parent.key, instance.modelVersion);
-    const osProfile = { ...objectAt(model?.profile ?? {}, 'osProfile') };
-    for (const secret of Object.keys(osProfile)) if (['adminpassword', 'customdata', 'computernameprefix'].includes(secret.toLowerCase())) delete osProfile[secret];
+    const osProfile = without(
+      objectAt(model?.profile ?? {}, 'osProfile'),
+      'adminPassword',
+      'customData',
+      'computerNamePrefix',
+    );
     const storage = dig(model?.profile, 'storageProfile');
     const id = `${parent.id}/virtualMachines/${instance.instanceId}`;
     const nic = dig(model?.profile, 'networkProfile', 'networkInterfaceConfigurations', 0, 'name');
@@ -112,8 +156,13 @@ export function scaleSetInstances(live: LiveFacts): VirtualType {
         hardwareProfile: {},
         storageProfile: isObject(storage) ? storage : {},
         osProfile: { ...osProfile, computerName: instance.hostname },
-        networkProfile: { networkInterfaces: [{ id: `${id}/networkInterfaces/${typeof nic === 'string' ? nic : 'nic'}` }] },
-        protectionPolicy: { protectFromScaleIn: instance.state.protectFromScaleIn, protectFromScaleSetActions: instance.state.protectFromScaleSetActions },
+        networkProfile: {
+          networkInterfaces: [{ id: `${id}/networkInterfaces/${typeof nic === 'string' ? nic : 'nic'}` }],
+        },
+        protectionPolicy: {
+          protectFromScaleIn: instance.state.protectFromScaleIn,
+          protectFromScaleSetActions: instance.state.protectFromScaleSetActions,
+        },
         provisioningState: state(instance),
         timeCreated: new Date(instance.createdAt).toISOString(),
         privateIPAddress: instance.address,
@@ -125,8 +174,12 @@ export function scaleSetInstances(live: LiveFacts): VirtualType {
 
 /** `…/virtualMachineScaleSets/NAME/extensions/NAME`: the extensions of the model, without their secrets. */
 export function presentExtension(parent: ResourceRecord, child: JsonObject): JsonObject {
-  const properties = { ...objectAt(child, 'properties') };
-  for (const key of Object.keys(properties)) if (key.toLowerCase() === 'protectedsettings') delete properties[key];
+  const properties = without(objectAt(child, 'properties'), 'protectedSettings');
   const name = typeof child['name'] === 'string' ? child['name'] : '';
-  return { ...child, id: `${parent.id}/extensions/${name}`, type: 'Microsoft.Compute/virtualMachineScaleSets/extensions', properties: { ...properties, provisioningState: parent.provisioningState } };
+  return {
+    ...child,
+    id: `${parent.id}/extensions/${name}`,
+    type: 'Microsoft.Compute/virtualMachineScaleSets/extensions',
+    properties: { ...properties, provisioningState: parent.provisioningState },
+  };
 }

@@ -6,7 +6,17 @@ import ssh2 from 'ssh2';
 import { PoolhouseError } from '../../core/errors.ts';
 import { dig, type JsonObject } from '../../core/json.ts';
 import { isPlaceholder } from '../../secrets/secrets.ts';
-import { invalid, objectAt, objects, optionalBoolean, optionalChoice, optionalInteger, optionalString, requiredInteger, requiredString } from '../read-body.ts';
+import {
+  invalid,
+  objectAt,
+  objects,
+  optionalBoolean,
+  optionalChoice,
+  optionalInteger,
+  optionalString,
+  requiredInteger,
+  requiredString,
+} from '../read-body.ts';
 
 export interface ImageModel {
   publisher: string;
@@ -53,11 +63,13 @@ export interface ScaleSetModel {
 
 export function readScaleSet(body: JsonObject): ScaleSetModel {
   const profile = dig(body, 'properties', 'virtualMachineProfile');
-  if (profile === undefined) throw invalid('virtualMachineProfile', `Required parameter 'virtualMachineProfile' is missing (null).`);
+  if (profile === undefined)
+    throw invalid('virtualMachineProfile', `Required parameter 'virtualMachineProfile' is missing (null).`);
   return {
     sizeName: requiredString(body, 'sku', 'name'),
     capacity: requiredInteger(body, { minimum: 0, maximum: 1000 }, 'sku', 'capacity'),
-    upgradeMode: optionalChoice(body, ['Manual', 'Automatic', 'Rolling'], 'properties', 'upgradePolicy', 'mode') ?? 'Manual',
+    upgradeMode:
+      optionalChoice(body, ['Manual', 'Automatic', 'Rolling'], 'properties', 'upgradePolicy', 'mode') ?? 'Manual',
     profile: readProfile(objectAt(body, 'properties', 'virtualMachineProfile')),
   };
 }
@@ -65,11 +77,18 @@ export function readScaleSet(body: JsonObject): ScaleSetModel {
 export function readProfile(profile: JsonObject): ProfileModel {
   const configurations = objects(profile, 'networkProfile', 'networkInterfaceConfigurations');
   if (configurations.length === 0) {
-    throw invalid('networkProfile', `Required parameter 'networkProfile.networkInterfaceConfigurations' is missing or empty.`);
+    throw invalid(
+      'networkProfile',
+      `Required parameter 'networkProfile.networkInterfaceConfigurations' is missing or empty.`,
+    );
   }
   const addresses = configurations.flatMap((configuration) => objects(configuration, 'properties', 'ipConfigurations'));
   const idsOf = (member: string) => [
-    ...new Set(addresses.flatMap((address) => objects(address, 'properties', member).map((reference) => requiredString(reference, 'id')))),
+    ...new Set(
+      addresses.flatMap((address) =>
+        objects(address, 'properties', member).map((reference) => requiredString(reference, 'id')),
+      ),
+    ),
   ];
   return {
     image: readImage(profile),
@@ -85,7 +104,11 @@ export function readProfile(profile: JsonObject): ProfileModel {
 function readImage(profile: JsonObject): ImageModel {
   const image = objectAt(profile, 'storageProfile', 'imageReference');
   if (optionalString(image, 'id') !== undefined) {
-    throw new PoolhouseError('PlatformImageNotFound', `An image by its id ('${optionalString(image, 'id') ?? ''}') cannot be used here. Name publisher, offer, sku and version; 'images/catalogue.json' lists those that are known, and an own catalogue can add to them.`, { target: 'imageReference' });
+    throw new PoolhouseError(
+      'PlatformImageNotFound',
+      `An image by its id ('${optionalString(image, 'id') ?? ''}') cannot be used here. Name publisher, offer, sku and version; 'images/catalogue.json' lists those that are known, and an own catalogue can add to them.`,
+      { target: 'imageReference' },
+    );
   }
   return {
     publisher: requiredString(image, 'publisher'),
@@ -98,32 +121,45 @@ function readImage(profile: JsonObject): ImageModel {
 function readHostnamePrefix(profile: JsonObject): string {
   const prefix = requiredString(profile, 'osProfile', 'computerNamePrefix');
   if (!/^[A-Za-z0-9]([A-Za-z0-9-]{0,56}[A-Za-z0-9-])?$/.test(prefix)) {
-    throw invalid('osProfile.computerNamePrefix', `The computer name prefix '${prefix.slice(0, 80)}' is not valid: 1 to 58 letters, digits and hyphens, beginning with a letter or digit.`);
+    throw invalid(
+      'osProfile.computerNamePrefix',
+      `The computer name prefix '${prefix.slice(0, 80)}' is not valid: 1 to 58 letters, digits and hyphens, beginning with a letter or digit.`,
+    );
   }
   return prefix;
 }
 
 /** Names that Azure refuses (https://learn.microsoft.com/azure/virtual-machines/linux/faq), and those of the image's own accounts. */
 const refusedNames = new Set(
-  ('administrator admin user user1 test user2 test1 user3 admin1 1 123 a actuser adm admin2 aspnet backup console david guest john owner root server sql support ' +
-    'support_388945a0 sys test2 test3 user4 user5 daemon bin sync games man lp mail news uucp proxy www-data list irc nobody sshd systemd-network systemd-resolve messagebus jupyterhub')
-    .split(' '),
+  (
+    'administrator admin user user1 test user2 test1 user3 admin1 1 123 a actuser adm admin2 aspnet backup console david guest john owner root server sql support ' +
+    'support_388945a0 sys test2 test3 user4 user5 daemon bin sync games man lp mail news uucp proxy www-data list irc nobody sshd systemd-network systemd-resolve messagebus jupyterhub'
+  ).split(' '),
 );
 
 function readAdmin(profile: JsonObject): AdminModel {
   const name = requiredString(profile, 'osProfile', 'adminUsername');
   if (!/^[a-z_][a-z0-9_-]{0,31}$/.test(name) || refusedNames.has(name)) {
-    throw invalid('adminUsername', `The Admin Username specified is not allowed: '${name.slice(0, 80)}'. Use 1 to 32 of a-z, 0-9, '_' and '-', beginning with a letter, and none of the names that the system itself uses (root, admin, ...).`);
+    throw invalid(
+      'adminUsername',
+      `The Admin Username specified is not allowed: '${name.slice(0, 80)}'. Use 1 to 32 of a-z, 0-9, '_' and '-', beginning with a letter, and none of the names that the system itself uses (root, admin, ...).`,
+    );
   }
   const password = optionalString(profile, 'osProfile', 'adminPassword');
   const linux = objectAt(profile, 'osProfile', 'linuxConfiguration');
   const keys = objects(linux, 'ssh', 'publicKeys').map((key) => readKey(key, name));
   const passwordOff = optionalBoolean(linux, 'disablePasswordAuthentication') ?? false;
   if (password === undefined && keys.length === 0) {
-    throw invalid('adminPassword', `Authentication using either SSH or by user name and password must be enabled in Linux profile: 'osProfile' has neither 'adminPassword' nor ssh public keys.`);
+    throw invalid(
+      'adminPassword',
+      `Authentication using either SSH or by user name and password must be enabled in Linux profile: 'osProfile' has neither 'adminPassword' nor ssh public keys.`,
+    );
   }
   if (passwordOff && keys.length === 0) {
-    throw invalid('linuxConfiguration', `'disablePasswordAuthentication' is true, and there is no ssh public key: nobody could sign in.`);
+    throw invalid(
+      'linuxConfiguration',
+      `'disablePasswordAuthentication' is true, and there is no ssh public key: nobody could sign in.`,
+    );
   }
   if (password !== undefined && !isPlaceholder(password)) checkPassword(password);
   return { name, password: passwordOff ? undefined : password, keys };
@@ -132,7 +168,10 @@ function readAdmin(profile: JsonObject): AdminModel {
 function checkPassword(password: string): void {
   const kinds = [/[a-z]/, /[A-Z]/, /\d/, /[^A-Za-z0-9]/].filter((kind) => kind.test(password)).length;
   if (password.length < 6 || password.length > 72 || kinds < 3 || /[\n\r\0]/.test(password)) {
-    throw invalid('adminPassword', `The supplied password must be between 6-72 characters long and must satisfy at least 3 of password complexity requirements from the following: 1) Contains an uppercase character 2) Contains a lowercase character 3) Contains a numeric digit 4) Contains a special character.`);
+    throw invalid(
+      'adminPassword',
+      `The supplied password must be between 6-72 characters long and must satisfy at least 3 of password complexity requirements from the following: 1) Contains an uppercase character 2) Contains a lowercase character 3) Contains a numeric digit 4) Contains a special character.`,
+    );
   }
 }
 
@@ -140,11 +179,17 @@ function readKey(key: JsonObject, user: string): { path: string; data: string } 
   const data = requiredString(key, 'keyData').trim();
   const path = optionalString(key, 'path') ?? `/home/${user}/.ssh/authorized_keys`;
   if (path !== `/home/${user}/.ssh/authorized_keys`) {
-    throw invalid('linuxConfiguration.ssh.publicKeys.path', `Destination path for SSH public keys is currently limited to its default value /home/${user}/.ssh/authorized_keys.`);
+    throw invalid(
+      'linuxConfiguration.ssh.publicKeys.path',
+      `Destination path for SSH public keys is currently limited to its default value /home/${user}/.ssh/authorized_keys.`,
+    );
   }
   const parsed = data.includes('\n') ? new Error('more than one line') : ssh2.utils.parseKey(data);
   if (parsed instanceof Error || parsed.isPrivateKey()) {
-    throw invalid('linuxConfiguration.ssh.publicKeys.keyData', `The ssh public key of '${user}' is not valid. Expected one line such as 'ssh-ed25519 AAAA… name'.`);
+    throw invalid(
+      'linuxConfiguration.ssh.publicKeys.keyData',
+      `The ssh public key of '${user}' is not valid. Expected one line such as 'ssh-ed25519 AAAA… name'.`,
+    );
   }
   return { path, data };
 }
@@ -186,12 +231,19 @@ export function isCustomScript(extension: Pick<ExtensionModel, 'publisher' | 'ty
 export function readCustomScript(settings: JsonObject, protectedSettings: JsonObject): CustomScript {
   const command = optionalString(protectedSettings, 'commandToExecute') ?? optionalString(settings, 'commandToExecute');
   const script = optionalString(protectedSettings, 'script') ?? optionalString(settings, 'script');
-  if (command !== undefined && script !== undefined) throw invalid('settings', `The CustomScript extension takes 'commandToExecute' or 'script', not both.`);
-  if (command === undefined && script === undefined) throw invalid('settings.commandToExecute', `The CustomScript extension needs 'commandToExecute' in its settings or protected settings.`);
+  if (command !== undefined && script !== undefined)
+    throw invalid('settings', `The CustomScript extension takes 'commandToExecute' or 'script', not both.`);
+  if (command === undefined && script === undefined)
+    throw invalid(
+      'settings.commandToExecute',
+      `The CustomScript extension needs 'commandToExecute' in its settings or protected settings.`,
+    );
   const uris = [...list(settings), ...list(protectedSettings)];
   return {
     // `script` is base64, and may be packed with gzip (https://learn.microsoft.com/azure/virtual-machines/extensions/custom-script-linux).
-    command: command ?? `echo ${(script ?? '').replace(/[^A-Za-z0-9+/=]/g, '')} | base64 -d | { f=$(mktemp); cat > "$f"; if gzip -t "$f" 2>/dev/null; then gzip -dc "$f"; else cat "$f"; fi; rm -f "$f"; } | sh`,
+    command:
+      command ??
+      `echo ${(script ?? '').replace(/[^A-Za-z0-9+/=]/g, '')} | base64 -d | { f=$(mktemp); cat > "$f"; if gzip -t "$f" 2>/dev/null; then gzip -dc "$f"; else cat "$f"; fi; rm -f "$f"; } | sh`,
     fileUris: uris,
     timestamp: optionalInteger(settings, { minimum: 0, maximum: 2 ** 53 - 1 }, 'timestamp'),
   };
@@ -200,6 +252,7 @@ export function readCustomScript(settings: JsonObject, protectedSettings: JsonOb
 function list(settings: JsonObject): string[] {
   const uris = settings['fileUris'];
   if (uris === undefined || uris === null) return [];
-  if (!Array.isArray(uris) || !uris.every((uri) => typeof uri === 'string')) throw invalid('settings.fileUris', `'fileUris' must be an array of strings.`);
+  if (!Array.isArray(uris) || !uris.every((uri) => typeof uri === 'string'))
+    throw invalid('settings.fileUris', `'fileUris' must be an array of strings.`);
   return uris;
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { PoolhouseError } from '../../core/errors.ts';
-import { dig, isObject, type Json, type JsonObject } from '../../core/json.ts';
+import { dig, isObject, withoutDeep, type Json, type JsonObject } from '../../core/json.ts';
 import { hideIn, isPlaceholder } from '../../secrets/secrets.ts';
 import { findInstances, saveModel, updateInstanceState, type InstanceRecord } from '../../store/instance-records.ts';
 import { uidOf } from '../../store/accounts.ts';
@@ -24,12 +24,20 @@ export function scaleSets(live: LiveFacts): StoredType {
       // `az vmss scale` PUTs location and sku alone, and a template that scales an existing set does the same.
       if (dig(body, 'properties', 'virtualMachineProfile') !== undefined) return body;
       const before = existing.document;
-      return { ...before, ...body, sku: { ...objectAt(before, 'sku'), ...objectAt(body, 'sku') }, properties: { ...objectAt(before, 'properties'), ...objectAt(body, 'properties') } };
+      return {
+        ...before,
+        ...body,
+        sku: { ...objectAt(before, 'sku'), ...objectAt(body, 'sku') },
+        properties: { ...objectAt(before, 'properties'), ...objectAt(body, 'properties') },
+      };
     },
     check(body, surroundings, path) {
       const name = path.names[0] ?? '';
       if (!/^[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9_])?$/.test(name)) {
-        throw invalid('name', `The scale set name '${name.slice(0, 80)}' is not valid: 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit.`);
+        throw invalid(
+          'name',
+          `The scale set name '${name.slice(0, 80)}' is not valid: 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit.`,
+        );
       }
       const model = readScaleSet(body);
       surroundings.recipeOf(model.profile.image);
@@ -43,10 +51,19 @@ export function scaleSets(live: LiveFacts): StoredType {
       }
       for (const extension of model.profile.extensions) {
         if (!isCustomScript(extension)) {
-          throw invalid(`extensionProfile.extensions.${extension.name}`, `The extension '${extension.publisher}/${extension.type}' is not known here. Known: Microsoft.Azure.Extensions/CustomScript.`);
+          throw invalid(
+            `extensionProfile.extensions.${extension.name}`,
+            `The extension '${extension.publisher}/${extension.type}' is not known here. Known: Microsoft.Azure.Extensions/CustomScript.`,
+          );
         }
-        const unknown = extension.provisionAfter.find((name) => !model.profile.extensions.some((other) => other.name === name));
-        if (unknown !== undefined) throw invalid(`extensionProfile.extensions.${extension.name}`, `The extension '${extension.name}' is to run after '${unknown}', which does not exist.`);
+        const unknown = extension.provisionAfter.find(
+          (name) => !model.profile.extensions.some((other) => other.name === name),
+        );
+        if (unknown !== undefined)
+          throw invalid(
+            `extensionProfile.extensions.${extension.name}`,
+            `The extension '${extension.name}' is to run after '${unknown}', which does not exist.`,
+          );
         if (extension.protectedSettings === undefined) readCustomScript(extension.settings, {});
         else if (!isPlaceholder(extension.protectedSettings)) {
           const parsed: unknown = JSON.parse(extension.protectedSettings);
@@ -60,13 +77,10 @@ export function scaleSets(live: LiveFacts): StoredType {
     },
     accept: acceptScaleSet,
     properties(record) {
-      const properties = structuredClone(objectAt(record.document, 'properties'));
-      const osProfile = dig(properties, 'virtualMachineProfile', 'osProfile');
-      if (isObject(osProfile)) for (const secret of ['adminPassword', 'customData']) removeMember(osProfile, secret);
-      for (const extension of objects(properties, 'virtualMachineProfile', 'extensionProfile', 'extensions')) {
-        removeMember(objectAt(extension, 'properties'), 'protectedSettings');
-      }
-      return Promise.resolve({ ...properties, uniqueId: uuidOf(record.id) });
+      return Promise.resolve({
+        ...withoutDeep(objectAt(record.document, 'properties'), 'adminPassword', 'customData', 'protectedSettings'),
+        uniqueId: uuidOf(record.id),
+      });
     },
     async cleanUp(record, { queries }) {
       await queries.deleteFrom('models').where('scale_set_key', '=', record.key).execute();
@@ -83,11 +97,26 @@ export function scaleSets(live: LiveFacts): StoredType {
         return {
           body: {
             virtualMachine: { statusesSummary: [...count].map(([code, number]) => ({ code, count: number })) },
-            statuses: [{ code: `ProvisioningState/${record.provisioningState.toLowerCase()}`, level: 'Info', displayStatus: `Provisioning ${record.provisioningState.toLowerCase()}` }],
+            statuses: [
+              {
+                code: `ProvisioningState/${record.provisioningState.toLowerCase()}`,
+                level: 'Info',
+                displayStatus: `Provisioning ${record.provisioningState.toLowerCase()}`,
+              },
+            ],
           },
         };
       },
-      skus: () => Promise.resolve({ body: { value: allSizes().map((size) => ({ resourceType: 'Microsoft.Compute/virtualMachineScaleSets', sku: { name: size.name, tier: 'Standard' }, capacity: { minimum: 0, maximum: 1000, defaultCapacity: 1, scaleType: 'Automatic' } })) } }),
+      skus: () =>
+        Promise.resolve({
+          body: {
+            value: allSizes().map((size) => ({
+              resourceType: 'Microsoft.Compute/virtualMachineScaleSets',
+              sku: { name: size.name, tier: 'Standard' },
+              capacity: { minimum: 0, maximum: 1000, defaultCapacity: 1, scaleType: 'Automatic' },
+            })),
+          },
+        }),
       delete: removeInstances,
       start: (record, body, context) => switchPower(record, body, context, 'running', 'start'),
       poweroff: (record, body, context) => switchPower(record, body, context, 'stopped', 'powerOff'),
@@ -108,11 +137,18 @@ export function scaleSets(live: LiveFacts): StoredType {
       const secret = ['adminpassword', 'customdata'].includes(member.toLowerCase());
       if (secret && typeof value === 'string' && !isPlaceholder(value)) osProfile[member] = await hide(value);
     }
-    for (const extension of objects(document, 'properties', 'virtualMachineProfile', 'extensionProfile', 'extensions')) {
+    for (const extension of objects(
+      document,
+      'properties',
+      'virtualMachineProfile',
+      'extensionProfile',
+      'extensions',
+    )) {
       const properties = objectAt(extension, 'properties');
       for (const member of Object.keys(properties)) {
         const value = properties[member];
-        if (member.toLowerCase() === 'protectedsettings' && isObject(value)) properties[member] = await hide(JSON.stringify(value));
+        if (member.toLowerCase() === 'protectedsettings' && isObject(value))
+          properties[member] = await hide(JSON.stringify(value));
       }
     }
     const hidden = await hideIn(document, context.secretValues, hide);
@@ -123,40 +159,72 @@ export function scaleSets(live: LiveFacts): StoredType {
     return hidden;
   }
 
-  async function removeInstances(record: ResourceRecord, body: JsonObject, context: ActionContext): Promise<ActionOutcome> {
+  async function removeInstances(
+    record: ResourceRecord,
+    body: JsonObject,
+    context: ActionContext,
+  ): Promise<ActionOutcome> {
     const instances = await named(record, body, context);
     for (const instance of instances) {
-      await updateInstanceState(context.queries, instance, (state) => ({ ...state, removal: { since: context.now, reason: 'it was deleted by its id' } }));
+      await updateInstanceState(context.queries, instance, (state) => ({
+        ...state,
+        removal: { since: context.now, reason: 'it was deleted by its id' },
+      }));
     }
     // Deleting by id lowers the capacity, as in Azure: nothing comes back in its place.
     const sku = objectAt(record.document, 'sku');
     const capacity = Math.max(0, Number(sku['capacity'] ?? 0) - instances.length);
     await context.queries
       .updateTable('resources')
-      .set({ document_json: JSON.stringify({ ...record.document, sku: { ...sku, capacity } }), provisioning_state: 'Updating', changed_at: context.now })
+      .set({
+        document_json: JSON.stringify({ ...record.document, sku: { ...sku, capacity } }),
+        provisioning_state: 'Updating',
+        changed_at: context.now,
+      })
       .where('key', '=', record.key)
       .execute();
     return context.begin('delete', record.generation);
   }
 
-  async function switchPower(record: ResourceRecord, body: JsonObject, context: ActionContext, power: 'running' | 'stopped', action: string): Promise<ActionOutcome> {
-    const chosen = Array.isArray(body['instanceIds']) ? await named(record, body, context) : await findInstances(context.queries, record.key);
+  async function switchPower(
+    record: ResourceRecord,
+    body: JsonObject,
+    context: ActionContext,
+    power: 'running' | 'stopped',
+    action: string,
+  ): Promise<ActionOutcome> {
+    const chosen = Array.isArray(body['instanceIds'])
+      ? await named(record, body, context)
+      : await findInstances(context.queries, record.key);
     for (const instance of chosen) {
-      if (power === 'stopped' && instance.state.protectFromScaleSetActions && !Array.isArray(body['instanceIds'])) continue;
+      if (power === 'stopped' && instance.state.protectFromScaleSetActions && !Array.isArray(body['instanceIds']))
+        continue;
       await updateInstanceState(context.queries, instance, (state) => ({ ...state, power }));
     }
-    await context.queries.updateTable('resources').set({ provisioning_state: 'Updating', changed_at: context.now }).where('key', '=', record.key).execute();
+    await context.queries
+      .updateTable('resources')
+      .set({ provisioning_state: 'Updating', changed_at: context.now })
+      .where('key', '=', record.key)
+      .execute();
     return context.begin(action, record.generation);
   }
 
   async function named(record: ResourceRecord, body: JsonObject, context: ActionContext): Promise<InstanceRecord[]> {
     const ids = body['instanceIds'];
-    if (!Array.isArray(ids) || ids.length === 0) throw invalid('instanceIds', `Required parameter 'instanceIds' is missing (null): name the instances, as in {"instanceIds": ["0", "3"]}.`);
+    if (!Array.isArray(ids) || ids.length === 0)
+      throw invalid(
+        'instanceIds',
+        `Required parameter 'instanceIds' is missing (null): name the instances, as in {"instanceIds": ["0", "3"]}.`,
+      );
     const instances = await findInstances(context.queries, record.key);
     if (ids.length === 1 && ids[0] === '*') return instances;
     return [...new Set(ids.map(String))].map((id) => {
       const instance = instances.find((one) => String(one.instanceId) === id);
-      if (instance === undefined) throw invalid('instanceIds', `The provided instanceId ${id.slice(0, 40)} is not an active Virtual Machine Scale Set VM instanceId.`);
+      if (instance === undefined)
+        throw invalid(
+          'instanceIds',
+          `The provided instanceId ${id.slice(0, 40)} is not an active Virtual Machine Scale Set VM instanceId.`,
+        );
       return instance;
     });
   }
@@ -171,18 +239,20 @@ export function scaleSets(live: LiveFacts): StoredType {
 
 /** The digest of what instances are made of: two documents with the same digest make the same instances. */
 export function modelVersion(document: JsonObject): string {
-  const made: Json = { profile: objectAt(document, 'properties', 'virtualMachineProfile'), size: dig(document, 'sku', 'name') ?? null };
+  const made: Json = {
+    profile: objectAt(document, 'properties', 'virtualMachineProfile'),
+    size: dig(document, 'sku', 'name') ?? null,
+  };
   return createHash('sha256').update(stableText(made)).digest('hex').slice(0, 16);
 }
 
 function stableText(value: Json): string {
   if (Array.isArray(value)) return `[${value.map(stableText).join(',')}]`;
   if (!isObject(value)) return JSON.stringify(value);
-  return `{${Object.keys(value).sort().map((name) => `${JSON.stringify(name)}:${stableText(value[name] ?? null)}`).join(',')}}`;
-}
-
-function removeMember(object: JsonObject, name: string): void {
-  for (const key of Object.keys(object)) if (key.toLowerCase() === name.toLowerCase()) delete object[key];
+  return `{${Object.keys(value)
+    .sort()
+    .map((name) => `${JSON.stringify(name)}:${stableText(value[name] ?? null)}`)
+    .join(',')}}`;
 }
 
 /** A client that PUTs what it has read (`az vmss scale`) has not seen the secrets: they stay as they were. */
@@ -198,7 +268,8 @@ function carrySecrets(document: JsonObject, before: JsonObject): void {
     const earlier = extensionsBefore.find((one) => one['name'] === extension['name']);
     const secret = earlier === undefined ? undefined : dig(earlier, 'properties', 'protectedSettings');
     const properties = objectAt(extension, 'properties');
-    if (secret !== undefined && dig(properties, 'protectedSettings') === undefined) properties['protectedSettings'] = secret;
+    if (secret !== undefined && dig(properties, 'protectedSettings') === undefined)
+      properties['protectedSettings'] = secret;
   }
 }
 

@@ -1,6 +1,15 @@
 /** A load balancer's document as typed values. Throws `InvalidParameter` where the document does not say what it must. */
 import type { JsonObject } from '../../core/json.ts';
-import { optionalBoolean, optionalChoice, optionalInteger, optionalString, objects, requiredInteger, requiredString, invalid } from '../read-body.ts';
+import {
+  optionalBoolean,
+  optionalChoice,
+  optionalInteger,
+  optionalString,
+  objects,
+  requiredInteger,
+  requiredString,
+  invalid,
+} from '../read-body.ts';
 
 export interface FrontEndModel {
   name: string;
@@ -61,7 +70,9 @@ export function readLoadBalancer(body: JsonObject): LoadBalancerModel {
       protocol: optionalChoice(item, ['Tcp', 'Udp', 'All'], 'properties', 'protocol') ?? 'Tcp',
       frontendPort: requiredInteger(item, port, 'properties', 'frontendPort'),
       backendPort: requiredInteger(item, port, 'properties', 'backendPort'),
-      distribution: optionalChoice(item, ['Default', 'SourceIP', 'SourceIPProtocol'], 'properties', 'loadDistribution') ?? 'Default',
+      distribution:
+        optionalChoice(item, ['Default', 'SourceIP', 'SourceIPProtocol'], 'properties', 'loadDistribution') ??
+        'Default',
       idleTimeoutMinutes: optionalInteger(item, idleMinutes, 'properties', 'idleTimeoutInMinutes') ?? 4,
     })),
     probes: objects(body, 'properties', 'probes').map((item) => ({
@@ -86,7 +97,10 @@ export function readLoadBalancer(body: JsonObject): LoadBalancerModel {
       };
       optionalBoolean(item, 'properties', 'enableFloatingIP');
       if (pool.portEnd < pool.portStart) {
-        throw invalid(`inboundNatPools.${pool.name}`, `The port range of the inbound NAT pool '${pool.name}' ends (${pool.portEnd}) before it starts (${pool.portStart}).`);
+        throw invalid(
+          `inboundNatPools.${pool.name}`,
+          `The port range of the inbound NAT pool '${pool.name}' ends (${pool.portEnd}) before it starts (${pool.portStart}).`,
+        );
       }
       return pool;
     }),

@@ -40,14 +40,21 @@ export function publicIpAddresses(addresses: PublicAddresses): StoredType {
         const taken = new Set(rows.map((row) => row.address));
         const address = addresses.candidates.find((candidate) => !taken.has(candidate));
         if (address === undefined) {
-          throw new PoolhouseError('QuotaExceeded', `All ${addresses.candidates.length} public addresses are taken. Delete one that is not needed, or add addresses to 'publicAddresses' in config.json.`);
+          throw new PoolhouseError(
+            'QuotaExceeded',
+            `All ${addresses.candidates.length} public addresses are taken. Delete one that is not needed, or add addresses to 'publicAddresses' in config.json.`,
+          );
         }
         await queries.insertInto('public_addresses').values({ address, owner_key: owner }).execute();
       }
       return body;
     },
     async properties(record, { queries }) {
-      const row = await queries.selectFrom('public_addresses').select('address').where('owner_key', '=', record.key).executeTakeFirst();
+      const row = await queries
+        .selectFrom('public_addresses')
+        .select('address')
+        .where('owner_key', '=', record.key)
+        .executeTakeFirst();
       const properties = objectAt(record.document, 'properties');
       const label = optionalString(properties, 'dnsSettings', 'domainNameLabel');
       const location = optionalString(record.document, 'location') ?? 'local';
@@ -56,14 +63,24 @@ export function publicIpAddresses(addresses: PublicAddresses): StoredType {
         publicIPAddressVersion: 'IPv4',
         idleTimeoutInMinutes: 4,
         ...properties,
-        ...(label === undefined ? {} : { dnsSettings: { ...objectAt(properties, 'dnsSettings'), fqdn: `${label}.${location.replaceAll(' ', '').toLowerCase()}.${addresses.domain}` } }),
+        ...(label === undefined
+          ? {}
+          : {
+              dnsSettings: {
+                ...objectAt(properties, 'dnsSettings'),
+                fqdn: `${label}.${location.replaceAll(' ', '').toLowerCase()}.${addresses.domain}`,
+              },
+            }),
         ...(row === undefined ? {} : { ipAddress: row.address }),
       };
     },
     async checkRemoval(record, { queries }) {
       for (const balancer of await findResources(queries, { type: 'Microsoft.Network/loadBalancers' })) {
         if (JSON.stringify(balancer.document).toLowerCase().includes(`"${record.key}"`)) {
-          throw new PoolhouseError('PublicIPAddressCannotBeDeleted', `Public IP address ${record.id} can not be deleted since it is still allocated to resource ${balancer.id}. Delete that load balancer, or the front end in it, first.`);
+          throw new PoolhouseError(
+            'PublicIPAddressCannotBeDeleted',
+            `Public IP address ${record.id} can not be deleted since it is still allocated to resource ${balancer.id}. Delete that load balancer, or the front end in it, first.`,
+          );
         }
       }
     },

@@ -21,7 +21,11 @@ export const virtualNetworks: StoredType = {
   needsLocation: true,
   check(body) {
     const prefixes = prefixesOf(body);
-    if (prefixes.length === 0) throw invalid('properties.addressSpace', `A virtual network needs at least one entry in 'properties.addressSpace.addressPrefixes'.`);
+    if (prefixes.length === 0)
+      throw invalid(
+        'properties.addressSpace',
+        `A virtual network needs at least one entry in 'properties.addressSpace.addressPrefixes'.`,
+      );
     for (const prefix of prefixes) checkPrefix(prefix, 'properties.addressSpace.addressPrefixes');
     for (const [index, subnet] of objects(body, 'properties', 'subnets').entries()) {
       requiredString(subnet, 'name');
@@ -32,8 +36,15 @@ export const virtualNetworks: StoredType = {
   properties: (record) => Promise.resolve(presentChildren(record, type, ['subnets'])),
   async checkRemoval(record, { queries }) {
     for (const other of await findResources(queries, { type: 'Microsoft.Compute/virtualMachineScaleSets' })) {
-      if (JSON.stringify(other.document).toLowerCase().includes(`${keyOf(record.id)}/subnets/`)) {
-        throw new PoolhouseError('InUseSubnetCannotBeDeleted', `A subnet of '${record.id}' is in use by '${other.id}' and cannot be deleted. Delete that scale set first.`);
+      if (
+        JSON.stringify(other.document)
+          .toLowerCase()
+          .includes(`${keyOf(record.id)}/subnets/`)
+      ) {
+        throw new PoolhouseError(
+          'InUseSubnetCannotBeDeleted',
+          `A subnet of '${record.id}' is in use by '${other.id}' and cannot be deleted. Delete that scale set first.`,
+        );
       }
     }
   },
@@ -49,8 +60,16 @@ function prefixesOf(body: JsonObject): string[] {
 function checkPrefix(prefix: string, target: string): void {
   const [address = '', length = '', rest] = prefix.split('/');
   const bits = Number(length);
-  const ok = rest === undefined && (isIPv4(address) ? /^\d{1,2}$/.test(length) && bits <= 32 : address.includes(':') && /^\d{1,3}$/.test(length) && bits <= 128);
+  const ok =
+    rest === undefined &&
+    (isIPv4(address)
+      ? /^\d{1,2}$/.test(length) && bits <= 32
+      : address.includes(':') && /^\d{1,3}$/.test(length) && bits <= 128);
   if (!ok) {
-    throw new PoolhouseError('InvalidParameter', `The address prefix '${prefix}' is not valid. Expected CIDR notation such as 10.0.0.0/16.`, { target });
+    throw new PoolhouseError(
+      'InvalidParameter',
+      `The address prefix '${prefix}' is not valid. Expected CIDR notation such as 10.0.0.0/16.`,
+      { target },
+    );
   }
 }

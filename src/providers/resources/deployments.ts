@@ -30,7 +30,11 @@ export function deployments(parts: DeploymentParts): StoredType {
     check(_body, _surroundings, path) {
       const name = path.names[0] ?? '';
       if (!/^[-\w._()]{1,64}$/.test(name)) {
-        throw new PoolhouseError('InvalidDeploymentName', `The provided deployment name '${name.slice(0, 80)}' is not valid: 1 to 64 letters, digits, '-', '_', '.', '(' and ')'.`, { target: 'name' });
+        throw new PoolhouseError(
+          'InvalidDeploymentName',
+          `The provided deployment name '${name.slice(0, 80)}' is not valid: 1 to 64 letters, digits, '-', '_', '.', '(' and ')'.`,
+          { target: 'name' },
+        );
       }
     },
 
@@ -40,18 +44,28 @@ export function deployments(parts: DeploymentParts): StoredType {
       const uri = optionalString(properties, 'templateLink', 'uri');
       const inline = dig(properties, 'template');
       if (uri === undefined && !isObject(inline)) {
-        throw new PoolhouseError('InvalidRequestContent', `The deployment has neither 'template' nor 'templateLink.uri'.`, { target: 'properties.template' });
+        throw new PoolhouseError(
+          'InvalidRequestContent',
+          `The deployment has neither 'template' nor 'templateLink.uri'.`,
+          { target: 'properties.template' },
+        );
       }
       const text = uri === undefined ? JSON.stringify(inline) : decode(await parts.fetch(uri));
       const parametersUri = optionalString(properties, 'parametersLink', 'uri');
-      const parameters = parametersUri === undefined ? objectAt(properties, 'parameters') : parametersOf(decode(await parts.fetch(parametersUri)));
+      const parameters =
+        parametersUri === undefined
+          ? objectAt(properties, 'parameters')
+          : parametersOf(decode(await parts.fetch(parametersUri)));
       return { ...body, properties: { ...properties, $templateText: text, parameters } };
     },
 
     async accept(body, context) {
       const { queries: tx, existing, secrets, id, now } = context;
       if (existing !== undefined && ['Accepted', 'Running'].includes(existing.provisioningState)) {
-        throw new PoolhouseError('DeploymentActive', `Unable to edit or replace deployment '${nameOf(id)}': previous deployment from '${new Date(existing.changedAt).toISOString()}' is still active. Please see https://aka.ms/arm-deploy for usage details. Wait for it, or cancel it: az deployment group cancel.`);
+        throw new PoolhouseError(
+          'DeploymentActive',
+          `Unable to edit or replace deployment '${nameOf(id)}': previous deployment from '${new Date(existing.changedAt).toISOString()}' is still active. Please see https://aka.ms/arm-deploy for usage details. Wait for it, or cancel it: az deployment group cancel.`,
+        );
       }
       const { input, scope } = await read(body, context.path, context);
       const plan = planDeployment(input, scope);
@@ -63,7 +77,17 @@ export function deployments(parts: DeploymentParts): StoredType {
       for (const [position, resource] of plan.resources.entries()) {
         await tx
           .insertInto('deployment_steps')
-          .values({ deployment_key: keyOf(id), resource_key: resource.key, resource_id: resource.id, position, status: 'pending', operation_id: null, error_json: null, started_at: null, ended_at: null })
+          .values({
+            deployment_key: keyOf(id),
+            resource_key: resource.key,
+            resource_id: resource.id,
+            position,
+            status: 'pending',
+            operation_id: null,
+            error_json: null,
+            started_at: null,
+            ended_at: null,
+          })
           .execute();
       }
       const { $templateText: _text, template: _template, ...kept } = properties;
@@ -74,7 +98,9 @@ export function deployments(parts: DeploymentParts): StoredType {
         properties: {
           ...kept,
           mode: scope.mode,
-          ...(Object.keys(link).length === 0 ? {} : { templateLink: { ...link, uri: withoutQuery(optionalString(link, 'uri') ?? '') } }),
+          ...(Object.keys(link).length === 0
+            ? {}
+            : { templateLink: { ...link, uri: withoutQuery(optionalString(link, 'uri') ?? '') } }),
           parameters: plan.shownParameters,
           correlationId: context.newId(),
           timestamp: new Date(now).toISOString(),
@@ -97,7 +123,12 @@ export function deployments(parts: DeploymentParts): StoredType {
 
     checkRemoval(record) {
       if (['Accepted', 'Running'].includes(record.provisioningState)) {
-        return Promise.reject(new PoolhouseError('DeploymentActive', `The deployment '${nameOf(record.id)}' is still running. Wait for it, or cancel it first: az deployment group cancel.`));
+        return Promise.reject(
+          new PoolhouseError(
+            'DeploymentActive',
+            `The deployment '${nameOf(record.id)}' is still running. Wait for it, or cancel it first: az deployment group cancel.`,
+          ),
+        );
       }
       return Promise.resolve();
     },
@@ -125,20 +156,34 @@ export function deployments(parts: DeploymentParts): StoredType {
       },
       async cancel(record, _body, context) {
         if (!['Accepted', 'Running'].includes(record.provisioningState)) {
-          throw new PoolhouseError('DeploymentCannotBeCancelled', `The deployment '${nameOf(record.id)}' cannot be cancelled: it has ended (${record.provisioningState}).`);
+          throw new PoolhouseError(
+            'DeploymentCannotBeCancelled',
+            `The deployment '${nameOf(record.id)}' cannot be cancelled: it has ended (${record.provisioningState}).`,
+          );
         }
         const found: JsonObject = { ...record.found, $canceled: true };
-        await context.queries.updateTable('resources').set({ found_json: JSON.stringify(found) }).where('key', '=', record.key).execute();
+        await context.queries
+          .updateTable('resources')
+          .set({ found_json: JSON.stringify(found) })
+          .where('key', '=', record.key)
+          .execute();
         return {};
       },
       async exporttemplate(record, _body, context) {
         const sealed = record.document['$input'];
-        const input = JSON.parse(await context.secrets.reveal(context.queries, record.key, typeof sealed === 'string' ? sealed : '{}')) as DeploymentInput;
+        const input = JSON.parse(
+          await context.secrets.reveal(context.queries, record.key, typeof sealed === 'string' ? sealed : '{}'),
+        ) as DeploymentInput;
         const template = parseLenient(input.templateText).value;
         return { body: { template } };
       },
       async operations(record, _body, context) {
-        const rows = await context.queries.selectFrom('deployment_steps').selectAll().where('deployment_key', '=', record.key).orderBy('position').execute();
+        const rows = await context.queries
+          .selectFrom('deployment_steps')
+          .selectAll()
+          .where('deployment_key', '=', record.key)
+          .orderBy('position')
+          .execute();
         return {
           body: {
             value: rows
@@ -146,7 +191,14 @@ export function deployments(parts: DeploymentParts): StoredType {
               .map((row): JsonObject => {
                 const path = pathOfId(row.resource_id);
                 const error: Json = row.error_json === null ? null : (JSON.parse(row.error_json) as Json);
-                const state = row.status === 'succeeded' ? 'Succeeded' : row.status === 'running' ? 'Running' : row.status === 'canceled' ? 'Canceled' : 'Failed';
+                const state =
+                  row.status === 'succeeded'
+                    ? 'Succeeded'
+                    : row.status === 'running'
+                      ? 'Running'
+                      : row.status === 'canceled'
+                        ? 'Canceled'
+                        : 'Failed';
                 const operationId = Buffer.from(row.resource_key).toString('base64url').slice(-16);
                 return {
                   id: `${record.id}/operations/${operationId}`,
@@ -158,7 +210,11 @@ export function deployments(parts: DeploymentParts): StoredType {
                     duration: duration((row.ended_at ?? context.now) - (row.started_at ?? context.now)),
                     statusCode: state === 'Succeeded' ? 'OK' : state === 'Running' ? 'Accepted' : 'Conflict',
                     ...(error === null ? {} : { statusMessage: { status: 'Failed', error } }),
-                    targetResource: { id: row.resource_id, resourceType: path.type, resourceName: path.names.join('/') },
+                    targetResource: {
+                      id: row.resource_id,
+                      resourceType: path.type,
+                      resourceName: path.names.join('/'),
+                    },
                   },
                 };
               }),
@@ -168,12 +224,21 @@ export function deployments(parts: DeploymentParts): StoredType {
     },
   };
 
-  async function read(body: JsonObject, path: ResourcePath, context: TypeContext): Promise<{ input: DeploymentInput; scope: DeploymentScope }> {
+  async function read(
+    body: JsonObject,
+    path: ResourcePath,
+    context: TypeContext,
+  ): Promise<{ input: DeploymentInput; scope: DeploymentScope }> {
     const properties = objectAt(body, 'properties');
     const mode = optionalChoice(properties, ['Incremental', 'Complete'], 'mode') ?? 'Incremental';
     const text = optionalString(properties, '$templateText') ?? '{}';
     return {
-      input: { templateText: text, parameters: objectAt(properties, 'parameters'), now: context.now, seed: context.newId() },
+      input: {
+        templateText: text,
+        parameters: objectAt(properties, 'parameters'),
+        now: context.now,
+        seed: context.newId(),
+      },
       scope: await scopeOf(context, path, mode, parts.subscription),
     };
   }
@@ -186,8 +251,15 @@ export async function scopeOf(
   mode: DeploymentScope['mode'],
   subscription: DeploymentScope['subscription'],
 ): Promise<DeploymentScope> {
-  const group = await findResource(context.queries, `/subscriptions/${path.subscriptionId}/resourceGroups/${path.resourceGroup ?? ''}`);
-  if (group === undefined) throw new PoolhouseError('ResourceGroupNotFound', `Resource group '${path.resourceGroup ?? ''}' could not be found.`);
+  const group = await findResource(
+    context.queries,
+    `/subscriptions/${path.subscriptionId}/resourceGroups/${path.resourceGroup ?? ''}`,
+  );
+  if (group === undefined)
+    throw new PoolhouseError(
+      'ResourceGroupNotFound',
+      `Resource group '${path.resourceGroup ?? ''}' could not be found.`,
+    );
   return {
     subscription,
     resourceGroup: {
@@ -234,7 +306,11 @@ function parametersOf(text: string): JsonObject {
   const value = parseLenient(text).value;
   const parameters = dig(value, 'parameters');
   if (isObject(parameters)) return parameters;
-  throw new PoolhouseError('InvalidRequestContent', `The parameters file of the deployment has no 'parameters' object.`, { target: 'properties.parametersLink' });
+  throw new PoolhouseError(
+    'InvalidRequestContent',
+    `The parameters file of the deployment has no 'parameters' object.`,
+    { target: 'properties.parametersLink' },
+  );
 }
 
 function withoutQuery(uri: string): string {

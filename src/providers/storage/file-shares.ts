@@ -13,10 +13,17 @@ export const fileShares: StoredType = {
   check(body, _surroundings, path) {
     const [, service = '', share = ''] = path.names;
     if (service.toLowerCase() !== 'default') {
-      throw new PoolhouseError('ResourceNotFound', `A storage account has one file service, and its name is 'default', not '${service}'.`);
+      throw new PoolhouseError(
+        'ResourceNotFound',
+        `A storage account has one file service, and its name is 'default', not '${service}'.`,
+      );
     }
     if (!/^[a-z0-9](?!.*--)[a-z0-9-]{1,61}[a-z0-9]$/.test(share)) {
-      throw new PoolhouseError('InvalidResourceName', `The specified resource name contains invalid characters: '${share.slice(0, 80)}'. Share names have 3 to 63 lower-case letters, digits and single hyphens, beginning and ending with a letter or digit.`, { target: 'name' });
+      throw new PoolhouseError(
+        'InvalidResourceName',
+        `The specified resource name contains invalid characters: '${share.slice(0, 80)}'. Share names have 3 to 63 lower-case letters, digits and single hyphens, beginning and ending with a letter or digit.`,
+        { target: 'name' },
+      );
     }
     shareQuotaGiB(body);
   },

@@ -20,7 +20,11 @@ export const storageAccounts: StoredType = {
   check(body, _surroundings, path) {
     const name = path.names[0] ?? '';
     if (!/^[a-z0-9]{3,24}$/.test(name)) {
-      throw new PoolhouseError('AccountNameInvalid', `${name.slice(0, 80)} is not a valid storage account name. Storage account name must be between 3 and 24 characters in length and use numbers and lower-case letters only.`, { target: 'name' });
+      throw new PoolhouseError(
+        'AccountNameInvalid',
+        `${name.slice(0, 80)} is not a valid storage account name. Storage account name must be between 3 and 24 characters in length and use numbers and lower-case letters only.`,
+        { target: 'name' },
+      );
     }
     optionalChoice(body, ['Storage', 'StorageV2', 'BlobStorage', 'FileStorage', 'BlockBlobStorage'], 'kind');
     if (body['sku'] !== undefined) requiredString(body, 'sku', 'name');
@@ -28,9 +32,14 @@ export const storageAccounts: StoredType = {
   async accept(body, { queries: tx, secrets, existing, id, now }) {
     const name = nameOf(id);
     if (existing === undefined) {
-      const taken = (await findResources(tx, { type })).find((other) => nameOf(other.id).toLowerCase() === name.toLowerCase());
+      const taken = (await findResources(tx, { type })).find(
+        (other) => nameOf(other.id).toLowerCase() === name.toLowerCase(),
+      );
       if (taken !== undefined) {
-        throw new PoolhouseError('StorageAccountAlreadyTaken', `The storage account named ${name} is already taken: ${taken.id}.`);
+        throw new PoolhouseError(
+          'StorageAccountAlreadyTaken',
+          `The storage account named ${name} is already taken: ${taken.id}.`,
+        );
       }
     }
     const earlier = existing === undefined ? undefined : dig(existing.document, '$keys');
@@ -56,10 +65,18 @@ export const storageAccounts: StoredType = {
     async regeneratekey(record, body, context) {
       const name = requiredString(body, 'keyName');
       const known = keyNames.find((one) => one === name.toLowerCase());
-      if (known === undefined) throw invalid('keyName', `The key '${name}' does not exist: 'key1' or 'key2' is expected.`);
-      const keys = { ...objectAt(record.document, '$keys'), [known]: await context.secrets.hide(context.queries, record.key, newKey(), context.now) };
+      if (known === undefined)
+        throw invalid('keyName', `The key '${name}' does not exist: 'key1' or 'key2' is expected.`);
+      const keys = {
+        ...objectAt(record.document, '$keys'),
+        [known]: await context.secrets.hide(context.queries, record.key, newKey(), context.now),
+      };
       const document = { ...record.document, $keys: keys };
-      await context.queries.updateTable('resources').set({ document_json: JSON.stringify(document), changed_at: context.now }).where('key', '=', record.key).execute();
+      await context.queries
+        .updateTable('resources')
+        .set({ document_json: JSON.stringify(document), changed_at: context.now })
+        .where('key', '=', record.key)
+        .execute();
       await context.secrets.forget(context.queries, record.key, document);
       return { body: { keys: await keysOf({ ...record, document }, context) } };
     },
@@ -67,14 +84,18 @@ export const storageAccounts: StoredType = {
 };
 
 /** The account's keys, in the clear: for the one who may list them, and for checking what an instance presents. */
-export async function keysOf(record: ResourceRecord, context: Pick<TypeContext, 'queries' | 'secrets'>): Promise<JsonObject[]> {
+export async function keysOf(
+  record: ResourceRecord,
+  context: Pick<TypeContext, 'queries' | 'secrets'>,
+): Promise<JsonObject[]> {
   const keys = objectAt(record.document, '$keys');
   return Promise.all(
     keyNames.map(async (keyName) => {
       const placeholder = keys[keyName];
       return {
         keyName,
-        value: typeof placeholder === 'string' ? await context.secrets.reveal(context.queries, record.key, placeholder) : '',
+        value:
+          typeof placeholder === 'string' ? await context.secrets.reveal(context.queries, record.key, placeholder) : '',
         permissions: 'FULL',
       };
     }),
@@ -91,7 +112,12 @@ export const fileServices: VirtualType = {
   type: `${type}/fileServices`,
   get(parent, path) {
     if (path.names.at(-1)?.toLowerCase() !== 'default') {
-      return Promise.reject(new PoolhouseError('ResourceNotFound', `A storage account has one file service, and its name is 'default', not '${path.names.at(-1) ?? ''}'.`));
+      return Promise.reject(
+        new PoolhouseError(
+          'ResourceNotFound',
+          `A storage account has one file service, and its name is 'default', not '${path.names.at(-1) ?? ''}'.`,
+        ),
+      );
     }
     return Promise.resolve(fileService(parent));
   },
@@ -99,5 +125,10 @@ export const fileServices: VirtualType = {
 };
 
 function fileService(parent: ResourceRecord): JsonObject {
-  return { id: `${parent.id}/fileServices/default`, name: 'default', type: `${type}/fileServices`, properties: { shareDeleteRetentionPolicy: { enabled: false } } };
+  return {
+    id: `${parent.id}/fileServices/default`,
+    name: 'default',
+    type: `${type}/fileServices`,
+    properties: { shareDeleteRetentionPolicy: { enabled: false } },
+  };
 }

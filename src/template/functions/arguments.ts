@@ -4,11 +4,13 @@ import type { Call } from '../evaluate.ts';
 import { ExpressionError } from '../template-error.ts';
 
 /** What any one value of a template may grow to: bounded, so that a small template cannot fill the memory. */
-export const longestText = 1_000_000;
+const longestText = 1_000_000;
 export const longestArray = 100_000;
 
 export function wrong(call: Call, index: number, expected: string): ExpressionError {
-  return new ExpressionError(`The template function '${call.name}' expects its parameter at position '${index + 1}' to be ${expected}. Please see https://aka.ms/arm-functions for usage details`);
+  return new ExpressionError(
+    `The template function '${call.name}' expects its parameter at position '${index + 1}' to be ${expected}. Please see https://aka.ms/arm-functions for usage details`,
+  );
 }
 
 export function text(call: Call, index: number): string {
@@ -46,7 +48,8 @@ export function all(call: Call): Json[] {
 }
 
 export function bounded(value: string): string {
-  if (value.length > longestText) throw new ExpressionError(`A text of the template grows beyond ${longestText} characters`);
+  if (value.length > longestText)
+    throw new ExpressionError(`A text of the template grows beyond ${longestText} characters`);
   return value;
 }
 
@@ -60,12 +63,18 @@ export function printed(value: Json): string {
 
 /** Equal as the language means it: member names ignore case, everything else is exact. */
 export function same(a: Json, b: Json): boolean {
-  if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((value, index) => same(value, b[index] ?? null));
+  if (Array.isArray(a))
+    return Array.isArray(b) && a.length === b.length && a.every((value, index) => same(value, b[index] ?? null));
   if (isObject(a)) {
     if (!isObject(b)) return false;
     const other = new Map(Object.entries(b).map(([name, value]) => [name.toLowerCase(), value]));
     const names = Object.keys(a);
-    return names.length === other.size && names.every((name) => other.has(name.toLowerCase()) && same(a[name] ?? null, other.get(name.toLowerCase()) ?? null));
+    return (
+      names.length === other.size &&
+      names.every(
+        (name) => other.has(name.toLowerCase()) && same(a[name] ?? null, other.get(name.toLowerCase()) ?? null),
+      )
+    );
   }
   return a === b;
 }

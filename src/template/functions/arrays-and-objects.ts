@@ -61,7 +61,12 @@ function follow(call: Call, pick: (list: Json[], index: number) => Json | undefi
   let value: Json | undefined = call.arg(0);
   for (let index = 1; index < call.count; index += 1) {
     const step = call.arg(index);
-    value = Array.isArray(value) && typeof step === 'number' ? pick(value, step) : typeof step === 'string' ? member(value, step) : undefined;
+    value =
+      Array.isArray(value) && typeof step === 'number'
+        ? pick(value, step)
+        : typeof step === 'string'
+          ? member(value, step)
+          : undefined;
     if (value === undefined) return null;
   }
   return value;
@@ -71,7 +76,8 @@ export const arraysAndObjects: Record<string, LanguageFunction> = {
   array: (call) => (Array.isArray(call.arg(0)) ? call.arg(0) : [call.arg(0)]),
   createarray: (call) => all(call),
   createobject: (call) => {
-    if (call.count % 2 !== 0) throw new ExpressionError(`The template function 'createObject' takes names and values in pairs`);
+    if (call.count % 2 !== 0)
+      throw new ExpressionError(`The template function 'createObject' takes names and values in pairs`);
     const result: JsonObject = {};
     for (let index = 0; index < call.count; index += 2) result[text(call, index)] = call.arg(index + 1);
     return result;
@@ -100,19 +106,26 @@ export const arraysAndObjects: Record<string, LanguageFunction> = {
   ),
   indexfromend: (call) => {
     const value = array(call, 0).at(-whole(call, 1));
-    if (value === undefined || whole(call, 1) < 1) throw new ExpressionError(`The language expression property array index '${whole(call, 1)}' is out of bounds`);
+    if (value === undefined || whole(call, 1) < 1)
+      throw new ExpressionError(`The language expression property array index '${whole(call, 1)}' is out of bounds`);
     return value;
   },
   intersection: (call) =>
     combine(
       call,
       (lists) => (lists[0] ?? []).filter((value) => lists.every((list) => isIn(list, value))),
-      (list) => Object.fromEntries(Object.entries(list[0] ?? {}).filter(([name, value]) => list.every((one) => name in one && same(one[name] ?? null, value)))),
+      (list) =>
+        Object.fromEntries(
+          Object.entries(list[0] ?? {}).filter(([name, value]) =>
+            list.every((one) => name in one && same(one[name] ?? null, value)),
+          ),
+        ),
     ),
   union: (call) =>
     combine(
       call,
-      (lists) => lists.flat(1).reduce<Json[]>((result, value) => (isIn(result, value) ? result : [...result, value]), []),
+      (lists) =>
+        lists.flat(1).reduce<Json[]>((result, value) => (isIn(result, value) ? result : [...result, value]), []),
       (list) => list.reduce(mergeDeep, {}),
     ),
   items: (call) =>
@@ -128,7 +141,8 @@ export const arraysAndObjects: Record<string, LanguageFunction> = {
     if (count < 0 || count > Math.min(10_000, longestArray)) throw wrong(call, 1, 'from 0 to 10000');
     return Array.from({ length: count }, (_, index) => whole(call, 0) + index);
   },
-  shallowmerge: (call) => array(call, 0).reduce<JsonObject>((result, value) => ({ ...result, ...(isObject(value) ? value : {}) }), {}),
+  shallowmerge: (call) =>
+    array(call, 0).reduce<JsonObject>((result, value) => ({ ...result, ...(isObject(value) ? value : {}) }), {}),
   skip: part((count) => [count, undefined]),
   take: part((count) => [0, count]),
   tryget: (call) => follow(call, (list, index) => list[index]),

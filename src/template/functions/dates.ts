@@ -4,12 +4,19 @@ import { text, whole, wrong } from './arguments.ts';
 
 /** ISO 8601 durations: `P1DT2H`, `-PT30M`. Months and years count as the calendar has them. */
 function addDuration(base: Date, duration: string): Date {
-  const match = /^(-)?P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?$/.exec(duration);
-  if (match === null || duration.length < 3) throw new ExpressionError(`'${duration.slice(0, 60)}' is not an ISO 8601 duration such as 'P1D' or '-PT30M'`);
+  const match = /^(-)?P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?$/.exec(
+    duration,
+  );
+  if (match === null || duration.length < 3)
+    throw new ExpressionError(`'${duration.slice(0, 60)}' is not an ISO 8601 duration such as 'P1D' or '-PT30M'`);
   const sign = match[1] === undefined ? 1 : -1;
   const amount = (index: number) => sign * Number(match[index] ?? 0);
   const result = new Date(base);
-  result.setUTCFullYear(result.getUTCFullYear() + amount(2), result.getUTCMonth() + amount(3), result.getUTCDate() + amount(4) * 7 + amount(5));
+  result.setUTCFullYear(
+    result.getUTCFullYear() + amount(2),
+    result.getUTCMonth() + amount(3),
+    result.getUTCDate() + amount(4) * 7 + amount(5),
+  );
   return new Date(result.getTime() + ((amount(6) * 60 + amount(7)) * 60 + amount(8)) * 1_000);
 }
 
@@ -24,7 +31,14 @@ function format(date: Date, pattern: string): string {
   return pattern.replace(/yyyy|yy|MM|M|dd|d|HH|H|mm|m|ss|s|f{1,7}|'[^']*'/g, (token) => {
     if (token.startsWith("'")) return token.slice(1, -1);
     if (token.startsWith('f')) return pad(date.getUTCMilliseconds(), 3).padEnd(7, '0').slice(0, token.length);
-    const parts: Record<string, number> = { y: date.getUTCFullYear(), M: date.getUTCMonth() + 1, d: date.getUTCDate(), H: date.getUTCHours(), m: date.getUTCMinutes(), s: date.getUTCSeconds() };
+    const parts: Record<string, number> = {
+      y: date.getUTCFullYear(),
+      M: date.getUTCMonth() + 1,
+      d: date.getUTCDate(),
+      H: date.getUTCHours(),
+      m: date.getUTCMinutes(),
+      s: date.getUTCSeconds(),
+    };
     const value = parts[token.charAt(0)] ?? 0;
     return token === 'yy' ? pad(value % 100, 2) : pad(value, token.length);
   });
@@ -34,17 +48,30 @@ const usual = "yyyyMMdd'T'HHmmss'Z'";
 
 function parse(value: string): Date {
   const compact = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z$/.exec(value);
-  const date = new Date(compact === null ? (/(Z|[+-]\d{2}:?\d{2})$/.test(value) ? value : `${value.replace(' ', 'T')}Z`) : `${compact.slice(1, 4).join('-')}T${compact.slice(4).join(':')}Z`);
+  const date = new Date(
+    compact === null
+      ? /(Z|[+-]\d{2}:?\d{2})$/.test(value)
+        ? value
+        : `${value.replace(' ', 'T')}Z`
+      : `${compact.slice(1, 4).join('-')}T${compact.slice(4).join(':')}Z`,
+  );
   if (Number.isNaN(date.getTime())) throw new ExpressionError(`'${value.slice(0, 60)}' is not a date and time`);
   return date;
 }
 
 export const dates: Record<string, LanguageFunction> = {
   utcnow: (call) => {
-    if (!call.environment.scope.inDefaults) throw new ExpressionError(`The function 'utcNow' is not expected at this location: it can be used in the default value of a parameter only`);
+    if (!call.environment.scope.inDefaults)
+      throw new ExpressionError(
+        `The function 'utcNow' is not expected at this location: it can be used in the default value of a parameter only`,
+      );
     return format(new Date(call.environment.scope.now), call.count > 0 ? text(call, 0) : usual);
   },
-  datetimeadd: (call) => format(addDuration(parse(text(call, 0)), text(call, 1)), call.count > 2 ? text(call, 2) : "yyyy-MM-dd'T'HH:mm:ss'Z'"),
+  datetimeadd: (call) =>
+    format(
+      addDuration(parse(text(call, 0)), text(call, 1)),
+      call.count > 2 ? text(call, 2) : "yyyy-MM-dd'T'HH:mm:ss'Z'",
+    ),
   datetimefromepoch: (call) => format(new Date(whole(call, 0) * 1_000), "yyyy-MM-dd'T'HH:mm:ss'Z'"),
   datetimetoepoch: (call) => {
     const seconds = Math.floor(parse(text(call, 0)).getTime() / 1_000);

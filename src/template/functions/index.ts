@@ -9,5 +9,13 @@ import { strings } from './strings.ts';
 
 /** Every function of the language, by its name in lower case. */
 export const languageFunctions: FunctionTable = new Map(
-  Object.entries({ ...arraysAndObjects, ...cidr, ...dates, ...deploymentFunctions, ...lambdas, ...logicAndNumbers, ...strings }),
+  Object.entries({
+    ...arraysAndObjects,
+    ...cidr,
+    ...dates,
+    ...deploymentFunctions,
+    ...lambdas,
+    ...logicAndNumbers,
+    ...strings,
+  }),
 );

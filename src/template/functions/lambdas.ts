@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../../core/json.ts';
+import { textOf, type Json, type JsonObject } from '../../core/json.ts';
 import type { Call, LanguageFunction } from '../evaluate.ts';
 import { ExpressionError } from '../template-error.ts';
 import { array, object, printed } from './arguments.ts';
@@ -6,11 +6,13 @@ import { array, object, printed } from './arguments.ts';
 /** A lambda argument as a function of values. */
 function lambdaOf(call: Call, index: number): (...values: Json[]) => Json {
   const raw = call.raw(index);
-  if (raw?.kind !== 'call' || raw.name.toLowerCase() !== 'lambda') throw new ExpressionError(`The template function '${call.name}' expects a lambda at position '${index + 1}'`);
+  if (raw?.kind !== 'call' || raw.name.toLowerCase() !== 'lambda')
+    throw new ExpressionError(`The template function '${call.name}' expects a lambda at position '${index + 1}'`);
   const names = raw.args.slice(0, -1).map((name) => (name.kind === 'literal' ? String(name.value) : ''));
   const body = raw.args.at(-1);
   if (body === undefined) throw new ExpressionError(`The lambda of '${call.name}' has no expression`);
-  return (...values) => call.evaluate(body, new Map(names.map((name, place) => [name.toLowerCase(), values[place] ?? null])));
+  return (...values) =>
+    call.evaluate(body, new Map(names.map((name, place) => [name.toLowerCase(), values[place] ?? null])));
 }
 
 function isTrue(value: Json, call: Call): boolean {
@@ -23,7 +25,7 @@ export const lambdas: Record<string, LanguageFunction> = {
     throw new ExpressionError(`'lambda' stands only as an argument of filter, map, sort and the like`);
   },
   lambdavariables: (call) => {
-    const name = String(call.arg(0));
+    const name = textOf(call.arg(0));
     const value = call.environment.lambda.get(name.toLowerCase());
     if (value === undefined) throw new ExpressionError(`The lambda variable '${name}' is not found`);
     return value;
@@ -64,4 +66,3 @@ export const lambdas: Record<string, LanguageFunction> = {
     return Object.fromEntries(array(call, 0).map((value) => [printed(keyOf(value)), valueOf(value)]));
   },
 };
-

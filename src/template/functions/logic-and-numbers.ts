@@ -14,7 +14,8 @@ function compare(pick: (order: number) => boolean): LanguageFunction {
 function calculate(operation: (a: number, b: number) => number): LanguageFunction {
   return (call) => {
     const result = operation(whole(call, 0), whole(call, 1));
-    if (!Number.isSafeInteger(result)) throw new ExpressionError(`The template function '${call.name}' leaves the range of integers`);
+    if (!Number.isSafeInteger(result))
+      throw new ExpressionError(`The template function '${call.name}' leaves the range of integers`);
     return result;
   };
 }
@@ -23,7 +24,8 @@ const extreme =
   (choose: (...values: number[]) => number): LanguageFunction =>
   (call) => {
     const values = call.count === 1 && Array.isArray(call.arg(0)) ? array(call, 0) : all(call);
-    if (values.length === 0 || !values.every((value) => typeof value === 'number')) throw wrong(call, 0, 'integers, or an array of them');
+    if (values.length === 0 || !values.every((value) => typeof value === 'number'))
+      throw wrong(call, 0, 'integers, or an array of them');
     return values.reduce((a, b) => choose(a, b));
   };
 
@@ -33,7 +35,8 @@ const nonZero = (divisor: number): number => {
 };
 
 export const logicAndNumbers: Record<string, LanguageFunction> = {
-  and: (call) => all(call).length > 0 && Array.from({ length: call.count }, (_, index) => truth(call, index)).every(Boolean),
+  and: (call) =>
+    all(call).length > 0 && Array.from({ length: call.count }, (_, index) => truth(call, index)).every(Boolean),
   or: (call) => Array.from({ length: call.count }, (_, index) => truth(call, index)).some(Boolean),
   not: (call) => !truth(call, 0),
   true: () => true,

@@ -12,18 +12,22 @@ const utf8 = (bytes: Buffer) => bytes.toString('utf8');
 /** `format('{0} {1:N0}')`: the values by their places; formats beyond a number's digits are not known here. */
 function format(pattern: string, values: readonly Json[]): string {
   return bounded(
-    pattern.replace(/\{\{|\}\}|\{(\d{1,3})(?:,-?\d{1,4})?(?::([^}]*))?\}/g, (found, index: string | undefined, style: string | undefined) => {
-      if (found === '{{' || found === '}}') return found.slice(1);
-      const value = values[Number(index)];
-      if (value === undefined) throw new ExpressionError(`The template function 'format' has no value for '${found}'`);
-      const digits = /^[DdXx](\d{1,2})?$/.exec(style ?? '');
-      if (digits !== null && typeof value === 'number') {
-        const number = /^[Xx]/.test(style ?? '') ? value.toString(16) : String(value);
-        const sized = number.padStart(Number(digits[1] ?? 0), '0');
-        return style?.startsWith('X') === true ? sized.toUpperCase() : sized;
-      }
-      return printed(value);
-    }),
+    pattern.replace(
+      /\{\{|\}\}|\{(\d{1,3})(?:,-?\d{1,4})?(?::([^}]*))?\}/g,
+      (found, index: string | undefined, style: string | undefined) => {
+        if (found === '{{' || found === '}}') return found.slice(1);
+        const value = values[Number(index)];
+        if (value === undefined)
+          throw new ExpressionError(`The template function 'format' has no value for '${found}'`);
+        const digits = /^[DdXx](\d{1,2})?$/.exec(style ?? '');
+        if (digits !== null && typeof value === 'number') {
+          const number = /^[Xx]/.test(style ?? '') ? value.toString(16) : String(value);
+          const sized = number.padStart(Number(digits[1] ?? 0), '0');
+          return style?.startsWith('X') === true ? sized.toUpperCase() : sized;
+        }
+        return printed(value);
+      },
+    ),
   );
 }
 
@@ -43,7 +47,8 @@ export const strings: Record<string, LanguageFunction> = {
   base64: (call) => bounded(Buffer.from(text(call, 0), 'utf8').toString('base64')),
   base64tostring: (call) => utf8(Buffer.from(text(call, 0), 'base64')),
   base64tojson: (call) => parseLenient(utf8(Buffer.from(text(call, 0), 'base64'))).value,
-  datauri: (call) => bounded(`data:text/plain;charset=utf8;base64,${Buffer.from(text(call, 0), 'utf8').toString('base64')}`),
+  datauri: (call) =>
+    bounded(`data:text/plain;charset=utf8;base64,${Buffer.from(text(call, 0), 'utf8').toString('base64')}`),
   datauritostring: (call) => {
     const match = /^data:[^,]*?(;base64)?,(.*)$/is.exec(text(call, 0));
     if (match === null) throw wrong(call, 0, 'a data URI');
@@ -67,18 +72,24 @@ export const strings: Record<string, LanguageFunction> = {
   },
   split: (call) => {
     const separators = call.arg(1);
-    const list = typeof separators === 'string' ? [separators] : array(call, 1).map((one) => (typeof one === 'string' ? one : ''));
+    const list =
+      typeof separators === 'string' ? [separators] : array(call, 1).map((one) => (typeof one === 'string' ? one : ''));
     let parts = [text(call, 0)];
     for (const separator of list) if (separator !== '') parts = parts.flatMap((part) => part.split(separator));
     return parts;
   },
-  string: (call) => bounded(typeof call.arg(0) === 'object' && call.arg(0) !== null ? JSON.stringify(call.arg(0)) : printed(call.arg(0))),
+  string: (call) =>
+    bounded(
+      typeof call.arg(0) === 'object' && call.arg(0) !== null ? JSON.stringify(call.arg(0)) : printed(call.arg(0)),
+    ),
   substring: (call) => {
     const value = text(call, 0);
     const start = whole(call, 1);
     const length = call.count > 2 ? whole(call, 2) : value.length - start;
     if (start < 0 || length < 0 || start + length > value.length) {
-      throw new ExpressionError(`Unable to evaluate template language function 'substring': the index and length must refer to a location within the string. The index '${start}' and length '${length}' do not fit a string of ${value.length}`);
+      throw new ExpressionError(
+        `Unable to evaluate template language function 'substring': the index and length must refer to a location within the string. The index '${start}' and length '${length}' do not fit a string of ${value.length}`,
+      );
     }
     return value.substring(start, start + length);
   },

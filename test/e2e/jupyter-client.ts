@@ -1,0 +1,143 @@
+/** What a browser does at JupyterHub: signs in, starts a server, runs a cell. The certificate is the instance's own. */
+import { request } from 'node:https';
+import { WebSocket } from 'ws';
+
+export interface Reply {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  text: string;
+}
+
+export class JupyterClient {
+  private readonly cookies = new Map<string, string>();
+  private readonly address: string;
+  private readonly source: string;
+
+  constructor(address: string, source: string) {
+    this.address = address;
+    this.source = source;
+  }
+
+  private cookieHeader(): string {
+    return [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+  }
+
+  send(method: string, path: string, body?: string, type = 'application/json'): Promise<Reply> {
+    const xsrf = this.cookies.get('_xsrf');
+    const headers = {
+      cookie: this.cookieHeader(),
+      ...(body === undefined ? {} : { 'content-type': type, 'content-length': String(Buffer.byteLength(body)) }),
+      ...(xsrf === undefined ? {} : { 'x-xsrftoken': xsrf }),
+      referer: `https://${this.address}:8000/hub/`,
+    };
+    return new Promise((resolve, reject) => {
+      const outgoing = request(
+        {
+          host: this.address,
+          port: 8_000,
+          path,
+          method,
+          headers,
+          rejectUnauthorized: false,
+          localAddress: this.source,
+          timeout: 60_000,
+        },
+        (incoming) => {
+          for (const cookie of incoming.headers['set-cookie'] ?? []) {
+            const [name = '', value = ''] = (cookie.split(';')[0] ?? '').split(/=(.*)/s);
+            if (value === '' || value === '""') this.cookies.delete(name);
+            else this.cookies.set(name, value);
+          }
+          let text = '';
+          incoming.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+          incoming.on('end', () => {
+            resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, text });
+          });
+        },
+      );
+      outgoing.on('error', reject);
+      outgoing.end(body);
+    });
+  }
+
+  /** Follows redirects of a GET. */
+  async visit(path: string): Promise<Reply> {
+    let reply = await this.send('GET', path);
+    for (let hops = 0; hops < 15 && reply.status >= 300 && reply.status < 400; hops += 1) {
+      const location = new URL(String(reply.headers['location']), `https://${this.address}:8000${path}`);
+      reply = await this.send('GET', `${location.pathname}${location.search}`);
+    }
+    return reply;
+  }
+
+  async signIn(user: string, password: string): Promise<Reply> {
+    return this.send(
+      'POST',
+      '/hub/login?next=',
+      new URLSearchParams({ username: user, password }).toString(),
+      'application/x-www-form-urlencoded',
+    );
+  }
+
+  /** Runs a cell in a new kernel, and gives what it printed. */
+  async runCell(user: string, code: string): Promise<string> {
+    const made = await this.send('POST', `/user/${user}/api/kernels`, JSON.stringify({ name: 'python3' }));
+    if (made.status !== 201) throw new Error(`no kernel: ${made.status} ${made.text.slice(0, 300)}`);
+    const { id } = JSON.parse(made.text) as { id: string };
+    const socket = new WebSocket(`wss://${this.address}:8000/user/${user}/api/kernels/${id}/channels`, {
+      headers: { cookie: this.cookieHeader() },
+      rejectUnauthorized: false,
+      localAddress: this.source,
+    });
+    try {
+      return await new Promise((resolve, reject) => {
+        let printed = '';
+        const limit = setTimeout(() => {
+          reject(new Error(`the cell did not end; it printed: ${printed}`));
+        }, 60_000);
+        socket.on('error', reject);
+        socket.on('open', () => {
+          socket.send(
+            JSON.stringify({
+              header: {
+                msg_id: 'cell',
+                username: user,
+                session: 'test',
+                msg_type: 'execute_request',
+                version: '5.3',
+                date: new Date().toISOString(),
+              },
+              parent_header: {},
+              metadata: {},
+              channel: 'shell',
+              content: {
+                code,
+                silent: false,
+                store_history: false,
+                user_expressions: {},
+                allow_stdin: false,
+                stop_on_error: true,
+              },
+            }),
+          );
+        });
+        socket.on('message', (data: Buffer) => {
+          const message = JSON.parse(data.toString('utf8')) as {
+            msg_type: string;
+            parent_header: { msg_id?: string };
+            content: { text?: string; execution_state?: string; evalue?: string };
+          };
+          if (message.parent_header.msg_id !== 'cell') return;
+          if (message.msg_type === 'stream') printed += message.content.text ?? '';
+          if (message.msg_type === 'error') printed += message.content.evalue ?? '';
+          if (message.msg_type === 'status' && message.content.execution_state === 'idle') {
+            clearTimeout(limit);
+            resolve(printed);
+          }
+        });
+      });
+    } finally {
+      socket.close();
+    }
+  }
+}
