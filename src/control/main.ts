@@ -49,6 +49,7 @@ import { createResourceGroupLoop } from './resource-group-loop.ts';
 import { runLoop, type Loop } from './run-loop.ts';
 import { createScaleSetLoop } from './scale-set-loop.ts';
 import { createScaleSetSteps } from './scale-set-steps.ts';
+import { settleAddresses } from './settle-addresses.ts';
 import { createShareLoop } from './share-loop.ts';
 import { statusDocument } from './status.ts';
 import type { World } from './world.ts';
@@ -120,6 +121,9 @@ async function main(): Promise<void> {
   const fetchDocument = (address: string, fetchSignal: AbortSignal = signal) =>
     fetcher.fetch(address, { signal: fetchSignal });
 
+  const loopbackAddresses = blockAddresses(installation.addressBlock);
+  await settleAddresses(store, config.publicAddresses, loopbackAddresses, log);
+
   const live = createLiveView();
   const reports = createGatewayReports();
   const subscription = {
@@ -135,7 +139,7 @@ async function main(): Promise<void> {
     allTypes({
       live,
       addresses: {
-        candidates: [...config.publicAddresses, ...blockAddresses(installation.addressBlock)],
+        candidates: [...config.publicAddresses, ...loopbackAddresses],
         domain: 'cloudapp.poolhouse.internal',
       },
       deployments: {

@@ -16,3 +16,35 @@ function toNumber(address: string): number {
 function toAddress(number: number): string {
   return [24, 16, 8, 0].map((shift) => Math.floor(number / 2 ** shift) % 256).join('.');
 }
+
+export interface AssignedAddress {
+  owner: string;
+  address: string;
+}
+
+/**
+ * The public addresses that change hands when the operator has changed which there are. An owner keeps its address,
+ * but for two reasons: the address is no longer offered, or it is a loopback one while one of the operator's is free.
+ *
+ * @param assigned in the order in which they were given: who came first chooses first
+ * @param own the operator's addresses, best first
+ * @param loopback those that only this machine can reach
+ */
+export function reassignAddresses(
+  assigned: readonly AssignedAddress[],
+  own: readonly string[],
+  loopback: readonly string[],
+): AssignedAddress[] {
+  const isOwn = new Set(own);
+  const isOffered = new Set([...own, ...loopback]);
+  const taken = new Set(assigned.map(({ address }) => address).filter((address) => isOffered.has(address)));
+  return assigned.flatMap(({ owner, address }) => {
+    if (isOwn.has(address)) return [];
+    const candidates = isOffered.has(address) ? own : [...own, ...loopback];
+    const better = candidates.find((candidate) => !taken.has(candidate));
+    if (better === undefined) return [];
+    taken.add(better);
+    taken.delete(address);
+    return [{ owner, address: better }];
+  });
+}

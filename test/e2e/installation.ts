@@ -170,7 +170,12 @@ const quiet = [
 ];
 
 /** Stock ssh with a password, from a source address of this machine. */
-function sshArguments(user: string, address: string, command: string, options: readonly string[] = []): string[] {
+export function sshArguments(
+  user: string,
+  address: string,
+  command: string,
+  options: readonly string[] = [],
+): string[] {
   return [...quiet, ...options, `${user}@${address}`, command];
 }
 

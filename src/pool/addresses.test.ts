@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import { addressesOf, reassignAddresses } from './addresses.ts';
+
+describe('addressesOf', () => {
+  it('leaves out the network, the host and the broadcast address', () => {
+    expect([...addressesOf({ subnet: '10.231.4.0/29', gateway: '10.231.4.1' })]).toEqual([
+      '10.231.4.2',
+      '10.231.4.3',
+      '10.231.4.4',
+      '10.231.4.5',
+      '10.231.4.6',
+    ]);
+  });
+});
+
+describe('reassignAddresses', () => {
+  const loopback = ['127.77.1.10', '127.77.1.11'];
+  const cases: [string, { assigned: Record<string, string>; own: string[]; expected: Record<string, string> }][] = [
+    ['nothing changes without cause', { assigned: { a: '127.77.1.10' }, own: [], expected: {} }],
+    ['an address of the operator is better', { assigned: { a: '127.77.1.10' }, own: ['192.0.2.1'], expected: { a: '192.0.2.1' } }],
+    [
+      'who came first chooses first',
+      { assigned: { a: '127.77.1.11', b: '127.77.1.10' }, own: ['192.0.2.1'], expected: { a: '192.0.2.1' } },
+    ],
+    ['nobody loses an address to another', { assigned: { a: '127.77.1.10', b: '192.0.2.1' }, own: ['192.0.2.1'], expected: {} }],
+    ['one that is no longer offered is given up', { assigned: { a: '192.0.2.1' }, own: [], expected: { a: '127.77.1.10' } }],
+    [
+      'the operator moves to another address',
+      { assigned: { a: '192.0.2.1', b: '127.77.1.10' }, own: ['192.0.2.9'], expected: { a: '192.0.2.9' } },
+    ],
+    [
+      'what one gives up another may have',
+      {
+        assigned: { a: '127.77.1.10', b: '192.0.2.1' },
+        own: ['192.0.2.9'],
+        expected: { a: '192.0.2.9', b: '127.77.1.10' },
+      },
+    ],
+    [
+      'with none left it stays as it was',
+      { assigned: { a: '192.0.2.1', b: '127.77.1.10', c: '127.77.1.11' }, own: [], expected: {} },
+    ],
+  ];
+
+  it.each(cases)('%s', (_case, { assigned, own, expected }) => {
+    const before = Object.entries(assigned).map(([owner, address]) => ({ owner, address }));
+    const changes = reassignAddresses(before, own, loopback);
+    expect(Object.fromEntries(changes.map(({ owner, address }) => [owner, address]))).toEqual(expected);
+    const after = before.map((one) => changes.find(({ owner }) => owner === one.owner) ?? one);
+    expect(reassignAddresses(after, own, loopback)).toEqual([]);
+  });
+});
