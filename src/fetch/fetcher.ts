@@ -6,7 +6,7 @@ import { join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { PoolhouseError } from '../core/errors.ts';
-import { checkUrl, describeUrl, type FetchPolicy } from './policy.ts';
+import { checkUrl, describeSize, describeUrl, type FetchPolicy } from './policy.ts';
 import type { FetchEnd, FetchRequest } from './fetch-main.ts';
 
 export interface FetchOptions {
@@ -32,19 +32,22 @@ const mostWaiting = 32;
 const usualBytes = 5 * 2 ** 20;
 const usualLimit = 30_000;
 const connectLimit = 10_000;
+/** The helper's own limit is later than ours, which can say what happened. */
+const helperGrace = 5_000;
 const helper = fileURLToPath(new URL('./fetch-main.ts', import.meta.url));
 
 export function createFetcher({ policy, user, log }: FetcherParts): Fetcher {
   let running = 0;
   const waiting: (() => void)[] = [];
 
-  async function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  async function inTurn<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    signal.throwIfAborted();
     if (running >= mostAtOnce) {
       if (waiting.length >= mostWaiting)
         throw new PoolhouseError('FetchFailed', `Too many downloads wait already. Try again in a minute.`, {
           retryable: true,
         });
-      await new Promise<void>((resolve) => waiting.push(resolve));
+      await turn(waiting, signal);
     } else running += 1;
     try {
       return await work();
@@ -62,11 +65,18 @@ export function createFetcher({ policy, user, log }: FetcherParts): Fetcher {
         throw new PoolhouseError('FetchNotAllowed', `${describeUrl(url)} is not fetched: ${checked.why}.`);
       const mirrored = mirrorOf(url, policy.mirrors);
       if (mirrored !== undefined) return readMirror(mirrored, url, maxBytes);
-      return inTurn(async () => {
+      return inTurn(signal, async () => {
         signal.throwIfAborted();
         log.info({ url: describeUrl(url) }, 'fetching');
         return run(
-          { url, policy, maxBytes, connectMs: connectLimit, ...(user === undefined ? {} : { user }) },
+          {
+            url,
+            policy,
+            maxBytes,
+            connectMs: connectLimit,
+            limitMs: timeoutMs + helperGrace,
+            ...(user === undefined ? {} : { user }),
+          },
           AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
           timeoutMs,
           signal,
@@ -74,6 +84,22 @@ export function createFetcher({ policy, user, log }: FetcherParts): Fetcher {
       });
     },
   };
+}
+
+/** Waits in the queue; who is aborted leaves it. */
+async function turn(waiting: (() => void)[], signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const begin = () => {
+      signal.removeEventListener('abort', leave);
+      resolve();
+    };
+    const leave = () => {
+      waiting.splice(waiting.indexOf(begin), 1);
+      reject(signal.reason as Error);
+    };
+    waiting.push(begin);
+    signal.addEventListener('abort', leave, { once: true });
+  });
 }
 
 function run(request: FetchRequest, limit: AbortSignal, timeoutMs: number, signal: AbortSignal): Promise<Uint8Array> {
@@ -123,10 +149,13 @@ function parseEnd(text: string): FetchEnd {
   }
 }
 
-/** The file that stands for a URL; undefined where no mirror's prefix fits. The longest prefix counts. */
+/**
+ * The file that stands for a URL; undefined where no mirror's prefix fits. The longest prefix counts; one without a
+ * slash at its end covers whole names only: `https://a.example` says nothing of `https://a.example.net`.
+ */
 function mirrorOf(url: string, mirrors: FetchPolicy['mirrors']): { folder: string; path: string } | undefined {
   const prefix = Object.keys(mirrors)
-    .filter((one) => url.startsWith(one))
+    .filter((one) => url.startsWith(one) && (one.endsWith('/') || /^([/?#]|$)/.test(url.slice(one.length))))
     .toSorted((a, b) => b.length - a.length)[0];
   if (prefix === undefined) return undefined;
   const rest = url.slice(prefix.length).split(/[?#]/)[0] ?? '';
@@ -171,10 +200,7 @@ async function readMirror(
     const found = await opened.stat();
     if (!found.isFile()) throw missing();
     if (found.size > maxBytes)
-      throw new PoolhouseError(
-        'FetchFailed',
-        `${describeUrl(url)} is larger than ${Math.floor(maxBytes / 2 ** 20)} MB.`,
-      );
+      throw new PoolhouseError('FetchFailed', `${describeUrl(url)} is larger than ${describeSize(maxBytes)}.`);
     return await opened.readFile();
   } finally {
     await opened.close();
