@@ -1,13 +1,18 @@
 /**
  * The installation's own certificate authority, and the certificate of the ARM API. Clients trust the authority once;
  * the server's certificate is made anew before it ends.
+ *
+ * The server's certificate and its key are two files, which cannot be replaced at once: what a crash leaves is noticed
+ * when they are read, for a pair that does not fit together, or does not come from the present authority, counts as none.
+ * The authority is precious: one that is there and cannot be used is an error, and never replaced behind its clients' backs.
  */
 import 'reflect-metadata';
-import { webcrypto } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { createPrivateKey, webcrypto, X509Certificate } from 'node:crypto';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
+import { PoolhouseError } from '../core/errors.ts';
 
 export interface Certificates {
   caFile: string;
@@ -30,25 +35,15 @@ const authorityDays = 3_650;
 const serverDays = 397;
 const renewalDays = 30;
 
-/** True when a certificate ends soon, or does not name everything that is asked for. Pure. */
-function needsRenewal(
-  certificate: { notAfter: Date; names: readonly string[] },
-  wanted: readonly string[],
-  now: number,
-): boolean {
-  return (
-    certificate.notAfter.getTime() - now < renewalDays * day ||
-    !wanted.every((name) => certificate.names.includes(name))
-  );
-}
-
-/** Gives what lies in the folder, made where it is missing or ends soon. Private keys have mode 0600. */
+/**
+ * Gives what lies in the folder, made where it is missing or ends soon. Private keys have mode 0600. `HostNotReady`
+ * where a file cannot be read, `InvalidConfiguration` where the authority is damaged.
+ */
 export async function ensureCertificates({ folder, names, now }: CertificateRequest): Promise<Certificates> {
   x509.cryptoProvider.set(globalThis.crypto);
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const authority = (await readAuthority(folder)) ?? (await makeAuthority(folder, now));
-  const present = await readServer(folder, names, now);
-  const server = present ?? (await makeServer(folder, authority, names, now));
+  const authority = (await readAuthority(folder, now)) ?? (await makeAuthority(folder, now));
+  const server = (await readServer(folder, authority, names, now)) ?? (await makeServer(folder, authority, names, now));
   return {
     caFile: join(folder, 'ca.pem'),
     caPem: authority.pem,
@@ -57,17 +52,46 @@ export async function ensureCertificates({ folder, names, now }: CertificateRequ
   };
 }
 
+/**
+ * For a process that runs long: called once a day, it gives new certificates before the present ones end (a TLS server
+ * takes them with `setSecureContext`), and undefined on all other days.
+ */
+export async function renewCertificates(
+  present: Certificates,
+  request: CertificateRequest,
+): Promise<Certificates | undefined> {
+  const found = await ensureCertificates(request);
+  return found.certificatePem === present.certificatePem && found.keyPem === present.keyPem ? undefined : found;
+}
+
+/** True while a certificate has begun and does not end soon. */
+function lasts(certificate: X509Certificate, now: number): boolean {
+  return certificate.validFromDate.getTime() <= now && certificate.validToDate.getTime() - now >= renewalDays * day;
+}
+
 interface Authority {
   pem: string;
   certificate: x509.X509Certificate;
   privateKey: webcrypto.CryptoKey;
 }
 
-async function readAuthority(folder: string): Promise<Authority | undefined> {
+async function readAuthority(folder: string, now: number): Promise<Authority | undefined> {
   const pem = await read(folder, 'ca.pem');
+  if (pem === undefined) return undefined; // a key alone was made for a certificate that never was
   const keyPem = await read(folder, 'ca.key');
-  if (pem === undefined || keyPem === undefined) return undefined;
-  return { pem, certificate: new x509.X509Certificate(pem), privateKey: await importKey(keyPem) };
+  try {
+    const certificate = new X509Certificate(pem);
+    if (keyPem === undefined) throw new Error('the key is missing');
+    if (!certificate.checkPrivateKey(createPrivateKey(keyPem))) throw new Error('the key is of another certificate');
+    if (!lasts(certificate, now)) return undefined;
+    return { pem, certificate: new x509.X509Certificate(pem), privateKey: await importKey(keyPem) };
+  } catch (error) {
+    throw new PoolhouseError(
+      'InvalidConfiguration',
+      `The certificate authority in ${folder} cannot be used: ca.pem and ca.key are damaged or do not belong together. Restore both from a backup, or remove both: then a new one is made, and its clients have to be told (poolhouse az-env).`,
+      { cause: error },
+    );
+  }
 }
 
 async function makeAuthority(folder: string, now: number): Promise<Authority> {
@@ -86,6 +110,7 @@ async function makeAuthority(folder: string, now: number): Promise<Authority> {
     ],
   });
   const pem = `${certificate.toString('pem')}\n`;
+  await rm(join(folder, 'ca.pem'), { force: true }); // never beside a key that is not its own
   await write(folder, 'ca.key', await exportKey(keys.privateKey));
   await write(folder, 'ca.pem', pem);
   return { pem, certificate, privateKey: keys.privateKey };
@@ -93,16 +118,29 @@ async function makeAuthority(folder: string, now: number): Promise<Authority> {
 
 async function readServer(
   folder: string,
+  authority: Authority,
   names: readonly string[],
   now: number,
 ): Promise<{ pem: string; keyPem: string } | undefined> {
   const pem = await read(folder, 'server.pem');
   const keyPem = await read(folder, 'server.key');
   if (pem === undefined || keyPem === undefined) return undefined;
-  const certificate = new x509.X509Certificate(pem);
-  const present =
-    certificate.getExtension(x509.SubjectAlternativeNameExtension)?.names.items.map((item) => item.value) ?? [];
-  return needsRenewal({ notAfter: certificate.notAfter, names: present }, names, now) ? undefined : { pem, keyPem };
+  try {
+    const certificate = new X509Certificate(pem);
+    const fits =
+      certificate.checkPrivateKey(createPrivateKey(keyPem)) &&
+      certificate.verify(new X509Certificate(authority.pem).publicKey) &&
+      lasts(certificate, now) &&
+      names.every((name) => namesOf(pem).includes(name));
+    return fits ? { pem, keyPem } : undefined;
+  } catch {
+    return undefined; // damaged, which costs nothing: it is made anew
+  }
+}
+
+function namesOf(pem: string): string[] {
+  const names = new x509.X509Certificate(pem).getExtension(x509.SubjectAlternativeNameExtension)?.names;
+  return names?.items.map((item) => item.value) ?? [];
 }
 
 async function makeServer(
@@ -117,7 +155,7 @@ async function makeServer(
     subject: `CN=${names[0] ?? 'localhost'}`,
     issuer: authority.certificate.subject,
     notBefore: new Date(now - day),
-    notAfter: new Date(now + serverDays * day),
+    notAfter: new Date(Math.min(now + serverDays * day, authority.certificate.notAfter.getTime())),
     signingAlgorithm: algorithm,
     publicKey: keys.publicKey,
     signingKey: authority.privateKey,
@@ -156,11 +194,15 @@ async function importKey(pem: string): Promise<webcrypto.CryptoKey> {
 }
 
 async function read(folder: string, name: string): Promise<string | undefined> {
-  return readFile(join(folder, name), 'utf8').catch(() => undefined);
+  const file = join(folder, name);
+  return readFile(file, 'utf8').catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new PoolhouseError('HostNotReady', `${file} cannot be read: ${(error as Error).message}`, { cause: error });
+  });
 }
 
 async function write(folder: string, name: string, text: string): Promise<void> {
   const file = join(folder, name);
-  await writeFile(`${file}.new`, text, { mode: 0o600 });
+  await writeFile(`${file}.new`, text, { mode: 0o600, flush: true });
   await rename(`${file}.new`, file);
 }
