@@ -1,14 +1,14 @@
 /** Which recipe stands for an image of Azure's marketplace. */
-import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { PoolhouseError } from '../core/errors.ts';
+import { readIfThere, recipeName } from './recipe.ts';
 
 const lineSchema = z.strictObject({
   publisher: z.string(),
   offer: z.string().default('*'),
   sku: z.string().default('*'),
   version: z.string().default('*'),
-  recipe: z.string(),
+  recipe: recipeName,
 });
 export type Catalogue = z.infer<typeof lineSchema>[];
 
@@ -23,7 +23,13 @@ export interface ImageName {
 export async function loadCatalogue(files: readonly string[]): Promise<Catalogue> {
   const lines: Catalogue = [];
   for (const file of files) {
-    const text = await readFile(file, 'utf8').catch(() => undefined);
+    const text = await readIfThere(file).catch((error: unknown) => {
+      throw new PoolhouseError(
+        'InvalidConfiguration',
+        `The image catalogue ${file} cannot be read: ${error instanceof Error ? error.message : ''}`,
+        { cause: error },
+      );
+    });
     if (text === undefined) continue;
     let value: unknown;
     try {
@@ -53,11 +59,11 @@ export function resolveImage(image: ImageName, catalogue: Catalogue): string {
       fits(one.publisher, image.publisher) &&
       fits(one.offer, image.offer) &&
       fits(one.sku, image.sku) &&
-      (fits(one.version, image.version) || image.version === 'latest'),
+      (fits(one.version, image.version) || image.version.toLowerCase() === 'latest'),
   );
   if (line !== undefined) return line.recipe;
   const name = `${image.publisher}:${image.offer}:${image.sku}:${image.version}`.slice(0, 200);
-  const windows = /windows/i.test(`${image.publisher}${image.offer}`);
+  const windows = /windows|standard-data-science-vm|(^|[-_])win([-_\d]|$)/i.test(`${image.publisher}_${image.offer}`);
   throw new PoolhouseError(
     'PlatformImageNotFound',
     windows

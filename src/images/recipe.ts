@@ -8,9 +8,19 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { PoolhouseError } from '../core/errors.ts';
 
+export const recipeName = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,40}$/, 'expected a name of small letters, digits and hyphens');
+
+/** A path of the image: one with `..` would lead out of it while it is made. */
+const imagePath = z
+  .string()
+  .regex(/^\/[^\0]*$/, 'expected an absolute path')
+  .refine((path) => !path.split('/').includes('..'), `expected a path without '..'`);
+
 const fileSchema = z.strictObject({
   /** Where it goes in the image. */
-  path: z.string().regex(/^\/[^\0]*$/),
+  path: imagePath,
   /** A file in the recipe's folder `files/` … */
   source: z
     .string()
@@ -23,12 +33,12 @@ const fileSchema = z.strictObject({
     .regex(/^0?[0-7]{3,4}$/)
     .default('0644'),
   /** A package's own file of this name moves here, now and when the package comes later. */
-  divert: z.string().startsWith('/').optional(),
+  divert: imagePath.optional(),
 });
 
 const recipeSchema = z.strictObject({
-  name: z.string().regex(/^[a-z][a-z0-9-]{0,40}$/),
-  extends: z.string().optional(),
+  name: recipeName,
+  extends: recipeName.optional(),
   suite: z
     .string()
     .regex(/^[a-z]+$/)
@@ -74,7 +84,9 @@ export async function loadRecipe(
   if (above.includes(name)) throw broken(name, `it extends itself: ${[...above, name].join(' → ')}`);
   for (const folder of folders) {
     const home = join(folder, name);
-    const text = await readFile(join(home, 'recipe.json'), 'utf8').catch(() => undefined);
+    const text = await readIfThere(join(home, 'recipe.json')).catch((error: unknown) => {
+      throw broken(name, `${join(home, 'recipe.json')} cannot be read`, error);
+    });
     if (text === undefined) continue;
     const own = parse(name, join(home, 'recipe.json'), text);
     const base = own.extends === undefined ? undefined : await loadRecipe(own.extends, folders, [...above, name]);
@@ -92,6 +104,15 @@ export async function loadRecipe(
     };
   }
   throw broken(name, `there is no folder '${name}' with a recipe.json in ${folders.join(' or ')}`);
+}
+
+/** A file's text; undefined only where there is none: what is there and cannot be read is an error. */
+export async function readIfThere(file: string): Promise<string | undefined> {
+  return readFile(file, 'utf8').catch((error: unknown) => {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw error;
+  });
 }
 
 function parse(name: string, file: string, text: string): z.infer<typeof recipeSchema> {
