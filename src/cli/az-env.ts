@@ -40,6 +40,8 @@ export function azEnvCommand({ home, signal }: Shared): Command {
           tenantId: installation.tenantId,
           clientId: installation.clientId,
           secretFile: home.clientSecret,
+          environment: process.env,
+          progress,
           signal,
         }),
       );

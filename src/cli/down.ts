@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
 import { down, destroy } from '../host/down.ts';
+import { lockHome } from '../host/lock.ts';
 import { createProgress, silentProgress } from '../host/progress.ts';
 import type { Shared } from './shared.ts';
 import { UsageError } from './usage-error.ts';
@@ -17,27 +19,29 @@ export function downCommand({ home, signal }: Shared): Command {
     )
     .action(async (options: { destroy?: boolean; yes?: boolean; json?: boolean }) => {
       const progress = options.json === true ? silentProgress : createProgress(process.stderr);
-      if (options.destroy !== true) {
-        const stopped = await down(home, progress);
-        process.stdout.write(
-          options.json === true
-            ? `${JSON.stringify({ stopped })}\n`
-            : stopped.length === 0
-              ? 'Nothing was running.\n'
-              : `Stopped: ${stopped.join(', ')}. Instances and data stay; 'poolhouse up' starts again.\n`,
-        );
-        return;
+      if (options.destroy === true && options.yes !== true) await ask(home.folder);
+      // Where there is no home there is nothing to lock, and none is made.
+      const unlock = existsSync(home.folder) ? await lockHome(home, progress, signal) : () => Promise.resolve();
+      try {
+        const said =
+          options.destroy === true
+            ? { removed: await destroy(home, progress, signal) }
+            : { stopped: await down(home, progress) };
+        process.stdout.write(options.json === true ? `${JSON.stringify(said)}\n` : describe(said));
+      } finally {
+        await unlock();
       }
-      if (options.yes !== true) await ask(home.folder);
-      const removed = await destroy(home, progress, signal);
-      process.stdout.write(
-        options.json === true
-          ? `${JSON.stringify({ removed })}\n`
-          : removed.length === 0
-            ? 'There was nothing to remove.\n'
-            : `Removed: ${removed.join(', ')}. Debian packages stay.\n`,
-      );
     });
+}
+
+function describe(said: { removed: string[] } | { stopped: string[] }): string {
+  if ('removed' in said)
+    return said.removed.length === 0
+      ? 'There was nothing to remove.\n'
+      : `Removed: ${said.removed.join(', ')}. Debian packages stay.\n`;
+  return said.stopped.length === 0
+    ? 'Nothing was running.\n'
+    : `Stopped: ${said.stopped.join(', ')}. Instances and data stay; 'poolhouse up' starts again.\n`;
 }
 
 async function ask(folder: string): Promise<void> {

@@ -6,7 +6,9 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PoolhouseError } from '../core/errors.ts';
-import { runCommand } from './run-command.ts';
+import { lockFolder } from './lock.ts';
+import type { Progress } from './progress.ts';
+import { isMissingProgram, runCommand } from './run-command.ts';
 
 export type AzProfile = 'latest' | 'hybrid';
 
@@ -19,23 +21,51 @@ export interface AzRequest {
   clientId: string;
   /** File that holds the secret: az reads it itself, so that it stands in no argument list. */
   secretFile: string;
+  /** The caller's environment, from which az finds itself and its proxies. */
+  environment: NodeJS.ProcessEnv;
+  progress: Progress;
   signal: AbortSignal;
 }
 
 const cloud = 'Poolhouse';
 const azLimit = 120_000;
 
-/** The environment for az; signs in when that has not been done, or for another endpoint, authority or secret. */
+/**
+ * The environment for az; signs in when that has not been done, or for another endpoint, authority or secret. One at a
+ * time: others wait, and find it done.
+ */
 export async function ensureAzConfiguration(request: AzRequest): Promise<Record<string, string>> {
+  await mkdir(request.folder, { recursive: true, mode: 0o700 });
+  const unlock = await lockFolder(request.folder, request.progress, request.signal);
+  try {
+    return await signedIn(request);
+  } finally {
+    await unlock();
+  }
+}
+
+/** What is reached without a proxy: this machine, and what the person has excepted already. */
+export function withoutProxy(environment: NodeJS.ProcessEnv): string {
+  const before = (environment['no_proxy'] ?? environment['NO_PROXY'] ?? '').split(',').map((name) => name.trim());
+  return [...new Set([...before.filter((name) => name !== ''), '127.0.0.1', 'localhost'])].join(',');
+}
+
+async function signedIn(request: AzRequest): Promise<Record<string, string>> {
   const folder = join(request.folder, request.profile);
+  const direct = withoutProxy(request.environment);
   const variables = {
     AZURE_CONFIG_DIR: folder,
     REQUESTS_CA_BUNDLE: request.caFile,
     AZURE_CORE_COLLECT_TELEMETRY: 'false',
     AZURE_CORE_NO_COLOR: 'true',
+    // Programs look at either of the two.
+    NO_PROXY: direct,
+    no_proxy: direct,
   };
   const secret = (await readFile(request.secretFile, 'utf8')).trim();
-  const authority = await readFile(request.caFile, 'utf8');
+  const authority = await readFile(request.caFile, 'utf8').catch((error: unknown) => {
+    throw new PoolhouseError('HostNotReady', `Control has not run yet. 'poolhouse up' starts it.`, { cause: error });
+  });
   const stamp = createHash('sha256')
     .update(JSON.stringify([request.url, authority, request.tenantId, request.clientId, secret, request.profile]))
     .digest('hex');
@@ -49,10 +79,11 @@ export async function ensureAzConfiguration(request: AzRequest): Promise<Record<
   try {
     const az = async (...argv: string[]) => {
       const result = await runCommand('az', argv, {
-        env: { ...process.env, ...variables },
+        env: { ...request.environment, ...variables },
         timeoutMs: azLimit,
         signal: request.signal,
       }).catch((error: unknown) => {
+        if (!isMissingProgram(error)) throw error;
         throw new PoolhouseError(
           'HostNotReady',
           `The 'az' command line is missing. Install it: apt-get install azure-cli`,
@@ -60,9 +91,10 @@ export async function ensureAzConfiguration(request: AzRequest): Promise<Record<
         );
       });
       if (result.exitCode !== 0) {
+        const words = result.stderr.trim().split('\n').slice(-3).join(' ').replaceAll(secret, '…');
         throw new PoolhouseError(
           'HostNotReady',
-          `'az ${argv.slice(0, 2).join(' ')}' failed: ${result.stderr.trim().split('\n').slice(-3).join(' ')}`,
+          `'az ${argv.slice(0, 2).join(' ')}' failed: ${words}\nDoes control run? 'poolhouse status' tells.`,
         );
       }
     };
@@ -84,8 +116,7 @@ export async function ensureAzConfiguration(request: AzRequest): Promise<Record<
       '--service-principal',
       '-u',
       request.clientId,
-      '-p',
-      `@${secretCopy}`,
+      `--password=@${secretCopy}`, // one argument: a secret may begin with a hyphen, as options do
       '--tenant',
       'adfs',
       '-o',

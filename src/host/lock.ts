@@ -1,14 +1,20 @@
-/** One `up` or `down` of an installation at a time. */
-import { mkdir, open, readFile, rm } from 'node:fs/promises';
+/**
+ * One `up` or `down` of an installation at a time, and one sign-in of az. A lock is SQLite's on a file: the kernel gives
+ * it back when its holder ends, however it ends, so no lock is ever left behind, and none is taken from the living.
+ */
+import { access, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PoolhouseError } from '../core/errors.ts';
 import type { Home } from '../core/home.ts';
 import type { Progress } from './progress.ts';
 
 const limitMs = 30 * 60_000;
+const pollDelay = 200;
+const busy = 5; // SQLITE_BUSY
 
-/** Waits until no other one holds the lock. Gives the function that gives it back. */
+/** Waits until no other `up` or `down` of this home holds the lock. Gives the function that gives it back. */
 export async function lockHome(home: Home, progress: Progress, signal: AbortSignal): Promise<() => Promise<void>> {
   await mkdir(home.folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
     throw new PoolhouseError(
@@ -17,44 +23,71 @@ export async function lockHome(home: Home, progress: Progress, signal: AbortSign
       { cause: error },
     );
   });
-  const file = join(home.folder, 'up.lock');
+  return lockFolder(home.folder, progress, signal);
+}
+
+/** Waits until nobody else holds the lock of a folder. Gives the function that gives it back. */
+export async function lockFolder(
+  folder: string,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<() => Promise<void>> {
+  const file = join(folder, '.lock');
+  const holderFile = join(folder, '.lock-holder'); // only for what is told to those who wait
   const deadline = Date.now() + limitMs;
-  for (let told = false; ; told = true) {
-    try {
-      const lock = await open(file, 'wx', 0o600);
-      await lock.writeFile(String(process.pid));
-      await lock.close();
-      return () => rm(file, { force: true });
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EACCES')
-        throw new PoolhouseError(
-          'HostNotReady',
-          `${home.folder} belongs to another user. Run this as that user (root, usually).`,
-          { cause: error },
-        );
-      if (code !== 'EEXIST') throw error;
+  for (let told = false; ;) {
+    const lock = await tryLock(file);
+    if (lock !== undefined) {
+      await writeFile(holderFile, String(process.pid), { mode: 0o600 });
+      return async () => {
+        await rm(holderFile, { force: true });
+        lock.close();
+      };
     }
-    const holder = Number(await readFile(file, 'utf8').catch(() => '0'));
-    if (holder !== 0 && !runs(holder)) {
-      await rm(file, { force: true }); // its holder was ended in the middle
-      continue;
-    }
+    const holder = await readFile(holderFile, 'utf8').catch(() => '?');
     if (!told) progress.note(`Another poolhouse command (pid ${holder}) is at work; waiting for it.`);
+    told = true;
     if (Date.now() > deadline)
       throw new PoolhouseError(
         'HostNotReady',
-        `Another poolhouse command (pid ${holder}) has been at work for too long.`,
+        `Another poolhouse command (pid ${holder}) has been at work for too long. Look at what it does, or end it: kill ${holder}`,
       );
-    await sleep(200, undefined, { signal });
+    await sleep(pollDelay, undefined, { signal });
   }
 }
 
-function runs(pid: number): boolean {
+/** The lock, or undefined while another one holds it. */
+async function tryLock(file: string): Promise<DatabaseSync | undefined> {
+  let database: DatabaseSync | undefined;
   try {
-    process.kill(pid, 0);
-    return true;
+    if ((await identityOf(file)) === undefined) new DatabaseSync(file).close(); // makes it
+    const before = await identityOf(file);
+    database = new DatabaseSync(file, { timeout: 0 });
+    database.exec('BEGIN EXCLUSIVE');
+    // `down --destroy` removes the file while it holds the lock: a lock of the removed one would be a lock of nothing.
+    if (before !== undefined && before === (await identityOf(file))) return database;
+    database.close();
+    return undefined;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
+    if (database?.isOpen === true) database.close();
+    if ((error as { errcode?: number }).errcode === busy) return undefined;
+    const folder = join(file, '..');
+    const mine = await access(folder).then(
+      () => process.getuid?.() === 0,
+      () => false,
+    );
+    throw new PoolhouseError(
+      'HostNotReady',
+      mine
+        ? `${file} cannot be locked: ${error instanceof Error ? error.message : ''}. Is the disk full, or read-only?`
+        : `${folder} belongs to another user. Run this as that user (root, usually).`,
+      { cause: error },
+    );
   }
+}
+
+/** Which file it is that stands there: another one of the same name is another one. */
+async function identityOf(file: string): Promise<string | undefined> {
+  const found = await stat(file, { bigint: true }).catch(() => undefined);
+  return found === undefined ? undefined : `${found.dev} ${found.ino} ${found.birthtimeNs}`;
 }

@@ -18,7 +18,13 @@ export interface CommandOptions {
 
 const kept = 256 * 1024;
 
-/** Never fails for an exit code; `HostNotReady` when the program is missing or runs too long. */
+/** Whether a failure of `runCommand` says that the program is not installed. */
+export function isMissingProgram(error: unknown): boolean {
+  const cause = error instanceof PoolhouseError ? (error.cause as NodeJS.ErrnoException | undefined) : undefined;
+  return cause?.code === 'ENOENT' && cause.syscall?.startsWith('spawn') === true;
+}
+
+/** Never fails for an exit code; `HostNotReady` when the program is missing, cannot be started, or runs too long. */
 export function runCommand(
   program: string,
   argv: readonly string[],
@@ -58,7 +64,13 @@ export function runCommand(
         );
       else
         reject(
-          new PoolhouseError('HostNotReady', `'${program}' could not be started: is it installed?`, { cause: error }),
+          new PoolhouseError(
+            'HostNotReady',
+            (error as NodeJS.ErrnoException).code === 'ENOENT'
+              ? `'${program}' could not be started: it is not installed, or not in PATH.`
+              : `'${program}' could not be started: ${(error as NodeJS.ErrnoException).code ?? error.message}.`,
+            { cause: error },
+          ),
         );
     });
     child.on('close', (code) => {
