@@ -7,13 +7,14 @@
 import { execFile, spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { access, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { PoolhouseError } from '../core/errors.ts';
 import { createRestClient } from '../engines/incus/rest-client.ts';
+import { findProgram, programPath } from './find-program.ts';
 import { identifyProcess, isAlive, startedProcessSchema, type StartedProcess } from './started-process.ts';
 
 export interface EngineDaemon {
@@ -89,17 +90,7 @@ const startLimit = 30_000;
 const stopLimit = 30_000;
 const pollDelay = 200;
 const answerLimit = 5_000;
-const programFolders = [
-  '/usr/local/sbin',
-  '/usr/local/bin',
-  '/usr/sbin',
-  '/usr/bin',
-  '/sbin',
-  '/bin',
-  '/usr/libexec/incus',
-  '/opt/incus/bin',
-];
-const installHint = `Install it: apt-get install incus (or lxd) lxcfs btrfs-progs`;
+const installHint = `'poolhouse up' as root installs it; by hand: apt-get install incus lxcfs btrfs-progs (on Debian 12 lxd in place of incus, on Ubuntu 22.04 snap install lxd)`;
 
 /**
  * A daemon that answers. `HostNotReady` says which package is missing, or where the daemon tells why it did not start.
@@ -159,11 +150,11 @@ async function startBySystemd(
 ): Promise<EngineDaemon> {
   const refusals: string[] = [];
   for (const { units, socketPath, kind } of places.candidates) {
-    try {
-      await promisify(execFile)('systemctl', ['start', ...units], { timeout: 60_000, signal });
-    } catch (error) {
-      signal.throwIfAborted();
-      refusals.push(error instanceof Error ? error.message : String(error));
+    // Enabled too, so that instances are back after a reboot. Units that cannot be enabled may still be started.
+    let refusal = await systemctl(['enable', '--now', ...units], signal);
+    if (refusal !== undefined) refusal = await systemctl(['start', ...units], signal);
+    if (refusal !== undefined) {
+      refusals.push(refusal);
       continue;
     }
     log?.info({ units }, 'the engine daemon was started');
@@ -173,6 +164,17 @@ async function startBySystemd(
   throw new PoolhouseError('HostNotReady', `This host has no Incus and no LXD that systemd can start. ${installHint}`, {
     cause: new Error(refusals.join('\n')),
   });
+}
+
+/** Why systemd refused; undefined when it did not. */
+async function systemctl(argv: readonly string[], signal: AbortSignal): Promise<string | undefined> {
+  try {
+    await promisify(execFile)('systemctl', argv, { timeout: 60_000, signal });
+    return undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 async function startDirectly(options: EngineDaemonOptions, places: DaemonPlaces): Promise<EngineDaemon> {
@@ -239,12 +241,11 @@ async function startDetached(
 ): Promise<{ process: StartedProcess; ended(): boolean }> {
   const output = await open(outputFile, 'a', 0o600);
   try {
-    const path = `${process.env['PATH'] ?? ''}${delimiter}${programFolders.join(delimiter)}`;
     const child = spawn(program, argv, {
       cwd: '/',
       detached: true,
       stdio: ['ignore', output.fd, output.fd],
-      env: { PATH: path, HOME: '/root', LANG: 'C.UTF-8', ...environment },
+      env: { PATH: programPath(), HOME: '/root', LANG: 'C.UTF-8', ...environment },
     });
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
@@ -332,13 +333,6 @@ async function firstInstalled(
   for (const candidate of candidates) {
     const program = candidate.program === undefined ? undefined : await findProgram(candidate.program);
     if (program !== undefined) return { candidate, program };
-  }
-  return undefined;
-}
-
-async function findProgram(name: string): Promise<string | undefined> {
-  for (const folder of [...(process.env['PATH'] ?? '').split(delimiter), ...programFolders]) {
-    if (folder !== '' && (await exists(join(folder, name)))) return join(folder, name);
   }
   return undefined;
 }

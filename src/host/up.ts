@@ -16,9 +16,10 @@ import { buildImage, hostSuite } from '../images/build-image.ts';
 import { fingerprintOf, loadRecipe } from '../images/recipe.ts';
 import { parseLenient } from '../template/parse-lenient.ts';
 import { ensureEngineDaemon } from './engine-daemon.ts';
+import { checkHost } from './host-checks.ts';
 import { ensureInstallation } from './installations.ts';
 import { askControl } from './local-api.ts';
-import { enginePackages, installPackages, readDistribution } from './packages.ts';
+import { engineSetup, installPackages, installSnaps, presentTools, readDistribution } from './packages.ts';
 import { findProcess, startProcess, stopProcess } from './processes.ts';
 import type { Progress } from './progress.ts';
 import { runCommand } from './run-command.ts';
@@ -52,8 +53,9 @@ export async function up(home: Home, options: UpOptions, progress: Progress, sig
     );
   }
   if (config.engine === 'incus') {
-    const packages = enginePackages(await readDistribution());
-    await progress.step('Debian packages', (phase) => installPackages(packages, phase, signal));
+    const setup = engineSetup(await readDistribution(), await presentTools());
+    await progress.step('Debian packages', (phase) => installPackages(setup.packages, phase, signal));
+    if (setup.snaps.length > 0) await progress.step('snaps', (phase) => installSnaps(setup.snaps, phase, signal));
     await progress.step(`account ${serviceUser}`, () => ensureUser(signal));
   }
   const installation = await ensureInstallation(home, config);
@@ -72,6 +74,7 @@ export async function up(home: Home, options: UpOptions, progress: Progress, sig
       ensureEngineDaemon({ logFolder: home.logs, signal }),
     );
     engineSocket = daemon.socketPath;
+    await checkHost({ ownIdMap: engineSocket.startsWith('/var/snap/') }); // a snap maps ids by files of its own
     const engine = createIncusEngine({
       installation: installation.id,
       socketPath: engineSocket,
