@@ -2,14 +2,25 @@ import { readFile } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import * as prompts from '@clack/prompts';
 import { Command } from 'commander';
+import { pino } from 'pino';
 import { PoolhouseError } from '../core/errors.ts';
 import { isObject, textOf, type Json, type JsonObject } from '../core/json.ts';
+import type { Home } from '../core/home.ts';
+import type { Installation } from '../core/installation.ts';
+import { createFetcher } from '../fetch/fetcher.ts';
 import { createArmClient } from '../host/arm-client.ts';
+import { readConfigFile } from '../host/config-file.ts';
 import { deployTemplate, ensureGroup } from '../host/deploy-template.ts';
 import { readInstallation } from '../host/installations.ts';
 import { createProgress } from '../host/progress.ts';
-import { parseLenient } from '../template/parse-lenient.ts';
-import { declaredParameters, suppliedParameters, valueOf, type DeclaredParameter } from './deployment-parameters.ts';
+import {
+  declaredParameters,
+  parseAs,
+  suppliedParameters,
+  valueOf,
+  type DeclaredParameter,
+} from './deployment-parameters.ts';
+import { plainText } from './plain-text.ts';
 import type { Shared } from './shared.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -48,8 +59,10 @@ export function deployCommand({ home, signal }: Shared): Command {
           `There is no installation in ${home.folder} yet. 'poolhouse up' makes one.`,
         );
       const isUrl = /^https?:\/\//i.test(options.template);
-      const text = isUrl ? undefined : await readTextFile(options.template);
-      const declared = text === undefined ? [] : declaredParameters(parseLenient(text).value);
+      const text = isUrl
+        ? await download(home, installation, options.template, signal)
+        : await readTextFile(options.template);
+      const declared = declaredParameters(parseAs(`The template '${options.template}'`, text));
       const supplied = await suppliedParameters(options.parameters, declared, readTextFile);
       const parameters = await askForMissing(declared, supplied);
       const client = await createArmClient(home, installation, signal);
@@ -69,7 +82,7 @@ export function deployCommand({ home, signal }: Shared): Command {
       });
       const deployment = await deployTemplate(
         client,
-        { group: options.group, name, template: text === undefined ? { uri: options.template } : { text }, parameters },
+        { group: options.group, name, template: isUrl ? { uri: options.template } : { text }, parameters },
         progress,
         signal,
       );
@@ -77,6 +90,18 @@ export function deployCommand({ home, signal }: Shared): Command {
         options.json === true ? `${JSON.stringify(deployment, null, 2)}\n` : describeDeployment(name, deployment),
       );
     });
+}
+
+/** Control fetches the template itself; here it tells which parameters there are. By the same rules. */
+async function download(home: Home, { apiPort }: Installation, url: string, signal: AbortSignal): Promise<string> {
+  if (!URL.canParse(url)) throw new UsageError(`'${url}' is not a URL.`);
+  const { config } = await readConfigFile(home.config);
+  const { mirrors, fetchAllow } = config;
+  const fetcher = createFetcher({
+    policy: { mirrors, fetchAllow, forbidden: [`127.0.0.1:${apiPort}`] },
+    log: pino({ level: 'silent' }),
+  });
+  return new TextDecoder().decode(await fetcher.fetch(url, { signal }));
 }
 
 async function readTextFile(file: string): Promise<string> {
@@ -108,7 +133,7 @@ async function ask(parameter: DeclaredParameter): Promise<Json> {
   const answer = parameter.type.startsWith('secure')
     ? await prompts.password({ message, output })
     : parameter.allowedValues === undefined
-      ? await prompts.text({ message, output })
+      ? await prompts.text({ message, output, validate: (text = '') => whyNot(parameter, text) })
       : await prompts.select({
           message,
           output,
@@ -116,6 +141,16 @@ async function ask(parameter: DeclaredParameter): Promise<Json> {
         });
   if (prompts.isCancel(answer)) throw new UsageError('Nothing was deployed.');
   return valueOf(parameter.name, answer, parameter.type);
+}
+
+/** What is wrong with an answer; undefined when nothing is. */
+function whyNot(parameter: DeclaredParameter, text: string): string | undefined {
+  try {
+    valueOf(parameter.name, text, parameter.type);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 function describeDeployment(name: string, deployment: JsonObject): string {
@@ -128,5 +163,5 @@ function describeDeployment(name: string, deployment: JsonObject): string {
     ),
     `'poolhouse status' shows how to reach it.`,
   ];
-  return `${lines.join('\n')}\n`;
+  return plainText(`${lines.join('\n')}\n`);
 }

@@ -1,4 +1,7 @@
 /** Log lines (JSON, as pino writes them) in plain words. Pure. */
+import { dig, isObject, textOf, type JsonObject } from '../core/json.ts';
+import { plainText } from './plain-text.ts';
+
 const levels: Readonly<Record<number, string>> = {
   10: 'trace',
   20: 'debug',
@@ -9,44 +12,53 @@ const levels: Readonly<Record<number, string>> = {
 };
 const hidden = new Set(['level', 'time', 'pid', 'hostname', 'process', 'msg', 'err', 'reqId']);
 
-interface LogLine {
-  level?: number;
-  time?: number;
-  process?: string;
-  msg?: string;
-  err?: { message?: string; cause?: { message?: string } };
-  [field: string]: unknown;
-}
-
-function parse(line: string): LogLine | undefined {
+/** A line as an object; undefined where it is something else. */
+function parse(line: string): JsonObject | undefined {
   try {
     const value: unknown = JSON.parse(line);
-    return typeof value === 'object' && value !== null ? (value as LogLine) : undefined; // every field is looked at before it is used
+    return isObject(value) ? value : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** When a line was written; 0 for one that does not say. */
-export function timeOf(line: string): number {
-  return parse(line)?.time ?? 0;
+/** Lines of several logs in the order of their times. One that does not say its time stays behind the one before it. */
+export function mergeLogs(logs: readonly (readonly string[])[]): string[] {
+  return logs
+    .flatMap((lines) => {
+      let last = 0;
+      return lines.map((line) => {
+        const time = parse(line)?.['time'];
+        if (typeof time === 'number') last = time;
+        return { line, time: last };
+      });
+    })
+    .toSorted((a, b) => a.time - b.time)
+    .map(({ line }) => line);
+}
+
+/** A line as a document: what is not JSON (what Node says when it ends badly) becomes a message. */
+export function logDocument(line: string): object {
+  return parse(line) ?? { msg: line };
 }
 
 export function describeLogLine(line: string): string {
   const entry = parse(line);
-  if (entry === undefined) return line;
-  const time = typeof entry.time === 'number' ? new Date(entry.time).toISOString().slice(0, 23).replace('T', ' ') : '';
+  if (entry === undefined) return plainText(line);
+  const { time, level } = entry;
+  const date = new Date(typeof time === 'number' ? time : Number.NaN);
   const fields = Object.entries(entry)
     .filter(([name]) => !hidden.has(name))
-    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  const error = entry.err?.message === undefined ? '' : ` | ${entry.err.message}`;
-  return [
-    time,
-    (levels[entry.level ?? 30] ?? 'info').padEnd(5),
-    (entry.process ?? '').padEnd(7),
-    `${entry.msg ?? ''}${error}`,
+    .map(([name, value]) => `${name}=${textOf(value)}`);
+  const error = textOf(dig(entry, 'err', 'message'));
+  const words = [
+    Number.isNaN(date.getTime()) ? '' : date.toISOString().slice(0, 23).replace('T', ' '),
+    (levels[typeof level === 'number' ? level : 30] ?? 'info').padEnd(5),
+    textOf(entry['process']).padEnd(7),
+    `${textOf(entry['msg'])}${error === '' ? '' : ` | ${error}`}`,
     fields.join(' '),
   ]
     .filter((part) => part !== '')
     .join(' ');
+  return plainText(words.trimEnd());
 }

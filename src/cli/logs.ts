@@ -1,17 +1,21 @@
-import { open, readFile, stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { PoolhouseError } from '../core/errors.ts';
-import { runtimeFolderOf, type Home } from '../core/home.ts';
+import { runtimeFolderOf } from '../core/home.ts';
 import { readInstallation } from '../host/installations.ts';
 import { askControl } from '../host/local-api.ts';
-import { describeLogLine, timeOf } from './log-lines.ts';
+import { describeLogLine, logDocument, mergeLogs } from './log-lines.ts';
+import { plainText } from './plain-text.ts';
 import type { Shared } from './shared.ts';
 import { UsageError } from './usage-error.ts';
 
 const pollDelay = 300;
 const processes = ['control', 'gateway'];
+const newline = 10;
+const mostRead = 32 * 2 ** 20;
+const mostAtOnce = 2 ** 20;
 
 export function logsCommand({ home, signal }: Shared): Command {
   return new Command('logs')
@@ -19,7 +23,7 @@ export function logsCommand({ home, signal }: Shared): Command {
     .argument('[of]', 'control, gateway, or the name of an instance; both processes without it')
     .option('-f, --follow', 'go on showing what comes')
     .option('-n, --lines <count>', 'how many lines', '50')
-    .option('--json', 'print the lines as they are written, one JSON document a line')
+    .option('--json', 'print one JSON document, a list; with --follow one document a line')
     .addHelpText(
       'after',
       '\nExamples:\n  poolhouse logs\n  poolhouse logs control -f\n  poolhouse logs teampool000000 -n 200',
@@ -28,68 +32,110 @@ export function logsCommand({ home, signal }: Shared): Command {
       const count = Number(options.lines);
       if (!Number.isInteger(count) || count < 1 || count > 100_000)
         throw new UsageError(`'${options.lines}' is not a number of lines.`);
-      const show = (line: string) => process.stdout.write(`${options.json === true ? line : describeLogLine(line)}\n`);
-      if (of !== undefined && !processes.includes(of))
-        return showJournal(home, of, count, options.follow === true, options.json === true, signal);
+      const installation = await readInstallation(home);
+      if (installation === undefined)
+        throw new PoolhouseError(
+          'HostNotReady',
+          `There is no installation in ${home.folder} yet. 'poolhouse up' makes one.`,
+        );
+      const following = options.follow === true;
+      const show = (lines: readonly string[], document: (line: string) => object, words: (line: string) => string) => {
+        if (options.json !== true) process.stdout.write(lines.map((line) => `${words(line)}\n`).join(''));
+        else if (following) process.stdout.write(lines.map((line) => `${JSON.stringify(document(line))}\n`).join(''));
+        else process.stdout.write(`${JSON.stringify(lines.map(document), null, 2)}\n`);
+      };
+      if (of !== undefined && !processes.includes(of)) {
+        const run = runtimeFolderOf(home, installation.id, process.getuid?.() === 0);
+        const showJournal = (lines: readonly string[]) => {
+          show(lines, (line) => ({ instance: of, msg: line }), plainText);
+        };
+        return followJournal(run.adminSocket, of, count, following, showJournal, signal);
+      }
       const files = (of === undefined ? processes : [of]).map((name) => join(home.logs, `${name}.log`));
-      const lines = (
-        await Promise.all(files.map(async (file) => (await readFile(file, 'utf8').catch(() => '')).split('\n')))
-      )
-        .flat()
-        .filter((line) => line.trim() !== '');
-      for (const line of lines.toSorted((a, b) => timeOf(a) - timeOf(b)).slice(-count)) show(line);
-      if (options.follow === true) await Promise.all(files.map((file) => follow(file, show, signal)));
+      const showLog = (lines: readonly string[]) => {
+        show(lines, logDocument, describeLogLine);
+      };
+      const tails = await Promise.all(files.map(readTail));
+      showLog(mergeLogs(tails.map((tail) => tail.lines)).slice(-count));
+      if (following)
+        await Promise.all(tails.map((tail, index) => follow(files[index] ?? '', tail.end, showLog, signal)));
     });
 }
 
-async function showJournal(
-  home: Home,
+async function followJournal(
+  adminSocket: string,
   instance: string,
   count: number,
   following: boolean,
-  json: boolean,
+  show: (lines: readonly string[]) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const installation = await readInstallation(home);
-  if (installation === undefined)
-    throw new PoolhouseError(
-      'HostNotReady',
-      `There is no installation in ${home.folder} yet. 'poolhouse up' makes one.`,
-    );
-  const run = runtimeFolderOf(home, installation.id, process.getuid?.() === 0);
   const read = async (lines: number) =>
-    (await askControl(run.adminSocket, `/v1/instances/${encodeURIComponent(instance)}/journal?lines=${lines}`, 60_000))
+    (await askControl(adminSocket, `/v1/instances/${encodeURIComponent(instance)}/journal?lines=${lines}`, 60_000))
       .split('\n')
       .filter((line) => line !== '');
-  const show = (line: string) => process.stdout.write(`${json ? JSON.stringify({ instance, msg: line }) : line}\n`);
   let seen = await read(count);
-  seen.forEach(show);
-  while (following && !signal.aborted) {
-    await sleep(1_000, undefined, { signal });
+  show(seen);
+  while (following) {
+    try {
+      await sleep(1_000, undefined, { signal });
+    } catch {
+      return; // Ctrl-C is how it ends
+    }
     const now = await read(500);
     const last = seen.at(-1);
     const from = last === undefined ? 0 : now.lastIndexOf(last) + 1;
-    now.slice(from).forEach(show);
+    show(now.slice(from));
     if (now.length > 0) seen = now;
   }
 }
 
+/** The lines at the end of a file, and where it ended. */
+async function readTail(file: string): Promise<{ lines: string[]; end: number }> {
+  const opened = await open(file, 'r').catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined; // has not run yet
+    throw new PoolhouseError('HostNotReady', `${file} cannot be read. Run this as the user who owns it.`, {
+      cause: error,
+    });
+  });
+  if (opened === undefined) return { lines: [], end: 0 };
+  try {
+    const { size } = await opened.stat();
+    const start = Math.max(0, size - mostRead);
+    const { buffer, bytesRead } = await opened.read(Buffer.alloc(size - start), 0, size - start, start);
+    const text = buffer.subarray(0, bytesRead);
+    // Lines that are whole: the first may be cut, the last still be written.
+    const whole = text.subarray(start === 0 ? 0 : text.indexOf(newline) + 1, text.lastIndexOf(newline) + 1);
+    const lines = whole.toString('utf8').split('\n');
+    return { lines: lines.filter((line) => line.trim() !== ''), end: start + text.lastIndexOf(newline) + 1 };
+  } finally {
+    await opened.close();
+  }
+}
+
 /** Shows what is added to a file; begins anew when it is replaced or cut. Ends at Ctrl-C. */
-async function follow(file: string, show: (line: string) => void, signal: AbortSignal): Promise<void> {
-  let at = (await stat(file).catch(() => undefined))?.size ?? 0;
-  let rest = '';
+async function follow(
+  file: string,
+  end: number,
+  show: (lines: readonly string[]) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  let at = end;
   while (!signal.aborted) {
     await sleep(pollDelay, undefined, { signal }).catch(() => undefined);
     const size = (await stat(file).catch(() => undefined))?.size ?? 0;
     if (size < at) at = 0;
     if (size === at) continue;
     const opened = await open(file, 'r');
-    const buffer = Buffer.alloc(Math.min(size - at, 1_048_576));
+    const buffer = Buffer.alloc(Math.min(size - at, mostAtOnce));
     const { bytesRead } = await opened.read(buffer, 0, buffer.length, at);
     await opened.close();
-    at += bytesRead;
-    const lines = (rest + buffer.subarray(0, bytesRead).toString('utf8')).split('\n');
-    rest = lines.pop() ?? '';
-    lines.filter((line) => line !== '').forEach(show);
+    const text = buffer.subarray(0, bytesRead);
+    const whole = text.lastIndexOf(newline) + 1;
+    if (whole === 0 && bytesRead < mostAtOnce) continue; // a line that is still being written
+    const taken = whole === 0 ? bytesRead : whole;
+    at += taken;
+    const lines = text.subarray(0, taken).toString('utf8').split('\n');
+    show(lines.filter((line) => line !== ''));
   }
 }

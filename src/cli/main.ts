@@ -7,6 +7,7 @@ import { azEnvCommand } from './az-env.ts';
 import { deployCommand } from './deploy.ts';
 import { downCommand } from './down.ts';
 import { logsCommand } from './logs.ts';
+import { plainText } from './plain-text.ts';
 import { statusCommand } from './status.ts';
 import { upCommand } from './up.ts';
 import { UsageError } from './usage-error.ts';
@@ -15,6 +16,10 @@ async function main(argv: readonly string[]): Promise<number> {
   const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
     version: string;
   };
+  // Whoever reads may stop reading (`poolhouse logs | head`): that is no failure.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? 0 : 1);
+  });
   const stopping = new AbortController();
   process.once('SIGINT', () => {
     stopping.abort(new UsageError('Stopped. The same command goes on where this one ended.'));
@@ -32,7 +37,7 @@ async function main(argv: readonly string[]): Promise<number> {
       '\nExamples:\n  poolhouse up --sample              prepare this machine, and deploy a first pool\n  poolhouse status                   what there is, and how to reach it\n  eval "$(poolhouse az-env)"         use az with this installation\n\nState is kept in $POOLHOUSE_HOME (/var/lib/poolhouse).',
     );
   for (const command of [upCommand, downCommand, statusCommand, logsCommand, azEnvCommand, deployCommand]) {
-    program.addCommand(command(shared).exitOverride());
+    program.addCommand(command(shared).copyInheritedSettings(program));
   }
   try {
     await program.parseAsync(argv, { from: 'user' });
@@ -54,7 +59,7 @@ function report(error: unknown, json: boolean, stopped: AbortSignal): number {
   }
   const body = errorBodyOf(error);
   if (json) process.stderr.write(`${JSON.stringify({ error: body })}\n`);
-  else process.stderr.write(`${describe(body)}\n`);
+  else process.stderr.write(`${plainText(describe(body))}\n`);
   if (process.env['POOLHOUSE_DEBUG'] === '1' || !(error instanceof PoolhouseError))
     process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   return 1;

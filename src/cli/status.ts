@@ -5,7 +5,8 @@ import { readInstallation } from '../host/installations.ts';
 import { askControl } from '../host/local-api.ts';
 import { findProcess } from '../host/processes.ts';
 import type { Shared } from './shared.ts';
-import { table } from './table.ts';
+import { plainLine } from './plain-text.ts';
+import { table, tableWidth } from './table.ts';
 
 export function statusCommand({ home }: Shared): Command {
   return new Command('status')
@@ -14,7 +15,11 @@ export function statusCommand({ home }: Shared): Command {
     .addHelpText('after', '\nExamples:\n  poolhouse status\n  poolhouse status --json | jq .pools[].frontEnds')
     .action(async (options: { json?: boolean }) => {
       const status = await readStatus(home);
-      process.stdout.write(options.json === true ? `${JSON.stringify(status, null, 2)}\n` : describeStatus(status));
+      process.stdout.write(
+        options.json === true
+          ? `${JSON.stringify(status, null, 2)}\n`
+          : describeStatus(status, tableWidth(process.stdout)),
+      );
     });
 }
 
@@ -40,8 +45,8 @@ export async function readStatus(home: Shared['home']): Promise<StatusDocument> 
   };
 }
 
-/** For people: tables that fit 80 columns. Pure. */
-function describeStatus(status: StatusDocument): string {
+/** For people: tables that fit their terminal. Pure. */
+export function describeStatus(status: StatusDocument, width: number): string {
   const lines: string[] = [];
   const state = (name: string, healthy: boolean, pid: number | null) =>
     `${name.padEnd(8)} ${healthy ? 'serves' : pid === null || pid === 0 ? 'does not run' : 'does not answer'}${pid === null || pid === 0 ? '' : ` (pid ${pid})`}`;
@@ -54,7 +59,9 @@ function describeStatus(status: StatusDocument): string {
   for (const pool of status.pools) {
     lines.push(
       '',
-      `${pool.name} in ${pool.resourceGroup}: ${pool.instances.length} of ${pool.capacity} instances, ${pool.provisioningState}`,
+      plainLine(
+        `${pool.name} in ${pool.resourceGroup}: ${pool.instances.length} of ${pool.capacity} instances, ${pool.provisioningState}`,
+      ),
     );
     lines.push(
       ...table(
@@ -65,6 +72,7 @@ function describeStatus(status: StatusDocument): string {
           `port ${one.backendPort}`,
           String(one.instancesInRotation),
         ]),
+        width,
       ),
     );
     lines.push(
@@ -72,6 +80,7 @@ function describeStatus(status: StatusDocument): string {
       ...table(
         ['id', 'instance', 'address', 'state', 'sessions'],
         pool.instances.map((one) => [one.instanceId, one.name, one.address, stateOf(one), String(one.sessions)]),
+        width,
       ),
     );
     if (pool.shares.length > 0)
@@ -80,6 +89,7 @@ function describeStatus(status: StatusDocument): string {
         ...table(
           ['share', 'mounted at'],
           pool.shares.map((one) => [`${one.account}/${one.share}`, one.mountPoint]),
+          width,
         ),
       );
   }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { PoolhouseError } from './errors.ts';
 import type { Json } from './json.ts';
 
-const cidr = z.string().regex(/^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/, 'expected a network such as 10.231.0.0/16');
+const cidr = z.cidrv4('expected a network such as 10.231.0.0/16');
 const hostAndPort = z.string().regex(/^(\[[0-9a-f:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$/, 'expected HOST:PORT');
 
 const configSchema = z.strictObject({
@@ -31,7 +31,8 @@ export function readConfig(value: Json, file: string): Config {
   const parsed = configSchema.safeParse(value);
   if (parsed.success) return parsed.data;
   const messages = parsed.error.issues.map((issue) => {
-    if (issue.code !== 'unrecognized_keys') return `'${issue.path.join('.')}': ${issue.message}`;
+    if (issue.code !== 'unrecognized_keys')
+      return issue.path.length === 0 ? issue.message : `'${issue.path.join('.')}': ${issue.message}`;
     return issue.keys
       .map((key) => {
         const near = nearest(key, configKeys);

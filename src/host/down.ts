@@ -1,10 +1,9 @@
 /** Stops what runs; with `destroy`, removes exactly what is ours. Both can be repeated, also when half of it is gone. */
-import { access, readdir, readFile, rm } from 'node:fs/promises';
+import { access, readdir, rm } from 'node:fs/promises';
 import { removeRedirects } from '../control/redirects.ts';
-import { readConfig } from '../core/config.ts';
 import { runtimeFolderOf, type Home } from '../core/home.ts';
 import { createIncusEngine } from '../engines/incus/incus-engine.ts';
-import { parseLenient } from '../template/parse-lenient.ts';
+import { readConfigFile } from './config-file.ts';
 import { ensureEngineDaemon, stopEngineDaemon } from './engine-daemon.ts';
 import { readInstallation } from './installations.ts';
 import { stopProcess } from './processes.ts';
@@ -36,10 +35,7 @@ export async function destroy(home: Home, progress: Progress, signal: AbortSigna
   if (installation !== undefined) {
     await down(home, progress);
     if (installation.engine === 'incus') {
-      const config = readConfig(
-        parseLenient((await readFile(home.config, 'utf8').catch(() => '')) || '{}').value,
-        home.config,
-      );
+      const { config } = await readConfigFile(home.config);
       await progress.step('instances, shares, images, network and storage', async () => {
         const daemon = await ensureEngineDaemon({ logFolder: home.logs, signal });
         const engine = createIncusEngine({

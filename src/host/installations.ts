@@ -19,10 +19,13 @@ export async function readInstallation(home: Home): Promise<Installation | undef
     );
   });
   if (text === undefined) return undefined;
-  const parsed = installationSchema.safeParse(JSON.parse(text));
-  if (!parsed.success)
-    throw new PoolhouseError('InvalidConfiguration', `${home.installation} is damaged. Restore it from a backup.`);
-  return parsed.data;
+  try {
+    return installationSchema.parse(JSON.parse(text));
+  } catch (error) {
+    throw new PoolhouseError('InvalidConfiguration', `${home.installation} is damaged. Restore it from a backup.`, {
+      cause: error,
+    });
+  }
 }
 
 /** Makes the home folder with everything that must exist before control starts. Gives what is there already as it is. */

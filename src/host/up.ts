@@ -2,22 +2,22 @@
  * What `up` does to a machine, step by step. Each step looks first and does only what is missing, so a second run
  * changes nothing, and a run that was cut off is completed by the next.
  */
-import { chmod, chown, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { readConfig, type Config } from '../core/config.ts';
+import { readConfig } from '../core/config.ts';
 import { PoolhouseError } from '../core/errors.ts';
 import { runtimeFolderOf, type Home, type RuntimeFolder } from '../core/home.ts';
 import type { Installation } from '../core/installation.ts';
-import { isObject, type JsonObject } from '../core/json.ts';
+import type { JsonObject } from '../core/json.ts';
 import { createIncusEngine } from '../engines/incus/incus-engine.ts';
 import { buildImage, hostSuite } from '../images/build-image.ts';
 import { fingerprintOf, loadRecipe } from '../images/recipe.ts';
-import { parseLenient } from '../template/parse-lenient.ts';
+import { changeConfigFile, readConfigFile } from './config-file.ts';
 import { ensureEngineDaemon } from './engine-daemon.ts';
 import { checkHost } from './host-checks.ts';
-import { ensureInstallation } from './installations.ts';
+import { ensureInstallation, readInstallation } from './installations.ts';
 import { askControl } from './local-api.ts';
 import { engineSetup, installPackages, installSnaps, presentTools, readDistribution } from './packages.ts';
 import { findProcess, startProcess, stopProcess } from './processes.ts';
@@ -44,8 +44,22 @@ const firstImage = 'datascience';
 
 export async function up(home: Home, options: UpOptions, progress: Progress, signal: AbortSignal): Promise<UpResult> {
   const isRoot = process.getuid?.() === 0;
-  const before = await readFile(home.config, 'utf8').catch(() => '');
-  const config = await changedConfig(home, before, options);
+  const file = await readConfigFile(home.config);
+  const changes: JsonObject = {
+    ...(options.engine === undefined ? {} : { engine: options.engine }),
+    ...(options.addresses === undefined || options.addresses.length === 0
+      ? {}
+      : { publicAddresses: [...options.addresses] }),
+  };
+  const config = readConfig({ ...file.value, ...changes }, home.config);
+  const present = await readInstallation(home);
+  // Before anything is written down: what is refused must not be asked for again by the next `up`.
+  if (present !== undefined && present.engine !== config.engine) {
+    throw new PoolhouseError(
+      'InvalidConfiguration',
+      `This installation was made with the engine '${present.engine}'; the engine cannot be changed to '${config.engine}'. Use another POOLHOUSE_HOME, or 'poolhouse down --destroy' first.`,
+    );
+  }
   if (config.engine === 'incus' && !isRoot) {
     throw new PoolhouseError(
       'HostNotReady',
@@ -59,12 +73,7 @@ export async function up(home: Home, options: UpOptions, progress: Progress, sig
     await progress.step(`account ${serviceUser}`, () => ensureUser(signal));
   }
   const installation = await ensureInstallation(home, config);
-  if (installation.engine !== config.engine) {
-    throw new PoolhouseError(
-      'InvalidConfiguration',
-      `This installation was made with the engine '${installation.engine}'; the engine cannot be changed to '${config.engine}'. Use another POOLHOUSE_HOME, or 'poolhouse down --destroy' first.`,
-    );
-  }
+  await changeConfigFile(home.config, file, changes);
   const run = runtimeFolderOf(home, installation.id, isRoot);
   await prepareRuntimeFolder(run, config.engine === 'incus', signal);
 
@@ -92,27 +101,8 @@ export async function up(home: Home, options: UpOptions, progress: Progress, sig
       await engine.prepareImage({ fingerprint }, file, signal);
     });
   }
-  await startProcesses(home, run, installation, engineSocket, before, progress, signal);
+  await startProcesses(home, run, installation, engineSocket, file.text, progress, signal);
   return { installation, run, url: `https://127.0.0.1:${installation.apiPort}` };
-}
-
-/** The configuration with what was asked for on the command line, which is written down. */
-async function changedConfig(home: Home, text: string, options: UpOptions): Promise<Config> {
-  const value = text.trim() === '' ? {} : parseLenient(text).value;
-  const changes: JsonObject = {
-    ...(options.engine === undefined ? {} : { engine: options.engine }),
-    ...(options.addresses === undefined || options.addresses.length === 0
-      ? {}
-      : { publicAddresses: [...options.addresses] }),
-  };
-  const changed: JsonObject = { ...(isObject(value) ? value : {}), ...changes };
-  const config = readConfig(isObject(value) ? changed : value, home.config);
-  if (JSON.stringify(changed) !== JSON.stringify(value)) {
-    await mkdir(home.folder, { recursive: true, mode: 0o700 });
-    await writeFile(`${home.config}.new`, `${JSON.stringify(changed, null, 2)}\n`, { mode: 0o600 });
-    await rename(`${home.config}.new`, home.config);
-  }
-  return config;
 }
 
 async function ensureUser(signal: AbortSignal): Promise<void> {

@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import { readConfig } from './config.ts';
+import type { Json } from './json.ts';
+
+const defaults = {
+  engine: 'incus',
+  publicAddresses: [],
+  mirrors: {},
+  fetchAllow: [],
+  instanceRange: '10.231.0.0/16',
+  poolGiB: 100,
+};
+
+describe('config.json', () => {
+  it('may be empty', () => {
+    expect(readConfig({}, 'config.json')).toEqual(defaults);
+  });
+
+  const valid: [what: string, value: Json][] = [
+    ['the engine', { engine: 'sim' }],
+    ['the port', { apiPort: 8943 }],
+    ['addresses', { publicAddresses: ['192.0.2.10', '192.0.2.11'] }],
+    ['mirrors', { mirrors: { 'https://a.example/': '/srv/a' } }],
+    ['names, addresses and IPv6 for downloads', { fetchAllow: ['files.internal:80', '10.0.0.1:8080', '[fd00::1]:80'] }],
+    ['the range of instances', { instanceRange: '10.99.0.0/16' }],
+    ['the size', { poolGiB: 5 }],
+  ];
+  it.each(valid)('sets %s', (_what, value) => {
+    expect(readConfig(value, 'config.json')).toEqual({ ...defaults, ...(value as object) });
+  });
+
+  const wrong: [what: string, value: Json, message: RegExp][] = [
+    ['a misspelt key', { engin: 'sim' }, /'engin' is not a known key: did you mean 'engine'\?/],
+    ['a key in other letters', { apiport: 1 }, /did you mean 'apiPort'\?/],
+    ['a key that resembles none', { colour: 1 }, /'colour' is not a known key\. Known keys: engine, apiPort/],
+    ['two unknown keys', { mirror: {}, fetchAlow: [] }, /'mirrors'\?; 'fetchAlow' .*'fetchAllow'\?/],
+    ['an unknown engine', { engine: 'kvm' }, /'engine'/],
+    ['a port out of range', { apiPort: 70_000 }, /'apiPort'/],
+    ['a port as text', { apiPort: '8943' }, /'apiPort'/],
+    ['an address that is none', { publicAddresses: ['192.0.2.10', 'pool.example'] }, /'publicAddresses\.1'/],
+    ['a host without a port', { fetchAllow: ['files.internal'] }, /'fetchAllow\.0': expected HOST:PORT/],
+    ['a URL for a host', { fetchAllow: ['http://files.internal:80'] }, /'fetchAllow\.0': expected HOST:PORT/],
+    ['a range without its size', { instanceRange: '10.0.0.0' }, /'instanceRange': expected a network/],
+    ['a range with too many bits', { instanceRange: '10.0.0.0/64' }, /'instanceRange': expected a network/],
+    ['a range of no address', { instanceRange: '10.999.0.0/16' }, /'instanceRange': expected a network/],
+    ['too small a size', { poolGiB: 1 }, /'poolGiB'/],
+    ['a list', [], /expected object/],
+    ['nothing', null, /expected object/],
+  ];
+  it.each(wrong)('refuses %s', (_what, value, message) => {
+    expect(() => readConfig(value, '/var/lib/poolhouse/config.json')).toThrow(
+      expect.objectContaining({
+        code: 'InvalidConfiguration',
+        message: expect.stringMatching(message) as string,
+      }),
+    );
+    expect(() => readConfig(value, '/var/lib/poolhouse/config.json')).toThrow('/var/lib/poolhouse/config.json is not');
+  });
+});
