@@ -42,6 +42,7 @@ describe('config.json', () => {
     ['a URL for a host', { fetchAllow: ['http://files.internal:80'] }, /'fetchAllow\.0': expected HOST:PORT/],
     ['a range without its size', { instanceRange: '10.0.0.0' }, /'instanceRange': expected a network/],
     ['a range with too many bits', { instanceRange: '10.0.0.0/64' }, /'instanceRange': expected a network/],
+    ['a range that is too small', { instanceRange: '10.0.0.0/24' }, /'instanceRange': expected a network of \/22/],
     ['a range of no address', { instanceRange: '10.999.0.0/16' }, /'instanceRange': expected a network/],
     ['too small a size', { poolGiB: 1 }, /'poolGiB'/],
     ['a list', [], /expected object/],

@@ -3,7 +3,10 @@ import { z } from 'zod';
 import { PoolhouseError } from './errors.ts';
 import type { Json } from './json.ts';
 
-const cidr = z.cidrv4('expected a network such as 10.231.0.0/16');
+/** Each installation takes a /22 of it. */
+const cidr = z
+  .cidrv4('expected a network such as 10.231.0.0/16')
+  .refine((network) => Number(network.split('/')[1]) <= 22, 'expected a network of /22 or larger');
 const hostAndPort = z.string().regex(/^(\[[0-9a-f:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$/, 'expected HOST:PORT');
 
 const configSchema = z.strictObject({
