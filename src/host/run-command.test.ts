@@ -19,7 +19,7 @@ describe('a program of the host', () => {
   });
 
   it('says that it is missing, and only then', async () => {
-    const missing = await thrownBy(runCommand('no-such-program', []));
+    const missing = await thrownBy(runCommand('no-such-program', [], { env: { PATH: '/usr/bin:/bin' } }));
     expect(missing).toMatchObject({
       code: 'HostNotReady',
       message: expect.stringContaining('is not installed, or not in PATH') as string,

@@ -68,7 +68,7 @@ export function runCommand(
             'HostNotReady',
             (error as NodeJS.ErrnoException).code === 'ENOENT'
               ? `'${program}' could not be started: it is not installed, or not in PATH.`
-              : `'${program}' could not be started: ${(error as NodeJS.ErrnoException).code ?? error.message}.`,
+              : `'${program}' could not be started (${(error as NodeJS.ErrnoException).code ?? error.message}): is it installed, and may you run it?`,
             { cause: error },
           ),
         );

@@ -1,0 +1,194 @@
+/** The whole command line on a simulated engine: needs no root, no az and no network, and leaves nothing behind. */
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { StatusDocument } from '../../src/control/status.ts';
+import { must, repository, run, until, type Result } from './installation.ts';
+
+const template = join(repository, 'examples', 'shared-pool', 'template.json');
+const publicKey = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKZ0dqOPMA8xJT4Nr8tqV0Z9EEiOTjFCgZxT1n8PVyLZ alice';
+const password = 'Correct-Horse-7';
+
+/** Those of the processes that run. One that nobody has waited for yet runs no more. */
+function running(pids: readonly number[]): number[] {
+  return pids.filter((pid) => {
+    try {
+      return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    } catch {
+      return false;
+    }
+  });
+}
+
+describe('the command line on a simulated engine', () => {
+  let folder: string;
+  let home: string;
+  const pids: number[] = [];
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'poolhouse-sim-'));
+    home = join(folder, 'home');
+  });
+  afterAll(async () => {
+    await poolhouse('down', '--destroy', '--yes'); // where a test failed in the middle
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const env = () => ({ ...process.env, POOLHOUSE_HOME: home });
+  const poolhouse = (...argv: string[]): Promise<Result> =>
+    run(join(repository, 'bin', 'poolhouse'), argv, { env: env() });
+  /** What a command printed, which has to be one JSON document and nothing else. */
+  async function document<T>(...argv: string[]): Promise<T> {
+    return JSON.parse(await must(join(repository, 'bin', 'poolhouse'), [...argv, '--json'], { env: env() })) as T;
+  }
+  const status = () => document<StatusDocument>('status');
+  const deploy = (...more: string[]) =>
+    document<{ properties: { provisioningState: string } }>(
+      'deploy',
+      '-g',
+      'team',
+      '-f',
+      template,
+      '-p',
+      `@${join(folder, 'people.json')}`,
+      ...more,
+    );
+
+  /** What there is, without what changes by itself from moment to moment. */
+  async function world(): Promise<{ pools: object[]; control: object; gateway: object }> {
+    const { control, gateway, pools } = await status();
+    return {
+      control,
+      gateway,
+      pools: pools.map(({ id, capacity, frontEnds, instances }) => ({
+        id,
+        capacity,
+        frontEnds: frontEnds.map((one) => `${one.rule} ${one.address}:${one.port}`),
+        instances: instances.map((one) => `${one.name} ${one.address} ${one.power}`),
+      })),
+    };
+  }
+
+  /** Every file of the home that is not written by the processes themselves, with its time of change. */
+  async function settled(): Promise<Record<string, number>> {
+    const names = [
+      'config.json',
+      'installation.json',
+      'secrets/key',
+      'secrets/client-secret',
+      'certificates/ca.pem',
+      'certificates/server.pem',
+    ];
+    return Object.fromEntries(
+      await Promise.all(names.map(async (name) => [name, (await stat(join(home, name))).mtimeMs] as const)),
+    );
+  }
+
+  it('goes up', async () => {
+    const up = await document<StatusDocument>('up', '--engine', 'sim');
+    pids.push(up.control.pid, up.gateway.pid ?? 0);
+    expect(up).toMatchObject({ control: { healthy: true }, gateway: { healthy: true }, pools: [] });
+    expect(running(pids)).toEqual(pids);
+    expect((await stat(home)).mode & 0o777).toBe(0o700);
+    for (const name of ['secrets/key', 'secrets/client-secret', 'certificates/ca.key', 'certificates/server.key'])
+      expect((await stat(join(home, name))).mode & 0o777).toBe(0o600);
+  });
+
+  it('says what is wrong with a template, with the line', async () => {
+    const broken = join(folder, 'broken.json');
+    await writeFile(
+      broken,
+      '{\n  "resources": [\n    { "type": "Microsoft.Nothing/things", "name": "[nothing(]" }\n  ]\n}',
+    );
+    const { exitCode, stdout, stderr } = await poolhouse('deploy', '-g', 'team', '-f', broken);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+    expect(stderr).toMatch(/InvalidTemplate|InvalidRequestContent/);
+    expect(stderr).not.toMatch(/^\s+at /m);
+  });
+
+  it('deploys, and shows the pool', { timeout: 60_000 }, async () => {
+    await writeFile(
+      join(folder, 'people.json'),
+      JSON.stringify({
+        parameters: {
+          adminUsername: { value: 'alice' },
+          adminPassword: { value: password },
+          adminPublicKey: { value: publicKey },
+        },
+      }),
+    );
+    const deployment = await deploy();
+    expect(deployment.properties.provisioningState).toBe('Succeeded');
+    expect(JSON.stringify(deployment)).not.toContain(password);
+    const pool = await until('two instances run', async () => {
+      const [found] = (await status()).pools;
+      return found?.instances.filter((one) => one.power === 'running').length === 2 ? found : undefined;
+    });
+    expect(pool).toMatchObject({
+      name: 'sharedpool',
+      resourceGroup: 'team',
+      capacity: 2,
+    });
+    expect(pool.frontEnds.map((one) => one.backendPort).toSorted((a, b) => a - b)).toEqual([22, 8000]);
+    expect(pool.instances.map((one) => one.name)).toEqual(['sharedpool000000', 'sharedpool000001']);
+    const words = await must(join(repository, 'bin', 'poolhouse'), ['status'], { env: env() });
+    for (const name of ['sharedpool in team', 'sharedpool000000', 'sharedpool000001']) expect(words).toContain(name);
+  });
+
+  it('deploys again with another value from the command line', { timeout: 60_000 }, async () => {
+    await deploy('-p', 'instanceCount=1');
+    await until('one instance is left', async () => {
+      const [found] = (await status()).pools;
+      return found?.capacity === 1 && found.instances.length === 1 ? found : undefined;
+    });
+  });
+
+  it('tells what happened, and no secret', async () => {
+    const log = await document<{ msg: string; process: string }[]>('logs', '-n', '1000');
+    expect(log.map((entry) => entry.msg)).toContain('control serves');
+    expect(new Set(log.map((entry) => entry.process))).toEqual(new Set(['control', 'gateway']));
+    expect(JSON.stringify(log)).not.toContain(password);
+    const words = (await poolhouse('logs', 'control', '-n', '3')).stdout;
+    expect(words.trim().split('\n')).toHaveLength(3);
+    for (const file of await readdir(join(home, 'logs')))
+      expect(await readFile(join(home, 'logs', file), 'utf8')).not.toContain(password);
+  });
+
+  it('goes up again, and changes nothing', async () => {
+    const before = { world: await world(), files: await settled() };
+    await document('up');
+    await document('up', '--engine', 'sim');
+    expect({ world: await world(), files: await settled() }).toEqual(before);
+  });
+
+  it('refuses another engine, and goes on with its own', async () => {
+    const { exitCode, stderr } = await poolhouse('up', '--engine', 'incus');
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(`'poolhouse down --destroy' first`);
+    expect((await document<StatusDocument>('up')).control.pid).toBe(pids[0]);
+  });
+
+  it('goes down, and up again with what there was', { timeout: 60_000 }, async () => {
+    const before = JSON.stringify((await world()).pools);
+    expect(await document('down')).toEqual({ stopped: ['gateway', 'control'] });
+    expect(running(pids)).toEqual([]);
+    expect(await document('down')).toEqual({ stopped: [] });
+    expect(await status()).toMatchObject({ control: { healthy: false }, gateway: { healthy: false }, pools: [] });
+    const up = await document<StatusDocument>('up');
+    pids.push(up.control.pid, up.gateway.pid ?? 0);
+    await until('the pool is shown as before', async () => {
+      const now = JSON.stringify((await world()).pools);
+      return now === before ? now : undefined;
+    });
+  });
+
+  it('is gone after down --destroy', async () => {
+    expect((await poolhouse('down', '--destroy')).exitCode).toBe(2); // nobody is there to be asked
+    expect(await document('down', '--destroy', '--yes')).toEqual({ removed: [home] });
+    expect(running(pids)).toEqual([]);
+    expect(existsSync(home)).toBe(false);
+    expect(await document('down', '--destroy', '--yes')).toEqual({ removed: [] });
+  });
+});
