@@ -28,7 +28,10 @@ export async function readInstallation(home: Home): Promise<Installation | undef
   }
 }
 
-/** Makes the home folder with everything that must exist before control starts. Gives what is there already as it is. */
+/**
+ * Makes the home folder with everything that must exist before control starts. Gives what is there already as it is, but
+ * for the port, which the operator may change.
+ */
 export async function ensureInstallation(home: Home, config: Config): Promise<Installation> {
   await mkdir(home.folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
     throw new PoolhouseError(
@@ -40,10 +43,18 @@ export async function ensureInstallation(home: Home, config: Config): Promise<In
   await chmod(home.folder, 0o700);
   for (const folder of [home.secrets, home.images, home.logs, home.recipes])
     await mkdir(folder, { recursive: true, mode: 0o700 });
+  const present = await readInstallation(home);
+  if (present !== undefined && (await readSecret(home.secretKey)) === undefined)
+    throw new PoolhouseError(
+      'InvalidConfiguration',
+      `${home.secretKey} is missing, with which all secrets of this installation are sealed. Restore it from a backup: a new one would open none of them.`,
+    );
   await ensureSecret(home.secretKey, () => randomBytes(32));
   await ensureSecret(home.clientSecret, () => Buffer.from(`${randomBytes(24).toString('base64url')}\n`));
-  const present = await readInstallation(home);
-  if (present !== undefined) return present;
+  if (present !== undefined) {
+    if (config.apiPort === undefined || config.apiPort === present.apiPort) return present;
+    return write(home, { ...present, apiPort: config.apiPort });
+  }
   const others = await othersInUse();
   const installation: Installation = {
     id: randomBytes(4).toString('hex'),
@@ -55,16 +66,29 @@ export async function ensureInstallation(home: Home, config: Config): Promise<In
     clientId: randomUUID(),
     createdAt: new Date().toISOString(),
   };
-  await writeFile(`${home.installation}.new`, `${JSON.stringify(installation, null, 2)}\n`, { mode: 0o600 });
+  return write(home, installation);
+}
+
+async function write(home: Home, installation: Installation): Promise<Installation> {
+  const text = `${JSON.stringify(installation, null, 2)}\n`;
+  await writeFile(`${home.installation}.new`, text, { mode: 0o600, flush: true });
   await rename(`${home.installation}.new`, home.installation);
   return installation;
 }
 
 async function ensureSecret(file: string, make: () => Buffer): Promise<void> {
-  const present = await readFile(file).catch(() => undefined);
-  if (present !== undefined && present.length > 0) return;
-  await writeFile(`${file}.new`, make(), { mode: 0o600 });
+  if ((await readSecret(file)) !== undefined) return;
+  await writeFile(`${file}.new`, make(), { mode: 0o600, flush: true });
   await rename(`${file}.new`, file);
+}
+
+/** Undefined where there is none. One that cannot be read is there: it must not be replaced. */
+async function readSecret(file: string): Promise<Buffer | undefined> {
+  const found = await readFile(file).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new PoolhouseError('HostNotReady', `${file} cannot be read: ${(error as Error).message}`, { cause: error });
+  });
+  return found === undefined || found.length === 0 ? undefined : found;
 }
 
 /** Address blocks that rules of the kernel lead somewhere already. */

@@ -2,11 +2,12 @@
  * What `up` does to a machine, step by step. Each step looks first and does only what is missing, so a second run
  * changes nothing, and a run that was cut off is completed by the next.
  */
-import { chmod, chown, mkdir, readFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { chmod, chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { readConfig } from '../core/config.ts';
+import { readConfig, type Config } from '../core/config.ts';
 import { PoolhouseError } from '../core/errors.ts';
 import { runtimeFolderOf, type Home, type RuntimeFolder } from '../core/home.ts';
 import type { Installation } from '../core/installation.ts';
@@ -101,7 +102,7 @@ export async function up(home: Home, options: UpOptions, progress: Progress, sig
       await engine.prepareImage({ fingerprint }, file, signal);
     });
   }
-  await startProcesses(home, run, installation, engineSocket, file.text, progress, signal);
+  await startProcesses(home, run, installation, engineSocket, config, progress, signal);
   return { installation, run, url: `https://127.0.0.1:${installation.apiPort}` };
 }
 
@@ -145,7 +146,7 @@ async function startProcesses(
   run: RuntimeFolder,
   installation: Installation,
   engineSocket: string | undefined,
-  configBefore: string,
+  config: Config,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> {
@@ -155,8 +156,13 @@ async function startProcesses(
     LC_ALL: 'C.UTF-8',
     NODE_ENV: 'production',
   };
-  const configNow = await readFile(home.config, 'utf8').catch(() => '');
-  if (configNow !== configBefore && (await findProcess(run.controlPid)) !== undefined) {
+  // Control reads its configuration when it starts: one that was started with another is started anew.
+  const startedWith = join(run.folder, 'control.config');
+  const digest = createHash('sha256')
+    .update(JSON.stringify([config, installation]))
+    .digest('hex');
+  const before = await readFile(startedWith, 'utf8').catch(() => undefined);
+  if (before !== undefined && before !== digest && (await findProcess(run.controlPid)) !== undefined) {
     await progress.step('control ends, to begin again with the changed configuration', () =>
       stopProcess(run.controlPid, 15_000),
     );
@@ -170,6 +176,7 @@ async function startProcesses(
       ...(engineSocket === undefined ? [] : ['--engine-socket', engineSocket]),
       ...(withUser ? ['--group', serviceUser] : []),
     ];
+    await writeFile(startedWith, digest, { mode: 0o600 });
     await startProcess(argv, { pidFile: run.controlPid, logFile: join(home.logs, 'control.log') }, env);
   }
   if ((await findProcess(run.gatewayPid)) === undefined) {

@@ -1,6 +1,7 @@
 /** The whole command line on a simulated engine: needs no root, no az and no network, and leaves nothing behind. */
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -20,6 +21,15 @@ function running(pids: readonly number[]): number[] {
       return false;
     }
   });
+}
+
+/** A port that nobody listens on. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo; // a TCP server has one
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }
 
 describe('the command line on a simulated engine', () => {
@@ -163,11 +173,28 @@ describe('the command line on a simulated engine', () => {
     expect({ world: await world(), files: await settled() }).toEqual(before);
   });
 
+  it('begins again with what the operator changed, and the gateway goes on', { timeout: 60_000 }, async () => {
+    const before = await status();
+    const port = await freePort();
+    await writeFile(
+      join(home, 'config.json'),
+      `{\n  // of our team\n  "engine": "sim",\n  "apiPort": ${port}, // free here\n}`,
+    );
+    const after = await document<StatusDocument>('up');
+    pids.push(after.control.pid);
+    expect(after.control).toMatchObject({ healthy: true, url: `https://127.0.0.1:${port}` });
+    expect(after.control.pid).not.toBe(before.control.pid);
+    expect(after.gateway.pid).toBe(before.gateway.pid);
+    expect(running([before.control.pid])).toEqual([]);
+    expect((await document<StatusDocument>('up')).control.pid).toBe(after.control.pid);
+    await deploy('-p', 'instanceCount=1');
+  });
+
   it('refuses another engine, and goes on with its own', async () => {
     const { exitCode, stderr } = await poolhouse('up', '--engine', 'incus');
     expect(exitCode).toBe(1);
     expect(stderr).toContain(`'poolhouse down --destroy' first`);
-    expect((await document<StatusDocument>('up')).control.pid).toBe(pids[0]);
+    expect((await document<StatusDocument>('up')).control.pid).toBe(pids.at(-1));
   });
 
   it('goes down, and up again with what there was', { timeout: 60_000 }, async () => {

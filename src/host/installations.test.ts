@@ -1,0 +1,86 @@
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readConfig } from '../core/config.ts';
+import { homeAt, type Home } from '../core/home.ts';
+import { ensureInstallation, readInstallation } from './installations.ts';
+
+const config = readConfig({ engine: 'sim' }, 'config.json');
+
+describe('an installation', () => {
+  let folder: string;
+  let home: Home;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'poolhouse-installation-'));
+    home = homeAt(join(folder, 'home'));
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  it('is made once, for its owner only', async () => {
+    expect(await readInstallation(home)).toBeUndefined();
+    const made = await ensureInstallation(home, config);
+    const key = await readFile(home.secretKey);
+    expect(key).toHaveLength(32);
+    expect(await ensureInstallation(home, config)).toEqual(made);
+    expect(await readInstallation(home)).toEqual(made);
+    expect(await readFile(home.secretKey)).toEqual(key);
+    for (const path of [home.folder, home.secrets]) expect((await stat(path)).mode & 0o777).toBe(0o700);
+    for (const path of [home.installation, home.secretKey, home.clientSecret])
+      expect((await stat(path)).mode & 0o777).toBe(0o600);
+  });
+
+  it('is another one than its neighbour', async () => {
+    const one = await ensureInstallation(home, config);
+    const busy = createServer();
+    await new Promise<void>((resolve) => busy.listen(one.apiPort, '127.0.0.1', resolve));
+    try {
+      const other = await ensureInstallation(homeAt(join(folder, 'other')), config);
+      for (const name of ['id', 'apiPort', 'subscriptionId', 'tenantId', 'clientId'] as const)
+        expect(other[name]).not.toBe(one[name]);
+    } finally {
+      busy.close();
+    }
+  });
+
+  it('takes the port that the operator sets, also later', async () => {
+    const made = await ensureInstallation(home, { ...config, apiPort: 20_001 });
+    expect(made.apiPort).toBe(20_001);
+    expect(await ensureInstallation(home, config)).toEqual(made);
+    expect(await ensureInstallation(home, { ...config, apiPort: 20_002 })).toEqual({ ...made, apiPort: 20_002 });
+    expect(await readInstallation(home)).toEqual({ ...made, apiPort: 20_002 });
+  });
+
+  it('never replaces the key that its secrets are sealed with', async () => {
+    await ensureInstallation(home, config);
+    await rm(home.secretKey);
+    await expect(ensureInstallation(home, config)).rejects.toMatchObject({
+      code: 'InvalidConfiguration',
+      message: expect.stringContaining('Restore it from a backup') as string,
+    });
+    await mkdir(home.secretKey); // what root cannot read either
+    await expect(ensureInstallation(home, config)).rejects.toMatchObject({
+      code: 'HostNotReady',
+      message: expect.stringContaining(`${home.secretKey} cannot be read`) as string,
+    });
+  });
+
+  it.each(['{"id": ', '{}', '[]'])('that is damaged is not made anew: %s', async (text) => {
+    await ensureInstallation(home, config);
+    await writeFile(home.installation, text);
+    await expect(ensureInstallation(home, config)).rejects.toMatchObject({
+      code: 'InvalidConfiguration',
+      message: `${home.installation} is damaged. Restore it from a backup.`,
+    });
+    expect(await readFile(home.installation, 'utf8')).toBe(text);
+  });
+
+  it('says where it cannot be', async () => {
+    await writeFile(join(folder, 'file'), '');
+    await expect(ensureInstallation(homeAt(join(folder, 'file', 'home')), config)).rejects.toMatchObject({
+      code: 'HostNotReady',
+      message: expect.stringContaining('set POOLHOUSE_HOME') as string,
+    });
+  });
+});
