@@ -1,5 +1,12 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo, Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
 import { download } from './download.ts';
 
@@ -34,6 +41,50 @@ async function downloadWith(url: string, names: Record<string, string[]>, fetchA
   );
   return { body: Buffer.concat(body).toString(), looked };
 }
+
+/** A certificate of its own for a name, and a server that shows it. */
+async function serveTls(name: string): Promise<{ port: number; certificate: string }> {
+  const folder = await mkdtemp(join(tmpdir(), 'poolhouse-download-'));
+  try {
+    const [key, cert] = [join(folder, 'key'), join(folder, 'cert')];
+    const words = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=${name} -addext subjectAltName=DNS:${name}`;
+    await promisify(execFile)('openssl', [...words.split(' '), '-keyout', key, '-out', cert]);
+    const certificate = await readFile(cert, 'utf8');
+    const server = createTlsServer({ key: await readFile(key), cert: certificate }, (request, response) =>
+      response.end(`for ${request.headers.host}`),
+    );
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.2', resolve));
+    return { port: (server.address() as AddressInfo).port, certificate };
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+describe('a download by https', () => {
+  const usual = getCACertificates('default');
+  afterEach(() => {
+    setDefaultCACertificates(usual);
+    for (const server of servers.splice(0)) server.close();
+  });
+  const from = (name: string, port: number) =>
+    downloadWith(`https://${name}:${port}/`, { [name]: ['127.0.0.2'] }, [`127.0.0.2:${port}`]);
+
+  it('connects to the address, and checks the certificate by the name', async () => {
+    const { port, certificate } = await serveTls('right.example');
+    setDefaultCACertificates([...usual, certificate]);
+    expect((await from('right.example', port)).body).toBe(`for right.example:${port}`);
+    await expect(from('wrong.example', port)).rejects.toMatchObject({
+      code: 'FetchFailed',
+      message: expect.stringContaining('ERR_TLS_CERT_ALTNAME_INVALID') as string,
+    });
+  });
+
+  it('trusts nobody unknown', async () => {
+    const { port } = await serveTls('right.example');
+    await expect(from('right.example', port)).rejects.toThrow('DEPTH_ZERO_SELF_SIGNED_CERT');
+  });
+});
 
 describe('a download', () => {
   afterEach(() => {

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkAddress, checkUrl, describeUrl, type FetchPolicy } from './policy.ts';
 
@@ -91,6 +92,24 @@ const urls: [what: string, url: string, verdict: RegExp, found?: string][] = [
 describe('the policy of downloads', () => {
   it.each(urls)('%s: %s', (_what, url, verdict, found) => {
     expect(verdictOf(url, found)).toMatch(verdict);
+  });
+
+  it('says the same of an address however it is written', () => {
+    const part = fc.integer({ min: 0, max: 255 });
+    fc.assert(
+      fc.property(fc.tuple(part, part, part, part), ([a, b, c, d]) => {
+        const plain = verdictOf(`http://${a}.${b}.${c}.${d}/`).split('. To allow')[0];
+        const [high, low] = [a * 256 + b, c * 256 + d];
+        for (const spelling of [
+          String(high * 65_536 + low),
+          `0x${(high * 65_536 + low).toString(16)}`,
+          `0${a.toString(8)}.0x${b.toString(16)}.${low}`,
+          `[::ffff:${a}.${b}.${c}.${d}]`,
+          `[0:0:0:0:0:FFFF:${high.toString(16)}:${low.toString(16)}]`,
+        ])
+          expect(verdictOf(`http://${spelling}/`).split('. To allow')[0]).toBe(plain);
+      }),
+    );
   });
 
   it('refuses our own API even where fetchAllow lists it', () => {
