@@ -34,7 +34,10 @@ describe('an installation', () => {
   it('is another one than its neighbour', async () => {
     const one = await ensureInstallation(home, config);
     const busy = createServer();
-    await new Promise<void>((resolve) => busy.listen(one.apiPort, '127.0.0.1', resolve));
+    // Where somebody else listens by now, it is taken as well.
+    await new Promise<unknown>((resolve) =>
+      busy.once('error', resolve).listen(one.apiPort, '127.0.0.1', () => resolve(0)),
+    );
     try {
       const other = await ensureInstallation(homeAt(join(folder, 'other')), config);
       for (const name of ['id', 'apiPort', 'subscriptionId', 'tenantId', 'clientId'] as const)

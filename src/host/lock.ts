@@ -45,8 +45,11 @@ export async function lockFolder(
       };
     }
     const holder = await readFile(holderFile, 'utf8').catch(() => '?');
-    if (!told) progress.note(`Another poolhouse command (pid ${holder}) is at work; waiting for it.`);
-    told = true;
+    // Who has just taken it says so a moment later.
+    if (!told && (holder !== '?' || tries > 1)) {
+      progress.note(`Another poolhouse command (pid ${holder}) is at work; waiting for it.`);
+      told = true;
+    }
     if (Date.now() > deadline)
       throw new PoolhouseError(
         'HostNotReady',
