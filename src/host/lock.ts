@@ -35,7 +35,7 @@ export async function lockFolder(
   const file = join(folder, '.lock');
   const holderFile = join(folder, '.lock-holder'); // only for what is told to those who wait
   const deadline = Date.now() + limitMs;
-  for (let told = false; ;) {
+  for (let told = false, tries = 1; ; tries += 1) {
     const lock = await tryLock(file);
     if (lock !== undefined) {
       await writeFile(holderFile, String(process.pid), { mode: 0o600 });
