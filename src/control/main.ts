@@ -116,7 +116,6 @@ async function main(): Promise<void> {
       forbidden: [`127.0.0.1:${installation.apiPort}`],
     },
     log,
-    ...(values.group === undefined ? {} : { user: values.group }),
   });
   const fetchDocument = (address: string, fetchSignal: AbortSignal = signal) =>
     fetcher.fetch(address, { signal: fetchSignal });
@@ -198,6 +197,9 @@ async function main(): Promise<void> {
         fingerprint: await fingerprint(recipe),
         suite: loaded.suite ?? suite,
         folder: home.images,
+        onProgress: (phase) => {
+          log.info({ recipe, phase }, 'the image is being built');
+        },
         signal: buildSignal,
         log,
       });
@@ -312,8 +314,11 @@ async function main(): Promise<void> {
 }
 
 async function readJson(file: string): Promise<Json> {
-  const text = await readFile(file, 'utf8').catch(() => undefined);
-  return text === undefined ? {} : parseLenient(text).value;
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  });
+  return text.trim() === '' ? {} : parseLenient(text).value;
 }
 
 /** The number of a group, from /etc/group. */

@@ -18,6 +18,7 @@ export const httpStatusOf = {
   DeploymentCannotBeCancelled: 409,
   DeploymentFailed: 409,
   DeploymentNotFound: 404,
+  EngineFailed: 500,
   EngineUnavailable: 503,
   FetchFailed: 400,
   FetchNotAllowed: 400,

@@ -102,6 +102,15 @@ export interface EngineCapabilities {
   readonly cpus: number;
 }
 
+/** A file for an instance, with its owner inside. */
+export interface InstanceFile {
+  path: string;
+  content: string | Uint8Array;
+  mode: number;
+  uid: number;
+  gid: number;
+}
+
 /**
  * Every method may fail with `EngineUnavailable` (retryable: the daemon does not answer) and stops early when its
  * signal aborts. Where an instance is named that does not exist: `InstanceNotFound` (not retryable), unless said otherwise.
@@ -130,11 +139,7 @@ export interface Engine {
    */
   exec(name: InstanceName, argv: readonly string[], options: ExecOptions, signal: AbortSignal): Promise<ExecResult>;
   /** Writes a whole file, making its folders (0755 root). Works on running and stopped instances. `mode` such as 0o600. */
-  writeFile(
-    name: InstanceName,
-    file: { path: string; content: string | Uint8Array; mode: number; uid: number; gid: number },
-    signal: AbortSignal,
-  ): Promise<void>;
+  writeFile(name: InstanceName, file: InstanceFile, signal: AbortSignal): Promise<void>;
 
   /** Makes the share's volume, or changes its quota. Idempotent. */
   ensureShare(spec: ShareSpec, signal: AbortSignal): Promise<void>;

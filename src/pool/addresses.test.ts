@@ -17,13 +17,22 @@ describe('reassignAddresses', () => {
   const loopback = ['127.77.1.10', '127.77.1.11'];
   const cases: [string, { assigned: Record<string, string>; own: string[]; expected: Record<string, string> }][] = [
     ['nothing changes without cause', { assigned: { a: '127.77.1.10' }, own: [], expected: {} }],
-    ['an address of the operator is better', { assigned: { a: '127.77.1.10' }, own: ['192.0.2.1'], expected: { a: '192.0.2.1' } }],
+    [
+      'an address of the operator is better',
+      { assigned: { a: '127.77.1.10' }, own: ['192.0.2.1'], expected: { a: '192.0.2.1' } },
+    ],
     [
       'who came first chooses first',
       { assigned: { a: '127.77.1.11', b: '127.77.1.10' }, own: ['192.0.2.1'], expected: { a: '192.0.2.1' } },
     ],
-    ['nobody loses an address to another', { assigned: { a: '127.77.1.10', b: '192.0.2.1' }, own: ['192.0.2.1'], expected: {} }],
-    ['one that is no longer offered is given up', { assigned: { a: '192.0.2.1' }, own: [], expected: { a: '127.77.1.10' } }],
+    [
+      'nobody loses an address to another',
+      { assigned: { a: '127.77.1.10', b: '192.0.2.1' }, own: ['192.0.2.1'], expected: {} },
+    ],
+    [
+      'one that is no longer offered is given up',
+      { assigned: { a: '192.0.2.1' }, own: [], expected: { a: '127.77.1.10' } },
+    ],
     [
       'the operator moves to another address',
       { assigned: { a: '192.0.2.1', b: '127.77.1.10' }, own: ['192.0.2.9'], expected: { a: '192.0.2.9' } },

@@ -1,0 +1,122 @@
+/** Makes an instance: a copy of its image's seed, with its own name, limits, address and control socket. */
+import { availableParallelism } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { PoolhouseError } from '../../core/errors.ts';
+import type { InstanceSpec } from '../engine.ts';
+import type { DaemonInstances } from './daemon-instances.ts';
+import { hostnameKey, labelPrefix, nameserverKey, readyKey, seedName, type EngineNames } from './names.ts';
+import { DaemonError, isBeingCreated, isPresent, unless, type RestClient } from './rest-client.ts';
+
+const controlSocketInside = '/var/lib/poolhouse/control.sock';
+
+/** What the daemon is asked to make. Pure but for the number of CPUs, which no limit may exceed. */
+function instanceDocument(spec: InstanceSpec, names: EngineNames, gateway: string) {
+  const config: Record<string, string> = {
+    'limits.cpu': String(Math.min(spec.cpus, availableParallelism())),
+    'limits.memory': `${Math.floor(spec.memoryBytes / 2 ** 20)}MiB`,
+    'limits.memory.swap': 'false',
+    'boot.autostart': 'true',
+    [hostnameKey]: spec.hostname,
+    [nameserverKey]: gateway,
+    [readyKey]: '',
+    'raw.lxc': '',
+  };
+  for (const [label, value] of Object.entries(spec.labels)) config[`${labelPrefix}${label}`] = value;
+  const devices: Record<string, Record<string, string>> = {
+    root: { type: 'disk', path: '/', pool: names.instancePool },
+    eth0: {
+      type: 'nic',
+      name: 'eth0',
+      nictype: 'bridged',
+      parent: names.network,
+      'ipv4.address': spec.address,
+      'security.mac_filtering': 'true',
+      'security.ipv4_filtering': 'true',
+      'security.port_isolation': 'true',
+    },
+  };
+  if (spec.controlSocket !== undefined) {
+    devices['control'] = {
+      type: 'proxy',
+      bind: 'instance',
+      listen: `unix:${controlSocketInside}`,
+      connect: `unix:${spec.controlSocket}`,
+      uid: '0',
+      gid: '0',
+      mode: '0600',
+    };
+  }
+  return {
+    name: spec.name,
+    type: 'container',
+    config,
+    devices,
+    profiles: [],
+    source: { type: 'copy', source: seedName(spec.image.fingerprint), project: names.project, instance_only: true },
+  };
+}
+
+/** Idempotent by name. The seed must be ready. `AllocationFailed` where the storage is full. */
+export async function createInstance(
+  client: RestClient,
+  instances: DaemonInstances,
+  names: EngineNames,
+  gateway: string,
+  spec: InstanceSpec,
+  signal: AbortSignal,
+): Promise<void> {
+  const madeBefore = (error: DaemonError) => isPresent(error) || isBeingCreated(error);
+  try {
+    const made = await unless(madeBefore, async () => {
+      await client.change('POST', instances.path(), instanceDocument(spec, names, gateway), signal);
+      return true;
+    });
+    if (made !== true) await untilCreated(client, instances, names.project, spec.name, signal);
+  } catch (error) {
+    if (error instanceof DaemonError && /no space|out of space|quota/i.test(error.message)) {
+      throw new PoolhouseError(
+        'AllocationFailed',
+        `The storage of the instances is full: '${spec.name}' could not be made.`,
+        { cause: error },
+      );
+    }
+    throw error;
+  }
+}
+
+/** Another call may be making the same instance: it counts when the daemon is done with it. */
+async function untilCreated(
+  client: RestClient,
+  instances: DaemonInstances,
+  project: string,
+  name: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const isCreating = z.looseObject({
+    description: z.string(),
+    resources: z.record(z.string(), z.array(z.string())).nullish(),
+  });
+  for (let attempt = 0; attempt < 240; attempt += 1) {
+    const operations = z
+      .record(z.string(), z.array(isCreating))
+      .parse(await client.get(`/1.0/operations?recursion=1&project=${project}`, signal));
+    const busy = (operations['running'] ?? []).some(({ description, resources }) => {
+      const targets = Object.values(resources ?? {}).flat();
+      return (
+        /creating|copying/i.test(description) &&
+        targets.some((target) => target.split('?')[0]?.split('/').at(-1) === name)
+      );
+    });
+    if (!busy) {
+      if ((await instances.find(name, signal)) !== undefined) return;
+      throw new PoolhouseError('EngineUnavailable', `Another call was making '${name}', and failed.`, {
+        retryable: true,
+      });
+    }
+    await sleep(250, undefined, { signal });
+  }
+  throw new PoolhouseError('EngineUnavailable', `The engine is still making '${name}' after a minute.`, {
+    retryable: true,
+  });
+}
