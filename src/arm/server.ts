@@ -12,11 +12,11 @@ import Fastify, {
 } from 'fastify';
 import type { Logger } from 'pino';
 import { errorBodyOf, httpStatusOf, PoolhouseError, type ErrorBody, type ErrorCode } from '../core/errors.ts';
-import { isObject, textOf, type Json, type JsonObject } from '../core/json.ts';
-import { keyOf } from '../core/resource-id.ts';
+import { isObject, member, without, type JsonObject } from '../core/json.ts';
 import type { Operation, ResourceService, WriteConditions, Written } from '../providers/resource-service.ts';
 import { parseLenient } from '../template/parse-lenient.ts';
 import { asAction, classifyPath, type Asked } from './classify-path.ts';
+import { filterResources } from './filter.ts';
 import { registerSignIn } from './sign-in.ts';
 import type { Tokens } from './tokens.ts';
 
@@ -31,6 +31,8 @@ export interface ArmServerParts {
 
 /** A template of 4 MB, and what is around it. */
 const largestBody = 8 * 2 ** 20;
+/** What there is only to look at. */
+const readOnly = new Set<Asked['asked']>(['subscriptions', 'subscription', 'tenants', 'locations', 'operation']);
 /** Types that answer 200 to a PUT that made something new, where all others answer 201. */
 const neverCreated = new Set(['microsoft.storage/storageaccounts']);
 
@@ -98,6 +100,8 @@ export function createArmServer(parts: ArmServerParts): FastifyInstance {
 
   async function answer(asked: Asked, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
     const expand = query(request, '$expand');
+    const isRead = request.method === 'GET' || request.method === 'HEAD';
+    if (!isRead && readOnly.has(asked.asked)) throw methodNotAllowed(request.method);
     switch (asked.asked) {
       case 'subscriptions':
         return { value: [subscriptionBody(service)], count: { type: 'Total', value: 1 } };
@@ -141,7 +145,7 @@ export function createArmServer(parts: ArmServerParts): FastifyInstance {
         if (request.method !== 'GET') throw methodNotAllowed(request.method);
         const { asked: _asked, ...scope } = asked;
         const found = await service.list(scope, expand);
-        return { value: filtered(found, query(request, '$filter')) };
+        return { value: filterResources(found, query(request, '$filter')) };
       }
     }
   }
@@ -381,10 +385,15 @@ function decodePath(path: string): string {
 function readBody(request: FastifyRequest): JsonObject {
   const text = typeof request.body === 'string' ? request.body : '';
   if (text.trim() === '') return {};
-  const { value } = parseLenient(text);
+  const located = parseLenient(text);
+  const { value } = located;
   if (!isObject(value))
     throw new PoolhouseError('InvalidRequestContent', `The request content was invalid: a JSON object is expected.`);
-  return value;
+  // A template stays the text that it was, so that errors name its own lines and columns.
+  const properties = member(value, 'properties');
+  const template = located.textAt(['properties', 'template']);
+  if (!isObject(properties) || template === undefined || !isObject(member(properties, 'template'))) return value;
+  return { ...without(value, 'properties'), properties: { ...without(properties, 'template'), template } };
 }
 
 function conditions(request: FastifyRequest): WriteConditions {
@@ -393,36 +402,6 @@ function conditions(request: FastifyRequest): WriteConditions {
     ...(ifMatch === undefined ? {} : { ifMatch }),
     ...(request.headers['if-none-match'] === '*' ? { mustNotExist: true } : {}),
   };
-}
-
-/** The filters that az sends: `resourceType eq '…'`, `name eq '…'`, `resourceGroup eq '…'`, joined by `and`. */
-function filtered(resources: JsonObject[], filter: string | undefined): JsonObject[] {
-  if (filter === undefined) return resources;
-  const wanted = [...filter.matchAll(/(\w+)\s+eq\s+'((?:[^']|'')*)'/g)].map((match) => [
-    match[1]?.toLowerCase() ?? '',
-    (match[2] ?? '').replaceAll("''", "'").toLowerCase(),
-  ]);
-  const valueOf = (resource: JsonObject, field: string): Json | undefined =>
-    field === 'resourcetype'
-      ? resource['type']
-      : field === 'resourcegroup'
-        ? keyOf(textOf(resource['id'])).split('/')[4]
-        : resource[field];
-  return resources.filter((resource) =>
-    wanted.every(([field = '', value = '']) => {
-      const own = valueOf(resource, field);
-      return field === 'tagname' || field === 'tagvalue'
-        ? matchesTag(resource, field, value)
-        : typeof own === 'string' && own.toLowerCase() === value;
-    }),
-  );
-}
-
-function matchesTag(resource: JsonObject, field: string, value: string): boolean {
-  const tags = isObject(resource['tags']) ? resource['tags'] : {};
-  return (field === 'tagname' ? Object.keys(tags) : Object.values(tags)).some(
-    (one) => textOf(one).toLowerCase() === value,
-  );
 }
 
 function methodNotAllowed(method: string): PoolhouseError {

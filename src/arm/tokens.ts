@@ -11,7 +11,7 @@ export interface ServicePrincipal {
 }
 
 export interface Tokens {
-  /** The token and its life in seconds; undefined where id or secret are wrong. */
+  /** The token and its life in seconds; undefined where id or secret are wrong; `TooManyRequests` where they are again and again. */
   issue(clientId: string, secret: string, issuer: string): Promise<{ token: string; expiresIn: number } | undefined>;
   /** `AuthenticationFailed` unless the header carries a token of ours that has not ended. */
   verify(authorization: string | undefined): Promise<void>;
@@ -19,7 +19,7 @@ export interface Tokens {
 
 const lifeSeconds = 3_600;
 const audience = 'https://management.poolhouse.internal/';
-/** Wrong secrets in a minute, before even the right one is refused for a while. */
+/** Wrong secrets in a minute that are told apart from a flood of them. The right one is never kept out. */
 const mostFailures = 20;
 
 export function createTokens(key: Uint8Array, principal: ServicePrincipal, clock: Clock): Tokens {
@@ -29,10 +29,11 @@ export function createTokens(key: Uint8Array, principal: ServicePrincipal, clock
       const now = clock.now();
       failures = failures.filter((at) => now - at < 60_000);
       const fits = principal.secretFits(secret) && clientId.toLowerCase() === principal.clientId.toLowerCase();
-      if (failures.length >= mostFailures || !fits) {
+      if (!fits) {
         failures.push(now);
         failures = failures.slice(-mostFailures);
-        return undefined;
+        if (failures.length < mostFailures) return undefined;
+        throw new PoolhouseError('TooManyRequests', 'Too many wrong sign-ins. Wait a minute.', { retryable: true });
       }
       const token = await new SignJWT({
         tid: principal.tenantId,

@@ -29,6 +29,7 @@ export const httpStatusOf = {
   InternalServerError: 500,
   InvalidApiVersionParameter: 400,
   InvalidConfiguration: 400,
+  InvalidFilterInQueryString: 400,
   InvalidDeploymentName: 400,
   InvalidParameter: 400,
   InvalidRequestContent: 400,
@@ -63,6 +64,7 @@ export const httpStatusOf = {
   SkuNotAvailable: 409,
   StorageAccountAlreadyTaken: 409,
   SubscriptionNotFound: 404,
+  TooManyRequests: 429,
   Unavailable: 503,
   VMExtensionProvisioningError: 409,
 } as const;

@@ -184,12 +184,12 @@ export function evaluateValue(value: Json, environment: Environment, functions: 
   if (typeof value === 'string') return evaluateText(value, environment, functions);
   if (Array.isArray(value)) return value.map((inner) => evaluateValue(inner, environment, functions));
   if (!isObject(value)) return value;
-  const result: JsonObject = {};
-  for (const [name, inner] of Object.entries(value)) {
-    const key = isExpression(name) ? textOf(evaluateText(name, environment, functions)) : literalText(name);
-    result[key] = evaluateValue(inner, environment, functions);
-  }
-  return result;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [
+      textOf(evaluateText(name, environment, functions)),
+      evaluateValue(inner, environment, functions),
+    ]),
+  );
 }
 
 function evaluateText(text: string, environment: Environment, functions: FunctionTable): Json {

@@ -175,10 +175,9 @@ function environmentOf(template: Template, parameters: BoundParameters, scope: S
       const key = name.toLowerCase();
       const known = values.get(key);
       if (known !== undefined) return known;
-      const value = variableOf(template, name);
       if (underWay.has(key)) throw new ExpressionError(`The template variable '${name}' depends on itself`);
       underWay.add(key);
-      const evaluated = evaluateWithCopies(value, environment);
+      const evaluated = variableOf(template, name, environment);
       underWay.delete(key);
       values.set(key, evaluated);
       return evaluated;
@@ -187,9 +186,9 @@ function environmentOf(template: Template, parameters: BoundParameters, scope: S
   return environment;
 }
 
-function variableOf(template: Template, name: string): Json {
+function variableOf(template: Template, name: string, environment: Environment): Json {
   const value = member(template.variables, name);
-  if (value !== undefined && name.toLowerCase() !== 'copy') return value;
+  if (value !== undefined && name.toLowerCase() !== 'copy') return evaluateWithCopies(value, environment);
   const copies = member(template.variables, 'copy');
   const loop = Array.isArray(copies)
     ? copies.find((one) => textOf(member(one, 'name')).toLowerCase() === name.toLowerCase())
@@ -198,39 +197,40 @@ function variableOf(template: Template, name: string): Json {
     throw new ExpressionError(
       `The template variable '${name}' is not found. Please see https://aka.ms/arm-syntax-variables for usage details`,
     );
-  return { copy: [{ ...(isObject(loop) ? loop : {}), name: 'value' }], $unwrap: true };
+  return isObject(loop) ? itemsOf(loop, environment) : [];
 }
 
 /** Evaluates a value in which `copy` arrays make lists of properties. */
 function evaluateWithCopies(value: Json, environment: Environment): Json {
   if (Array.isArray(value)) return value.map((inner) => evaluateWithCopies(inner, environment));
   if (!isObject(value)) return evaluateValue(value, environment, languageFunctions);
-  const { copy, $unwrap: unwrap, ...others } = value;
+  const { copy, ...others } = value;
   const loops = Array.isArray(copy) ? copy.filter(isObject) : [];
   if (loops.length === 0) {
-    const result: JsonObject = {};
-    for (const [name, inner] of Object.entries(value)) {
-      const key = evaluateValue(name, environment, languageFunctions);
-      result[textOf(key)] = evaluateWithCopies(inner, environment);
-    }
-    return result;
+    return Object.fromEntries(
+      Object.entries(value).map(([name, inner]) => [
+        textOf(evaluateValue(name, environment, languageFunctions)),
+        evaluateWithCopies(inner, environment),
+      ]),
+    );
   }
-  const result = evaluateWithCopies(others, environment) as JsonObject; // an object stays one
-  for (const loop of loops) {
-    const name = textOf(member(loop, 'name'));
-    const count = countOf(loop, environment);
-    const items: Json[] = [];
-    for (let index = 0; index < count; index += 1) {
-      const copyIndex = new Map([
-        ...environment.copyIndex,
-        [name.toLowerCase(), index],
-        ...(environment.copyIndex.has('') ? [] : [['', index] as [string, number]]),
-      ]);
-      items.push(evaluateWithCopies(member(loop, 'input') ?? null, { ...environment, copyIndex }));
-    }
-    result[name] = items;
-  }
-  return unwrap === true ? (result['value'] ?? []) : result;
+  return {
+    ...(evaluateWithCopies(others, environment) as JsonObject), // an object stays one
+    ...Object.fromEntries(loops.map((loop) => [textOf(member(loop, 'name')), itemsOf(loop, environment)])),
+  };
+}
+
+/** What a loop of a property, a variable or an output makes: its `input`, `count` times. */
+function itemsOf(loop: JsonObject, environment: Environment): Json[] {
+  const name = textOf(member(loop, 'name')).toLowerCase();
+  return Array.from({ length: countOf(loop, environment) }, (_, index) => {
+    const copyIndex = new Map([
+      ...environment.copyIndex,
+      [name, index] as const,
+      ...(environment.copyIndex.has('') ? [] : [['', index] as const]),
+    ]);
+    return evaluateWithCopies(member(loop, 'input') ?? null, { ...environment, copyIndex });
+  });
 }
 
 const mostCopies = 800;
@@ -436,6 +436,13 @@ function dependenciesOf(template: Template, draft: Draft, drafts: readonly Draft
         path.join('.'),
       );
     }
+    if (found.length === 1 && found[0] === draft.key) {
+      throw templateError(
+        `Circular dependency detected on resource: '${draft.id}'. It depends on itself. Please see https://aka.ms/arm-syntax-resources for usage details.`,
+        template.located.locate([...path, index]),
+        path.join('.'),
+      );
+    }
     return found;
   });
   if (draft.parent !== undefined) keys.push(draft.parent);
@@ -553,7 +560,7 @@ function outputsOf(template: Template, environment: Environment): JsonObject {
       const type = textOf(member(declaration, 'type') ?? 'string');
       const loop = member(declaration, 'copy');
       const value = isObject(loop)
-        ? evaluateWithCopies({ copy: [{ ...loop, name: 'value' }], $unwrap: true }, environment)
+        ? itemsOf(loop, environment)
         : evaluateValue(member(declaration, 'value') ?? null, environment, languageFunctions);
       const secure = isSecure(
         type.toLowerCase() === 'securestring'

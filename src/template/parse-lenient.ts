@@ -16,6 +16,8 @@ export interface LocatedJson {
   value: Json;
   /** Where the value at this path begins; undefined where there is none. Member names ignore case. */
   locate(path: readonly (string | number)[]): Location | undefined;
+  /** The text of the value at this path, as it was written. */
+  textAt(path: readonly (string | number)[]): string | undefined;
 }
 
 const largestText = 5 * 2 ** 20;
@@ -42,8 +44,12 @@ export function parseLenient(text: string): LocatedJson {
   return {
     value: valueOf(body),
     locate(path) {
-      const offset = offsetOf(body, path);
-      return offset === undefined ? undefined : locationOf(text, offset);
+      const node = nodeAt(body, path);
+      return node === undefined ? undefined : locationOf(text, node.loc.start.offset);
+    },
+    textAt(path) {
+      const node = nodeAt(body, path);
+      return node === undefined ? undefined : text.slice(node.loc.start.offset, node.loc.end.offset);
     },
   };
 }
@@ -66,7 +72,18 @@ function locationOf(text: string, offset: number): Location {
   return { line, column: offset - before.lastIndexOf('\n') };
 }
 
-/** Replaces raw line ends inside strings, and refuses what nests too deep before a recursive parser meets it. */
+function refused(text: string, offset: number, why: string): PoolhouseError {
+  const { line, column } = locationOf(text, offset);
+  return new PoolhouseError(
+    'InvalidRequestContent',
+    `The content is not valid JSON at line '${line}' and position '${column}': ${why}`,
+  );
+}
+
+/**
+ * Replaces raw line ends inside strings. Refuses what the parser must not meet: nesting too deep for its recursion, and
+ * strings that are not closed, on some of which it never ends.
+ */
 function prepare(text: string): string {
   let result = '';
   let copied = 0;
@@ -78,9 +95,11 @@ function prepare(text: string): string {
       at = end < 0 ? text.length : end;
     } else if (character === '/' && text[at + 1] === '*') {
       const end = text.indexOf('*/', at + 2);
-      at = end < 0 ? text.length : end + 1;
+      if (end < 0) throw refused(text, at, 'a comment is not closed');
+      at = end + 1;
     } else if (character === '"' || character === "'") {
       const end = endOfString(text, at, character);
+      if (end === undefined) throw refused(text, at, 'a string is not closed');
       const inner = text.slice(at, end);
       if (/[\n\r\t]/.test(inner)) {
         result +=
@@ -93,13 +112,7 @@ function prepare(text: string): string {
       at = end - 1;
     } else if (character === '{' || character === '[') {
       depth += 1;
-      if (depth > deepestNesting) {
-        const { line, column } = locationOf(text, at);
-        throw new PoolhouseError(
-          'InvalidRequestContent',
-          `The content nests deeper than ${deepestNesting} levels at line '${line}' and position '${column}'.`,
-        );
-      }
+      if (depth > deepestNesting) throw refused(text, at, `it nests deeper than ${deepestNesting} levels`);
     } else if (character === '}' || character === ']') {
       depth -= 1;
     }
@@ -107,13 +120,13 @@ function prepare(text: string): string {
   return result + text.slice(copied);
 }
 
-/** One past the closing quote, or the end of the text. */
-function endOfString(text: string, start: number, quote: string): number {
+/** One past the closing quote; undefined where there is none. */
+function endOfString(text: string, start: number, quote: string): number | undefined {
   for (let at = start + 1; at < text.length; at += 1) {
     if (text[at] === '\\') at += 1;
     else if (text[at] === quote) return at + 1;
   }
-  return text.length;
+  return undefined;
 }
 
 function valueOf(node: ValueNode): Json {
@@ -152,7 +165,7 @@ function nameOf(name: { type: 'String'; value: string } | { type: 'Identifier'; 
   return name.type === 'String' ? name.value : name.name;
 }
 
-function offsetOf(body: ValueNode, path: readonly (string | number)[]): number | undefined {
+function nodeAt(body: ValueNode, path: readonly (string | number)[]): ValueNode | undefined {
   let node: ValueNode | undefined = body;
   for (const step of path) {
     if (node?.type === 'Object') {
@@ -161,5 +174,5 @@ function offsetOf(body: ValueNode, path: readonly (string | number)[]): number |
     } else if (node?.type === 'Array' && typeof step === 'number') node = node.elements[step]?.value;
     else return undefined;
   }
-  return node?.loc.start.offset;
+  return node;
 }

@@ -1,5 +1,5 @@
 import { PoolhouseError, type ErrorBody } from '../../core/errors.ts';
-import { dig, isObject, type Json, type JsonObject } from '../../core/json.ts';
+import { dig, isObject, textOf, type Json, type JsonObject } from '../../core/json.ts';
 import { keyOf, tryParseResourceId, type ResourcePath } from '../../core/resource-id.ts';
 import { findResource, nameOf, type ResourceRecord } from '../../store/resource-records.ts';
 import type { Queries } from '../../store/store.ts';
@@ -43,14 +43,14 @@ export function deployments(parts: DeploymentParts): StoredType {
       const properties = objectAt(body, 'properties');
       const uri = optionalString(properties, 'templateLink', 'uri');
       const inline = dig(properties, 'template');
-      if (uri === undefined && !isObject(inline)) {
+      if (uri === undefined && !isObject(inline) && typeof inline !== 'string') {
         throw new PoolhouseError(
           'InvalidRequestContent',
           `The deployment has neither 'template' nor 'templateLink.uri'.`,
           { target: 'properties.template' },
         );
       }
-      const text = uri === undefined ? JSON.stringify(inline) : decode(await parts.fetch(uri));
+      const text = uri === undefined ? textOf(inline) : decode(await parts.fetch(uri));
       const parametersUri = optionalString(properties, 'parametersLink', 'uri');
       const parameters =
         parametersUri === undefined

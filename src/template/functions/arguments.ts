@@ -1,6 +1,7 @@
 /** Reads arguments as the type that a function needs, with errors that name the function. */
 import { isObject, type Json, type JsonObject } from '../../core/json.ts';
 import type { Call } from '../evaluate.ts';
+import { parseLenient } from '../parse-lenient.ts';
 import { ExpressionError } from '../template-error.ts';
 
 /** What any one value of a template may grow to: bounded, so that a small template cannot fill the memory. */
@@ -45,6 +46,15 @@ export function truth(call: Call, index: number): boolean {
 
 export function all(call: Call): Json[] {
   return Array.from({ length: call.count }, (_, index) => call.arg(index));
+}
+
+/** The JSON that a text holds. */
+export function parsed(call: Call, value: string): Json {
+  try {
+    return parseLenient(value).value;
+  } catch {
+    throw wrong(call, 0, 'JSON');
+  }
 }
 
 export function bounded(value: string): string {

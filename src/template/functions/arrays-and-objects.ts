@@ -1,8 +1,7 @@
 import { isObject, member, type Json, type JsonObject } from '../../core/json.ts';
 import type { Call, LanguageFunction } from '../evaluate.ts';
-import { parseLenient } from '../parse-lenient.ts';
 import { ExpressionError } from '../template-error.ts';
-import { all, array, longestArray, object, printed, same, text, whole, wrong } from './arguments.ts';
+import { all, array, longestArray, object, parsed, printed, same, text, whole, wrong } from './arguments.ts';
 
 const isIn = (list: readonly Json[], value: Json) => list.some((one) => same(one, value));
 
@@ -133,7 +132,7 @@ export const arraysAndObjects: Record<string, LanguageFunction> = {
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .map(([key, value]) => ({ key, value })),
   join: (call) => array(call, 0).map(printed).join(text(call, 1)),
-  json: (call) => parseLenient(text(call, 0)).value,
+  json: (call) => parsed(call, text(call, 0)),
   length: lengthOf,
   objectkeys: (call) => Object.keys(object(call, 0)).toSorted(),
   range: (call) => {

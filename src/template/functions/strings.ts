@@ -1,15 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { Json } from '../../core/json.ts';
 import type { LanguageFunction } from '../evaluate.ts';
-import { parseLenient } from '../parse-lenient.ts';
 import { ExpressionError } from '../template-error.ts';
-import { all, array, bounded, printed, text, whole, wrong } from './arguments.ts';
+import { all, array, bounded, parsed, printed, text, whole, wrong } from './arguments.ts';
 import { uniqueString } from './unique-string.ts';
 
 const lower = (value: string) => value.toLowerCase();
 const utf8 = (bytes: Buffer) => bytes.toString('utf8');
 
-/** `format('{0} {1:N0}')`: the values by their places; formats beyond a number's digits are not known here. */
+/** `format('{0} {1:N0}')`: the values by their places; of formats N, D and X are known. */
 function format(pattern: string, values: readonly Json[]): string {
   return bounded(
     pattern.replace(
@@ -19,6 +18,11 @@ function format(pattern: string, values: readonly Json[]): string {
         const value = values[Number(index)];
         if (value === undefined)
           throw new ExpressionError(`The template function 'format' has no value for '${found}'`);
+        const grouped = /^[Nn](\d{1,2})?$/.exec(style ?? '');
+        if (grouped !== null && typeof value === 'number') {
+          const places = Math.min(20, Number(grouped[1] ?? 2));
+          return value.toLocaleString('en-US', { minimumFractionDigits: places, maximumFractionDigits: places });
+        }
         const digits = /^[DdXx](\d{1,2})?$/.exec(style ?? '');
         if (digits !== null && typeof value === 'number') {
           const number = /^[Xx]/.test(style ?? '') ? value.toString(16) : String(value);
@@ -46,7 +50,7 @@ const texts = (values: readonly Json[]): string[] => values.map(printed);
 export const strings: Record<string, LanguageFunction> = {
   base64: (call) => bounded(Buffer.from(text(call, 0), 'utf8').toString('base64')),
   base64tostring: (call) => utf8(Buffer.from(text(call, 0), 'base64')),
-  base64tojson: (call) => parseLenient(utf8(Buffer.from(text(call, 0), 'base64'))).value,
+  base64tojson: (call) => parsed(call, utf8(Buffer.from(text(call, 0), 'base64'))),
   datauri: (call) =>
     bounded(`data:text/plain;charset=utf8;base64,${Buffer.from(text(call, 0), 'utf8').toString('base64')}`),
   datauritostring: (call) => {
