@@ -25,7 +25,11 @@ async function main(argv: readonly string[]): Promise<number> {
     stopping.abort(new UsageError('Stopped. The same command goes on where this one ended.'));
     process.once('SIGINT', () => process.exit(130));
   });
-  const shared = { home: homeAt(process.env['POOLHOUSE_HOME'] ?? '/var/lib/poolhouse'), signal: stopping.signal };
+  const shared = {
+    home: homeAt(process.env['POOLHOUSE_HOME'] ?? '/var/lib/poolhouse'),
+    program: process.env['POOLHOUSE_PROGRAM'] ?? 'poolhouse',
+    signal: stopping.signal,
+  };
   const program = new Command('poolhouse')
     .description('One address, one pool of identical machines, the same files on each.')
     .version(version)

@@ -8,7 +8,7 @@ import type { Shared } from './shared.ts';
 import { UsageError } from './usage-error.ts';
 import { isIPv4 } from 'node:net';
 
-export function upCommand({ home, signal }: Shared): Command {
+export function upCommand({ home, signal, program }: Shared): Command {
   return new Command('up')
     .description('prepare this machine where it is not, and start control and gateway')
     .option('--sample', 'also deploy examples/shared-pool (not again once it was deleted)')
@@ -41,8 +41,8 @@ export function upCommand({ home, signal }: Shared): Command {
         else
           process.stdout.write(
             sample === undefined
-              ? `Poolhouse is up: ${result.url}\n  poolhouse status shows pools; eval "$(poolhouse az-env)" makes az use it.\n`
-              : connectingWords(sample),
+              ? `Poolhouse is up: ${result.url}\n  ${program} status shows pools; eval "$(${program} az-env)" makes az use it.\n`
+              : connectingWords(sample, program),
           );
       } finally {
         await unlock();

@@ -132,8 +132,8 @@ async function sshKey(home: Home): Promise<{ publicKey: string; keyFile: string 
   return { publicKey: (await readFile(`${keyFile}.pub`, 'utf8')).trim(), keyFile };
 }
 
-/** How to reach the pool, and how to undo it. Pure. */
-export function connectingWords(sample: Sample): string {
+/** How to reach the pool, and how to undo it. Pure. @param program how this program was called */
+export function connectingWords(sample: Sample, program: string): string {
   const { pool } = sample;
   if (pool === undefined) return `Poolhouse is up. The sample pool was deleted before, and is not made again.\n`;
   const front = (port: number) => pool.frontEnds.find((one) => one.backendPort === port);
@@ -151,7 +151,7 @@ export function connectingWords(sample: Sample): string {
     ...(sample.simulated
       ? ['This pool is simulated: nothing answers at these addresses.']
       : ["The certificate in the browser is the instance's own: it warns once."]),
-    `State: poolhouse status     Stop: poolhouse down     Undo all: poolhouse down --destroy`,
+    `State: ${program} status     Stop: ${program} down     Undo all: ${program} down --destroy`,
   ];
   return `${lines.join('\n')}\n`;
 }

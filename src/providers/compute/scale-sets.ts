@@ -22,8 +22,8 @@ export function scaleSets(live: LiveFacts): StoredType {
     needsLocation: true,
     complete(body, existing) {
       // `az vmss scale` PUTs location and sku alone, and a template that scales an existing set does the same.
-      if (dig(body, 'properties', 'virtualMachineProfile') !== undefined) return body;
       const before = existing.document;
+      if (dig(body, 'properties', 'virtualMachineProfile') !== undefined) return withSecretsOf(body, before);
       return {
         ...before,
         ...body,
@@ -126,11 +126,10 @@ export function scaleSets(live: LiveFacts): StoredType {
   };
 
   async function acceptScaleSet(body: JsonObject, context: AcceptContext): Promise<JsonObject> {
-    const { queries: tx, secrets, existing, now } = context;
+    const { queries: tx, secrets, now } = context;
     const owner = context.id.toLowerCase();
     const hide = (value: string) => secrets.hide(tx, owner, value, now);
     const document = structuredClone(body);
-    if (existing !== undefined) carrySecrets(document, existing.document);
     const osProfile = objectAt(document, 'properties', 'virtualMachineProfile', 'osProfile');
     for (const member of Object.keys(osProfile)) {
       const value = osProfile[member];
@@ -256,7 +255,8 @@ function stableText(value: Json): string {
 }
 
 /** A client that PUTs what it has read (`az vmss scale`) has not seen the secrets: they stay as they were. */
-function carrySecrets(document: JsonObject, before: JsonObject): void {
+function withSecretsOf(body: JsonObject, before: JsonObject): JsonObject {
+  const document = structuredClone(body);
   const osProfile = objectAt(document, 'properties', 'virtualMachineProfile', 'osProfile');
   const osBefore = objectAt(before, 'properties', 'virtualMachineProfile', 'osProfile');
   for (const member of ['adminPassword', 'customData']) {
@@ -271,6 +271,7 @@ function carrySecrets(document: JsonObject, before: JsonObject): void {
     if (secret !== undefined && dig(properties, 'protectedSettings') === undefined)
       properties['protectedSettings'] = secret;
   }
+  return document;
 }
 
 function uuidOf(id: string): string {
