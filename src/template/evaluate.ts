@@ -118,6 +118,8 @@ export function evaluateExpression(expression: Expression, environment: Environm
         throw new ExpressionError(
           `The template function '${expression.name}' is not valid. Please see https://aka.ms/arm-functions for usage details`,
         );
+      // Each argument is evaluated once at most: functions ask for one more than once, and what nests would double each time.
+      const known = new Map<number, Json>();
       return found({
         name: expression.name,
         count: expression.args.length,
@@ -128,7 +130,9 @@ export function evaluateExpression(expression: Expression, environment: Environm
             throw new ExpressionError(
               `The template function '${expression.name}' has ${expression.args.length} argument(s): one more is expected`,
             );
-          return evaluate(argument);
+          const value = known.get(index) ?? evaluate(argument);
+          known.set(index, value);
+          return value;
         },
         raw: (index) => expression.args[index],
         evaluate,

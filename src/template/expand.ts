@@ -86,7 +86,7 @@ export function expandTemplate(text: string, supplied: JsonObject, context: Expa
   const environment = environmentOf(template, parameters, { ...scope, idOfName: (name) => idOfName(drafts, name) });
 
   for (const declaration of template.resources)
-    drafts.push(...draftsOf(template, declaration, environment, context, undefined));
+    addDrafts(template, declaration, drafts, draftsOf(template, declaration, environment, context, undefined));
   const byKey = new Map<string, Draft>();
   for (const draft of drafts.filter((one) => one.deployed)) {
     if (byKey.has(draft.key)) {
@@ -102,7 +102,12 @@ export function expandTemplate(text: string, supplied: JsonObject, context: Expa
     located(template, draft.declaration.path, () => bodyOf(draft, { ...draft.environment, runtime }));
   const resources = [...byKey.values()].map((draft) => {
     const body = attempt(() => resolve(draft, unknownRuntime));
-    return { draft, body, explicit: dependenciesOf(template, draft, drafts), implied: impliedBy(draft, body, byKey) };
+    return {
+      draft,
+      body,
+      explicit: dependenciesOf(template, draft, drafts),
+      implied: located(template, draft.declaration.path, () => impliedBy(draft, body, byKey)),
+    };
   });
   const ordered = orderResources(
     resources.map(({ draft, explicit, implied }) => ({ key: draft.key, name: draft.name, explicit, implied })),
@@ -234,6 +239,7 @@ function itemsOf(loop: JsonObject, environment: Environment): Json[] {
 }
 
 const mostCopies = 800;
+const mostResources = 800;
 
 function countOf(loop: JsonObject, environment: Environment): number {
   const count = evaluateValue(member(loop, 'count') ?? 0, environment, languageFunctions);
@@ -260,9 +266,10 @@ function draftsOf(
     const count = countOf(loop, environment);
     const serial = textOf(member(loop, 'mode')).toLowerCase() === 'serial';
     const batch = Number(member(loop, 'batchSize') ?? 1) || 1;
-    return Array.from({ length: count }, (_, index) => {
+    const drafts: Draft[] = [];
+    for (let index = 0; index < count; index += 1) {
       const copyIndex = new Map([...environment.copyIndex, ['', index] as const, [name.toLowerCase(), index] as const]);
-      return draftWithChildren(
+      const made = draftWithChildren(
         template,
         declaration,
         { ...environment, copyIndex },
@@ -271,8 +278,27 @@ function draftsOf(
         name,
         serial ? { index, batch } : undefined,
       );
-    }).flat();
+      addDrafts(template, declaration, drafts, made);
+    }
+    return drafts;
   });
+}
+
+/** Adds drafts to others as long as they are not too many: loops in loops would fill the memory otherwise. */
+function addDrafts(
+  template: Template,
+  declaration: ResourceDeclaration,
+  drafts: Draft[],
+  more: readonly Draft[],
+): void {
+  if (drafts.length + more.length > mostResources) {
+    throw templateError(
+      `The number of template resources limit exceeded. Limit: '${mostResources}' and actual: more than that, with loops unrolled`,
+      template.located.locate(declaration.path),
+      declaration.path.join('.'),
+    );
+  }
+  drafts.push(...more);
 }
 
 function draftWithChildren(

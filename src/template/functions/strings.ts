@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Json } from '../../core/json.ts';
 import type { LanguageFunction } from '../evaluate.ts';
 import { ExpressionError } from '../template-error.ts';
-import { all, array, bounded, parsed, printed, text, whole, wrong } from './arguments.ts';
+import { all, array, bounded, longestArray, parsed, printed, text, whole, wrong } from './arguments.ts';
 import { uniqueString } from './unique-string.ts';
 
 const lower = (value: string) => value.toLowerCase();
@@ -56,7 +56,12 @@ export const strings: Record<string, LanguageFunction> = {
   datauritostring: (call) => {
     const match = /^data:[^,]*?(;base64)?,(.*)$/is.exec(text(call, 0));
     if (match === null) throw wrong(call, 0, 'a data URI');
-    return match[1] === undefined ? decodeURIComponent(match[2] ?? '') : utf8(Buffer.from(match[2] ?? '', 'base64'));
+    if (match[1] !== undefined) return utf8(Buffer.from(match[2] ?? '', 'base64'));
+    try {
+      return decodeURIComponent(match[2] ?? '');
+    } catch {
+      throw wrong(call, 0, 'a data URI');
+    }
   },
   endswith: (call) => lower(text(call, 0)).endsWith(lower(text(call, 1))),
   startswith: (call) => lower(text(call, 0)).startsWith(lower(text(call, 1))),
@@ -106,7 +111,7 @@ export const strings: Record<string, LanguageFunction> = {
     if (!URL.canParse(relative, base)) throw wrong(call, 0, 'a URI');
     return new URL(relative, base).href;
   },
-  uricomponent: (call) => bounded(encodeURIComponent(text(call, 0))),
+  uricomponent: (call) => bounded(encodeURIComponent(text(call, 0).toWellFormed())),
   uricomponenttostring: (call) => {
     try {
       return decodeURIComponent(text(call, 0));
@@ -116,7 +121,11 @@ export const strings: Record<string, LanguageFunction> = {
   },
   concat: (call) => {
     const values = all(call);
-    if (values.length > 0 && values.every((value) => Array.isArray(value))) return values.flat(1);
+    if (values.length > 0 && values.every((value) => Array.isArray(value))) {
+      if (values.reduce((sum, value) => sum + value.length, 0) > longestArray)
+        throw new ExpressionError(`An array of the template grows beyond ${longestArray} elements`);
+      return values.flat(1);
+    }
     if (values.some((value) => Array.isArray(value) || (typeof value === 'object' && value !== null))) {
       throw new ExpressionError(`The template function 'concat' takes strings, or arrays, not both`);
     }
