@@ -130,7 +130,9 @@ export function evaluateExpression(expression: Expression, environment: Environm
             throw new ExpressionError(
               `The template function '${expression.name}' has ${expression.args.length} argument(s): one more is expected`,
             );
-          const value = known.get(index) ?? evaluate(argument);
+          const before = known.get(index);
+          if (before !== undefined) return before;
+          const value = evaluate(argument);
           known.set(index, value);
           return value;
         },
