@@ -45,6 +45,10 @@ export function homeAt(folder: string): Home {
 export interface RuntimeFolder {
   folder: string;
   controlPid: string;
+  supervisorPid: string;
+  /** What the supervisor runs, and what came of it. */
+  programs: string;
+  lives: string;
   gatewayPid: string;
   /** Control's own local interface, for the command line. */
   adminSocket: string;
@@ -63,6 +67,9 @@ export function runtimeFolderOf(home: Home, installation: string, isRoot: boolea
   return {
     folder,
     controlPid: join(folder, 'control.pid'),
+    supervisorPid: join(folder, 'supervisor.pid'),
+    programs: join(folder, 'programs.json'),
+    lives: join(folder, 'lives.json'),
     gatewayPid: join(folder, 'gateway.pid'),
     adminSocket: join(folder, 'admin.sock'),
     linkSocket: join(folder, 'gateway.sock'),

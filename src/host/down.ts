@@ -19,6 +19,7 @@ export async function down(home: Home, progress: Progress): Promise<string[]> {
   if (installation === undefined) return [];
   const run = runtimeFolderOf(home, installation.id, process.getuid?.() === 0);
   const stopped: string[] = [];
+  await stopProcess(run.supervisorPid, stopLimit); // first: it would start the others again
   await progress.step('gateway ends', async () => {
     if (await stopProcess(run.gatewayPid, stopLimit)) stopped.push('gateway');
   });

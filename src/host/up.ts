@@ -3,7 +3,7 @@
  * changes nothing, and a run that was cut off is completed by the next.
  */
 import { createHash } from 'node:crypto';
-import { chmod, chown, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile, writeFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -22,6 +22,7 @@ import { ensureInstallation, readInstallation } from './installations.ts';
 import { askControl } from './local-api.ts';
 import { engineSetup, installPackages, installSnaps, presentTools, readDistribution } from './packages.ts';
 import { findProcess, startProcess, stopProcess } from './processes.ts';
+import { readLives, writePrograms } from './supervisor.ts';
 import type { Progress } from './progress.ts';
 import { runCommand } from './run-command.ts';
 
@@ -167,31 +168,40 @@ async function startProcesses(
       stopProcess(run.controlPid, 15_000),
     );
   }
-  if ((await findProcess(run.controlPid)) === undefined) {
-    const argv = [
-      process.execPath,
-      join(sourceRoot, 'src/control/main.ts'),
-      '--home',
-      home.folder,
-      ...(engineSocket === undefined ? [] : ['--engine-socket', engineSocket]),
-      ...(withUser ? ['--group', serviceUser] : []),
-    ];
-    await writeFile(startedWith, digest, { mode: 0o600 });
-    await startProcess(argv, { pidFile: run.controlPid, logFile: join(home.logs, 'control.log') }, env);
-  }
-  if ((await findProcess(run.gatewayPid)) === undefined) {
-    const argv = [
-      process.execPath,
-      join(sourceRoot, 'src/gateway/main.ts'),
-      '--socket',
-      run.linkSocket,
-      '--state',
-      run.gatewayState,
-      '--grace',
-      '2',
-      ...(withUser ? ['--user', serviceUser] : []),
-    ];
-    await startProcess(argv, { pidFile: run.gatewayPid, logFile: join(home.logs, 'gateway.log') }, env);
+  await writeFile(startedWith, digest, { mode: 0o600 });
+  const control = [
+    join(sourceRoot, 'src/control/main.ts'),
+    '--home',
+    home.folder,
+    ...(engineSocket === undefined ? [] : ['--engine-socket', engineSocket]),
+    ...(withUser ? ['--group', serviceUser] : []),
+  ];
+  const gateway = [
+    join(sourceRoot, 'src/gateway/main.ts'),
+    '--socket',
+    run.linkSocket,
+    '--state',
+    run.gatewayState,
+    '--grace',
+    '2',
+    ...(withUser ? ['--user', serviceUser] : []),
+  ];
+  const program = (name: 'control' | 'gateway', argv: string[], pidFile: string) => ({
+    name,
+    argv: [process.execPath, ...argv],
+    env,
+    pidFile,
+    logFile: join(home.logs, `${name}.log`),
+  });
+  await mkdir(home.logs, { recursive: true, mode: 0o700 });
+  await writePrograms(run.programs, [
+    program('control', control, run.controlPid),
+    program('gateway', gateway, run.gatewayPid),
+  ]);
+  if ((await findProcess(run.supervisorPid)) === undefined) {
+    await rm(run.lives, { force: true });
+    const argv = [process.execPath, join(sourceRoot, 'src/host/supervisor-main.ts'), run.programs, run.lives];
+    await startProcess(argv, { pidFile: run.supervisorPid, logFile: join(home.logs, 'supervisor.log') }, env);
   }
   await progress.step('control and gateway serve', () => waitHealthy(home, run, signal));
 }
@@ -203,11 +213,9 @@ async function waitHealthy(home: Home, run: RuntimeFolder, signal: AbortSignal):
     const { gateway } =
       status === undefined ? { gateway: undefined } : (JSON.parse(status) as { gateway?: { healthy: boolean } });
     if (gateway?.healthy === true) return;
-    const running = {
-      control: (await findProcess(run.controlPid)) !== undefined,
-      gateway: (await findProcess(run.gatewayPid)) !== undefined,
-    };
-    const dead = !running.control ? 'control' : !running.gateway ? 'gateway' : undefined;
+    // The supervisor starts them, and again when they end: who ended twice will not serve.
+    const lives = await readLives(run.lives);
+    const dead = (['control', 'gateway'] as const).find((name) => (lives[name]?.failures ?? 0) >= 2);
     if (dead !== undefined || Date.now() > deadline) {
       const which = dead ?? (status === undefined ? 'control' : 'gateway');
       const words = await lastWords(join(home.logs, `${which}.log`));

@@ -197,6 +197,18 @@ describe('the command line on a simulated engine', () => {
     expect((await document<StatusDocument>('up')).control.pid).toBe(pids.at(-1));
   });
 
+  it.each(['control', 'gateway'] as const)('has a %s again after it was killed', { timeout: 60_000 }, async (which) => {
+    const before = await status();
+    process.kill(before[which].pid ?? 0, 'SIGKILL');
+    const after = await until('it serves again', async () => {
+      const now = await status().catch(() => undefined);
+      return now?.[which].healthy === true && now[which].pid !== before[which].pid ? now : undefined;
+    });
+    pids.push(after[which].pid ?? 0);
+    expect(after.pools).toHaveLength(before.pools.length);
+    expect(await document<{ msg: string }[]>('logs', which)).not.toEqual([]);
+  });
+
   it('goes down, and up again with what there was', { timeout: 60_000 }, async () => {
     const before = JSON.stringify((await world()).pools);
     expect(await document('down')).toEqual({ stopped: ['gateway', 'control'] });
