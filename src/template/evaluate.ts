@@ -3,6 +3,7 @@
  * (`reference`, `list*`) is asked of the runtime, which may say that it does not know yet by throwing `NeedsRuntime`.
  */
 import { isObject, member, textOf, type Json, type JsonObject } from '../core/json.ts';
+import type { Budget } from './budget.ts';
 import { isExpression, literalText, parseExpression, type Expression } from './expression.ts';
 import { ExpressionError } from './template-error.ts';
 
@@ -50,6 +51,8 @@ export interface Scope {
   resourceGroup: JsonObject;
   deployment: JsonObject;
   environment: JsonObject;
+  /** What this expansion may still cost. */
+  budget: Budget;
   now: number;
   newGuid(): string;
   /** The id of a resource of this template by its name, for `reference('name')`; undefined where there is none. */
@@ -83,6 +86,8 @@ export function evaluateExpression(expression: Expression, environment: Environm
       functions,
     );
 
+  const { budget } = environment.scope;
+  budget.spend();
   switch (expression.kind) {
     case 'literal':
       return expression.value;
@@ -120,7 +125,7 @@ export function evaluateExpression(expression: Expression, environment: Environm
         );
       // Each argument is evaluated once at most: functions ask for one more than once, and what nests would double each time.
       const known = new Map<number, Json>();
-      return found({
+      const result = found({
         name: expression.name,
         count: expression.args.length,
         environment,
@@ -139,6 +144,7 @@ export function evaluateExpression(expression: Expression, environment: Environm
         raw: (index) => expression.args[index],
         evaluate,
       });
+      return budget.sized(result);
     }
   }
 }
@@ -187,14 +193,18 @@ function callUserFunction(
 
 /** The value with every expression in it evaluated: names of members too. */
 export function evaluateValue(value: Json, environment: Environment, functions: FunctionTable): Json {
+  environment.scope.budget.spend();
   if (typeof value === 'string') return evaluateText(value, environment, functions);
-  if (Array.isArray(value)) return value.map((inner) => evaluateValue(inner, environment, functions));
+  if (Array.isArray(value))
+    return environment.scope.budget.sized(value.map((inner) => evaluateValue(inner, environment, functions)));
   if (!isObject(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, inner]) => [
-      textOf(evaluateText(name, environment, functions)),
-      evaluateValue(inner, environment, functions),
-    ]),
+  return environment.scope.budget.sized(
+    Object.fromEntries(
+      Object.entries(value).map(([name, inner]) => [
+        textOf(evaluateText(name, environment, functions)),
+        evaluateValue(inner, environment, functions),
+      ]),
+    ),
   );
 }
 

@@ -4,6 +4,7 @@
  */
 import { isObject, member, textOf, type Json, type JsonObject } from '../core/json.ts';
 import { formatResourceId, keyOf, tryParseResourceId, type ResourceId, type ResourceKey } from '../core/resource-id.ts';
+import { createBudget } from './budget.ts';
 import { bindParameters, isSecure, type BoundParameters } from './bind-parameters.ts';
 import {
   evaluateExpression,
@@ -140,6 +141,7 @@ function scopeOf(context: ExpansionContext): Scope {
     },
     deployment: { name: context.deploymentName, properties: { mode: 'Incremental', provisioningState: 'Accepted' } },
     environment: context.environment,
+    budget: createBudget(),
     now: context.now,
     newGuid: () => context.newGuid(),
     idOfName: () => undefined,
@@ -207,6 +209,11 @@ function variableOf(template: Template, name: string, environment: Environment):
 
 /** Evaluates a value in which `copy` arrays make lists of properties. */
 function evaluateWithCopies(value: Json, environment: Environment): Json {
+  return environment.scope.budget.sized(withCopies(value, environment));
+}
+
+function withCopies(value: Json, environment: Environment): Json {
+  environment.scope.budget.spend();
   if (Array.isArray(value)) return value.map((inner) => evaluateWithCopies(inner, environment));
   if (!isObject(value)) return evaluateValue(value, environment, languageFunctions);
   const { copy, ...others } = value;

@@ -1,6 +1,6 @@
 /** Templates made to cost more than they are worth, or to bring out an error that is not ours. */
 import { describe, expect, it } from 'vitest';
-import type { JsonObject } from '../core/json.ts';
+import type { Json, JsonObject } from '../core/json.ts';
 import { evaluated, expandParts } from './test-support.ts';
 
 const invalid = expect.objectContaining({ code: 'InvalidTemplate' }) as Error;
@@ -56,5 +56,35 @@ describe('errors are always ours', () => {
 
   it('and half a character is encoded as one that cannot be shown', () => {
     expect(evaluated(String.raw`[uriComponent(json('"\ud800"'))]`)).toBe('%EF%BF%BD');
+  });
+});
+
+describe('work without end', () => {
+  const doubled = (form: (name: string) => Json): JsonObject => {
+    const variables: JsonObject = { v0: ['x'] };
+    for (let depth = 1; depth <= 60; depth += 1) variables[`v${depth}`] = form(`variables('v${depth - 1}')`);
+    return variables;
+  };
+  const copies = (depth: number): JsonObject =>
+    depth === 0 ? { value: 1 } : { copy: [{ name: `c${depth}`, count: 800, input: copies(depth - 1) }] };
+
+  it.each<[string, JsonObject, string]>([
+    ['lambdas in lambdas', {}, "[map(range(0,10000), lambda('i', map(range(0,10000), lambda('j', 1))))]"],
+    [
+      'lists that hold one value twice',
+      { variables: doubled((one) => [`[${one}]`, `[${one}]`]) },
+      "[string(variables('v60'))]",
+    ],
+    ['objects that do', { variables: doubled((one) => ({ a: `[${one}]`, b: `[${one}]` })) }, "[variables('v60')]"],
+    ['functions that do', { variables: doubled((one) => `[createArray(${one}, ${one})]`) }, "[variables('v60')]"],
+    ['loops in loops of properties', { resources: [resource('r', { properties: copies(4) })] }, '[true()]'],
+    ['unions of long lists', {}, '[union(range(0,10000), range(5000,10000), range(0,9000))]'],
+  ])('ends: %s', (_what, parts, output) => {
+    // That it ends is the promise: with a value where it is cheap, with our error where it is not.
+    try {
+      evaluated(output, parts);
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'InvalidTemplate' });
+    }
   });
 });

@@ -71,6 +71,16 @@ export function printed(value: Json): string {
   return JSON.stringify(value);
 }
 
+/** A text that is the same for values that are `same`, for finding one among many. */
+export function identity(value: Json): string {
+  if (Array.isArray(value)) return `[${value.map(identity).join(',')}]`;
+  if (!isObject(value)) return JSON.stringify(value);
+  const members = Object.entries(value).map(
+    ([name, inner]) => `${JSON.stringify(name.toLowerCase())}:${identity(inner)}`,
+  );
+  return `{${members.toSorted().join(',')}}`;
+}
+
 /** Equal as the language means it: member names ignore case, everything else is exact. */
 export function same(a: Json, b: Json): boolean {
   if (Array.isArray(a))

@@ -1,7 +1,7 @@
 import { isObject, member, type Json, type JsonObject } from '../../core/json.ts';
 import type { Call, LanguageFunction } from '../evaluate.ts';
 import { ExpressionError } from '../template-error.ts';
-import { all, array, longestArray, object, parsed, printed, same, text, whole, wrong } from './arguments.ts';
+import { all, array, identity, longestArray, object, parsed, printed, same, text, whole, wrong } from './arguments.ts';
 
 const isIn = (list: readonly Json[], value: Json) => list.some((one) => same(one, value));
 
@@ -112,7 +112,10 @@ export const arraysAndObjects: Record<string, LanguageFunction> = {
   intersection: (call) =>
     combine(
       call,
-      (lists) => (lists[0] ?? []).filter((value) => lists.every((list) => isIn(list, value))),
+      (lists) => {
+        const sets = lists.map((list) => new Set(list.map(identity)));
+        return (lists[0] ?? []).filter((value) => sets.every((set) => set.has(identity(value))));
+      },
       (list) =>
         Object.fromEntries(
           Object.entries(list[0] ?? {}).filter(([name, value]) =>
@@ -123,8 +126,14 @@ export const arraysAndObjects: Record<string, LanguageFunction> = {
   union: (call) =>
     combine(
       call,
-      (lists) =>
-        lists.flat(1).reduce<Json[]>((result, value) => (isIn(result, value) ? result : [...result, value]), []),
+      (lists) => {
+        const first = new Map<string, Json>();
+        for (const value of lists.flat(1)) {
+          const key = identity(value);
+          if (!first.has(key)) first.set(key, value);
+        }
+        return [...first.values()];
+      },
       (list) => list.reduce(mergeDeep, {}),
     ),
   items: (call) =>
