@@ -13,7 +13,7 @@ import { nameOf } from '../../store/resource-records.ts';
 import type { LiveFacts } from '../live-facts.ts';
 import { objectAt, optionalBoolean } from '../read-body.ts';
 import type { TypeContext, VirtualType } from '../resource-type.ts';
-import { modelVersion } from './scale-sets.ts';
+import { modelVersion, uuidOf } from './scale-sets.ts';
 
 const type = 'Microsoft.Compute/virtualMachineScaleSets/virtualMachines';
 
@@ -152,7 +152,7 @@ export function scaleSetInstances(live: LiveFacts): VirtualType {
       sku: { name: model?.sizeName ?? null, tier: 'Standard' },
       properties: {
         latestModelApplied: modelVersion(parent.document) === instance.modelVersion,
-        vmId: id,
+        vmId: uuidOf(id),
         hardwareProfile: {},
         storageProfile: isObject(storage) ? storage : {},
         osProfile: { ...osProfile, computerName: instance.hostname },

@@ -4,7 +4,8 @@ import { dig, isObject, withoutDeep, type Json, type JsonObject } from '../../co
 import { hideIn, isPlaceholder } from '../../secrets/secrets.ts';
 import { findInstances, saveModel, updateInstanceState, type InstanceRecord } from '../../store/instance-records.ts';
 import { uidOf } from '../../store/accounts.ts';
-import type { ResourceRecord } from '../../store/resource-records.ts';
+import { keyOf } from '../../core/resource-id.ts';
+import { findResources, type ResourceRecord } from '../../store/resource-records.ts';
 import type { ActionOutcome } from '../resource-service.ts';
 import { invalid, objectAt, objects } from '../read-body.ts';
 import type { AcceptContext, ActionContext, StoredType } from '../resource-type.ts';
@@ -152,10 +153,34 @@ export function scaleSets(live: LiveFacts): StoredType {
     }
     const hidden = await hideIn(document, context.secretValues, hide);
     const model = readScaleSet(hidden);
+    await requireMemory(hidden, context);
     const profile = objectAt(hidden, 'properties', 'virtualMachineProfile');
     await saveModel(tx, owner, { version: modelVersion(hidden), profile, sizeName: sizeOf(model.sizeName).name });
     await uidOf(tx, owner, model.profile.admin.name);
     return hidden;
+  }
+
+  /** All scale sets together must fit the host: memory counts in full. */
+  async function requireMemory(
+    asked: JsonObject,
+    { queries, id, existing, surroundings }: AcceptContext,
+  ): Promise<void> {
+    const { real, memoryBytes } = surroundings.engine;
+    if (!real) return;
+    const sets = (await findResources(queries, { type: 'Microsoft.Compute/virtualMachineScaleSets' })).filter(
+      (set) => set.deletingSince === undefined && set.key !== keyOf(id),
+    );
+    const own = memoryOf(asked);
+    const others = sets.reduce((sum, set) => sum + memoryOf(set.document), 0);
+    const host = Math.floor(memoryBytes / 2 ** 30);
+    // What does not grow is not refused: it may be the way out.
+    if (own > (existing === undefined ? 0 : memoryOf(existing.document)) && own + others > host) {
+      throw new PoolhouseError(
+        'AllocationFailed',
+        `Allocation failed: these instances need ${own} GiB of memory, the other scale sets have ${others} GiB, and this host has ${host} GiB. Ask for fewer instances or a smaller size, or make another scale set smaller.`,
+        { target: 'sku.capacity' },
+      );
+    }
   }
 
   async function removeInstances(
@@ -274,7 +299,14 @@ function withSecretsOf(body: JsonObject, before: JsonObject): JsonObject {
   return document;
 }
 
-function uuidOf(id: string): string {
+/** The memory of all its instances, in GiB. */
+function memoryOf(document: JsonObject): number {
+  const { capacity, sizeName } = readScaleSet(document);
+  return capacity * sizeOf(sizeName).memoryGiB;
+}
+
+/** The same for the same id, for ever. */
+export function uuidOf(id: string): string {
   const hex = createHash('sha256').update(id.toLowerCase()).digest('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
