@@ -21,6 +21,8 @@ import type { ListenPorts } from './listen-ports.ts';
 import type { World } from './world.ts';
 
 const settledDelay = 2_000;
+/** How long a table that somebody else took from the kernel may be missing: firewalls are reloaded. */
+const redirectsLookedAt = 10_000;
 
 export interface FrontEndLoopParts {
   world: World;
@@ -40,6 +42,7 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
   const { store, clock } = world;
   let table: RoutingTable = { revision: clock.now(), routes: [] };
   let published = '';
+  let redirectedAt = 0;
 
   async function routedInstances(): Promise<RoutedInstance[]> {
     const sets = new Map(
@@ -90,9 +93,12 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
     ]);
     const routes = routingTable(rules, natPools, instances, (id) => listenPorts.get(id));
     const text = JSON.stringify(routes);
-    if (text !== published) {
+    if (text !== published || clock.now() - redirectedAt >= redirectsLookedAt) {
       // The kernel's rules go first when ports appear: the gateway opens them in a moment, and nobody is led astray.
       await parts.redirect(routes, signal);
+      redirectedAt = clock.now();
+    }
+    if (text !== published) {
       table = { revision: Math.max(clock.now(), table.revision + 1), routes };
       published = text;
       parts.publish(table);

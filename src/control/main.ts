@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { Server as TlsServer } from 'node:tls';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { createArmServer } from '../arm/server.ts';
@@ -29,7 +30,7 @@ import { allTypes } from '../providers/all-types.ts';
 import { createResourceService } from '../providers/create-resource-service.ts';
 import { createRegistry, type Surroundings } from '../providers/resource-type.ts';
 import { createSecrets, sameSecret } from '../secrets/secrets.ts';
-import { ensureCertificates } from '../secrets/certificates.ts';
+import { ensureCertificates, renewCertificates } from '../secrets/certificates.ts';
 import { openStore, type Queries } from '../store/store.ts';
 import { findInstances } from '../store/instance-records.ts';
 import { parseLenient } from '../template/parse-lenient.ts';
@@ -55,6 +56,7 @@ import { statusDocument } from './status.ts';
 import type { World } from './world.ts';
 
 const sourceRoot = fileURLToPath(new URL('../..', import.meta.url));
+const day = 24 * 3_600_000;
 const stopLimit = 20_000;
 
 async function main(): Promise<void> {
@@ -84,11 +86,12 @@ async function main(): Promise<void> {
 
   const masterKey = await readFile(home.secretKey);
   const clientSecret = (await readFile(home.clientSecret, 'utf8')).trim();
-  const certificates = await ensureCertificates({
+  const certificateRequest = () => ({
     folder: home.certificates,
     names: ['127.0.0.1', 'localhost'],
     now: clock.now(),
   });
+  let certificates = await ensureCertificates(certificateRequest());
   const secrets = createSecrets(masterKey);
   const store = await openStore(home.store);
 
@@ -291,6 +294,21 @@ async function main(): Promise<void> {
       log.error({ err: error }, 'a question of the command line could not be answered');
     },
   });
+  const renewal = runLoop({
+    name: 'certificates',
+    pass: async () => {
+      const renewed = await renewCertificates(certificates, certificateRequest());
+      if (renewed === undefined) return day;
+      certificates = renewed;
+      if (arm.server instanceof TlsServer)
+        arm.server.setSecureContext({ key: renewed.keyPem, cert: renewed.certificatePem });
+      log.info('the certificate of the API was renewed');
+      return day;
+    },
+    clock,
+    log,
+    signal,
+  });
   log.info({ url, installation: installation.id, engine: installation.engine }, 'control serves');
 
   await new Promise<void>((resolve) => {
@@ -305,7 +323,7 @@ async function main(): Promise<void> {
   await admin.close();
   await arm.close();
   await link.close();
-  await Promise.all(loops.map((one) => one.stopped));
+  await Promise.all([...loops, renewal].map((one) => one.stopped));
   await Promise.all([scaleSetLoop.idle(), images.idle()]);
   await doors.closeAll();
   await store.close();

@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeFarMachine, type FarMachine } from './far-machine.ts';
-import { missingForSystemTests, repository, ssh, sshArguments, TestInstallation, until } from './installation.ts';
+import { missingForSystemTests, must, repository, ssh, sshArguments, TestInstallation, until } from './installation.ts';
 import { JupyterClient } from './jupyter-client.ts';
 
 const missing = await missingForSystemTests(['az', 'sshpass', 'nft', 'mmdebstrap', 'curl', 'ip']);
@@ -112,6 +112,26 @@ describe.skipIf(missing !== undefined)(
       );
       expect(names.toSorted()).toEqual(['nat000000', 'nat000001']);
       expect((await ssh(secret, 'bob', where, 'hostname', ['-p', '50002'])).stdout).toBe('');
+    });
+
+    it('is reached again after control and gateway were killed, and after a firewall took its rules away', async () => {
+      const { control, gateway } = await installation.status();
+      process.kill(control.pid, 'SIGKILL');
+      process.kill(gateway.pid ?? 0, 'SIGKILL');
+      await must('nft', ['delete', 'table', 'inet', `poolhouse_${(await installation.id()) ?? ''}`]);
+      await until('the pool answers', async () =>
+        /^sharedpool/.test((await ssh(password, user, address, 'hostname')).stdout) ? true : undefined,
+      );
+      const after = await until('both serve', async () => {
+        const status = await installation.status().catch(() => undefined);
+        return status?.gateway.healthy === true ? status : undefined;
+      });
+      expect(after.pools.flatMap((pool) => pool.instances.map((instance) => instance.instanceId))).toEqual([
+        '0',
+        '1',
+        '0',
+        '1',
+      ]);
     });
 
     it('stays where it is when Poolhouse goes down, and is served again when it is up', async () => {

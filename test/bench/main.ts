@@ -1,0 +1,39 @@
+/** `npm run bench [NAME …] [-- --json FILE]`: the benchmarks whose names begin with one of the NAMEs; all without. */
+import { writeFile } from 'node:fs/promises';
+import { cpus, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
+import { resultOf, type Benchmark, type Result } from './benchmark.ts';
+import { deployInRotation, scaleInRotation } from './pool.ts';
+import { templateExpand } from './template-expand.ts';
+
+const benchmarks: readonly Benchmark[] = [deployInRotation, scaleInRotation, templateExpand];
+
+const { values, positionals } = parseArgs({ options: { json: { type: 'string' } }, allowPositionals: true });
+const chosen = benchmarks.filter(
+  ({ name }) => positionals.length === 0 || positionals.some((prefix) => name.startsWith(prefix)),
+);
+if (chosen.length === 0) {
+  console.error(`There is no such benchmark. There are: ${benchmarks.map(({ name }) => name).join(', ')}`);
+  process.exit(2);
+}
+console.error(
+  `${cpus().length} x ${cpus()[0]?.model ?? 'CPU'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`,
+);
+const results: Result[] = [];
+for (const benchmark of chosen) {
+  const missing = await benchmark.missing();
+  if (missing !== undefined) {
+    console.error(`${benchmark.name}: left out: ${missing}`);
+    continue;
+  }
+  const measured = await benchmark.measure((text) => {
+    console.error(`${benchmark.name}: ${text}`);
+  });
+  const result = resultOf(benchmark, measured);
+  results.push(result);
+  const peers = Object.entries(result.peers).map(([name, value]) => `${name} ${value}`);
+  console.log(
+    `${result.name.padEnd(32)} ${String(result.value).padStart(8)} ${result.unit.padEnd(4)} goal ${result.goal.padEnd(8)} ${result.met ? 'met' : 'MISSED'}${peers.length === 0 ? '' : `   (${peers.join(', ')})`}`,
+  );
+}
+if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(results, null, 2)}\n`);
