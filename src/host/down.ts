@@ -5,6 +5,7 @@ import { runtimeFolderOf, type Home } from '../core/home.ts';
 import { createIncusEngine } from '../engines/incus/incus-engine.ts';
 import { readConfigFile } from './config-file.ts';
 import { ensureEngineDaemon, stopEngineDaemon } from './engine-daemon.ts';
+import { removeTree } from '../images/remove-tree.ts';
 import { readInstallation } from './installations.ts';
 import { stopProcess } from './processes.ts';
 import type { Progress } from './progress.ts';
@@ -55,8 +56,7 @@ export async function destroy(home: Home, progress: Progress, signal: AbortSigna
   }
   if (await exists(home.folder)) {
     // What is in it, and the folder itself where it may be removed: it may be a mount point.
-    for (const name of await readdir(home.folder))
-      await rm(`${home.folder}/${name}`, { recursive: true, force: true, maxRetries: 3 });
+    for (const name of await readdir(home.folder)) await removeTree(`${home.folder}/${name}`);
     await rm(home.folder, { recursive: true }).catch(() => undefined);
     removed.push(home.folder);
   }

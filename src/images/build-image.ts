@@ -5,12 +5,13 @@
  * The file appears under its final name only when it is whole, so a build that was cut off leaves nothing that counts.
  */
 import { spawn } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { arch } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import { PoolhouseError } from '../core/errors.ts';
 import type { Recipe } from './recipe.ts';
+import { removeTree } from './remove-tree.ts';
 
 export interface BuildOptions {
   recipe: Recipe;
@@ -35,14 +36,19 @@ export async function buildImage(options: BuildOptions): Promise<string> {
   for (const name of await readdir(folder)) {
     const builder = /^build-(\d+)-/.exec(name)?.[1];
     if (builder !== undefined && !(await exists(`/proc/${builder}`)))
-      await rm(join(folder, name), { recursive: true, force: true });
+      await removeTree(join(folder, name)).catch((error: unknown) => {
+        options.log?.warn(
+          { err: error, folder: join(folder, name) },
+          'what an interrupted build left cannot be removed',
+        );
+      });
   }
   const work = await mkdtemp(join(folder, `build-${process.pid}-`));
   try {
     await build(options, work, file);
     return file;
   } finally {
-    await rm(work, { recursive: true, force: true, maxRetries: 3 });
+    await removeTree(work);
   }
 }
 
@@ -58,7 +64,10 @@ async function build(options: BuildOptions, work: string, file: string): Promise
   }
   const finish = join(work, 'finish.sh');
   await writeFile(finish, finishScript(recipe, overlay), { mode: 0o700 });
-  await run(options, 'mmdebstrap', [
+  // In a mount namespace of its own: however the build ends, nothing stays mounted in its folder.
+  await run(options, 'unshare', [
+    '--mount',
+    'mmdebstrap',
     '--mode=root',
     '--variant=minbase',
     '--format=directory',
