@@ -4,7 +4,8 @@ import { createTokens } from './tokens.ts';
 function open() {
   const clock = { at: Date.UTC(2026, 0, 1), now: () => clock.at, sleep: () => Promise.resolve() };
   const principal = { tenantId: 't', clientId: 'client', secretFits: (secret: string) => secret === 'right' };
-  return { clock, tokens: createTokens(new Uint8Array(32).fill(7), principal, clock) };
+  const keys = [new Uint8Array(32).fill(7)];
+  return { clock, keys, tokens: createTokens(() => keys, principal, clock) };
 }
 const bearer = (token: string | undefined) => `Bearer ${token ?? ''}`;
 
@@ -17,6 +18,16 @@ describe('tokens', () => {
     await expect(tokens.verify(bearer(issued?.token))).rejects.toMatchObject({ code: 'AuthenticationFailed' });
   });
 
+  it('are good while their key is among the keys', async () => {
+    const { keys, tokens } = open();
+    const issued = await tokens.issue('client', 'right', 'https://us');
+    keys.unshift(new Uint8Array(32).fill(8));
+    await tokens.verify(bearer(issued?.token));
+    keys.pop();
+    await expect(tokens.verify(bearer(issued?.token))).rejects.toMatchObject({ code: 'AuthenticationFailed' });
+    await tokens.verify(bearer((await tokens.issue('client', 'right', 'https://us'))?.token));
+  });
+
   it.each([undefined, '', 'Bearer', 'Bearer x.y.z', 'Basic YTpi'])('refuse the header %s', async (header) => {
     await expect(open().tokens.verify(header)).rejects.toMatchObject({ code: 'AuthenticationFailed' });
   });
@@ -24,7 +35,7 @@ describe('tokens', () => {
   it('of another key, or of none, are refused', async () => {
     const { tokens } = open();
     const other = createTokens(
-      new Uint8Array(32),
+      () => [new Uint8Array(32)],
       { tenantId: 't', clientId: 'c', secretFits: () => true },
       open().clock,
     );

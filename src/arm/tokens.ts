@@ -22,8 +22,14 @@ const audience = 'https://management.poolhouse.internal/';
 /** Wrong secrets in a minute that are told apart from a flood of them. The right one is never kept out. */
 const mostFailures = 20;
 
-export function createTokens(key: Uint8Array, principal: ServicePrincipal, clock: Clock): Tokens {
+/** @param keys asked at every use: the first signs, all verify */
+export function createTokens(keys: () => readonly Uint8Array[], principal: ServicePrincipal, clock: Clock): Tokens {
   let failures: number[] = [];
+  const signingKey = (): Uint8Array => {
+    const [first] = keys();
+    if (first === undefined) throw new Error('there is no key to sign tokens with');
+    return first;
+  };
   return {
     async issue(clientId, secret, issuer) {
       const now = clock.now();
@@ -49,7 +55,7 @@ export function createTokens(key: Uint8Array, principal: ServicePrincipal, clock
         .setIssuedAt(Math.floor(now / 1_000))
         .setNotBefore(Math.floor(now / 1_000) - 60)
         .setExpirationTime(Math.floor(now / 1_000) + lifeSeconds)
-        .sign(key);
+        .sign(signingKey());
       return { token, expiresIn: lifeSeconds };
     },
     async verify(authorization) {
@@ -61,16 +67,16 @@ export function createTokens(key: Uint8Array, principal: ServicePrincipal, clock
           cause === undefined ? {} : { cause },
         );
       if (token === undefined) throw failed(`The 'Authorization' header is missing or not a bearer token.`);
-      try {
-        await jwtVerify(token, key, {
+      const verify = (key: Uint8Array) =>
+        jwtVerify(token, key, {
           audience,
           algorithms: ['HS256'],
           currentDate: new Date(clock.now()),
           requiredClaims: ['exp', 'sub'],
         });
-      } catch (error) {
+      await Promise.any(keys().map(verify)).catch((error: unknown) => {
         throw failed(`The access token is invalid or has ended.`, error);
-      }
+      });
     },
   };
 }

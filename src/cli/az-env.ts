@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { join } from 'node:path';
 import { PoolhouseError } from '../core/errors.ts';
 import { ensureAzConfiguration, type AzProfile } from '../host/az.ts';
+import { readClientSecret } from '../host/client-secret.ts';
 import { readInstallation } from '../host/installations.ts';
 import { installPackages, missingPackages } from '../host/packages.ts';
 import { createProgress } from '../host/progress.ts';
@@ -31,7 +32,7 @@ export function azEnvCommand({ home, signal }: Shared): Command {
       const progress = createProgress(process.stderr);
       if (!(await hasAz()))
         await progress.step('the az command line', (phase) => installPackages(['azure-cli'], phase, signal));
-      const variables = await progress.step('signing in', () =>
+      const variables = await progress.step('signing in', async () =>
         ensureAzConfiguration({
           folder: home.az,
           profile: options.profile,
@@ -39,7 +40,7 @@ export function azEnvCommand({ home, signal }: Shared): Command {
           caFile: join(home.certificates, 'ca.pem'),
           tenantId: installation.tenantId,
           clientId: installation.clientId,
-          secretFile: home.clientSecret,
+          secret: await readClientSecret(home, installation),
           environment: process.env,
           progress,
           signal,

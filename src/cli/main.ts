@@ -8,6 +8,7 @@ import { deployCommand } from './deploy.ts';
 import { downCommand } from './down.ts';
 import { logsCommand } from './logs.ts';
 import { plainText } from './plain-text.ts';
+import { rotateKeyCommand } from './rotate-key.ts';
 import { statusCommand } from './status.ts';
 import { upCommand } from './up.ts';
 import { UsageError } from './usage-error.ts';
@@ -40,7 +41,15 @@ async function main(argv: readonly string[]): Promise<number> {
       'after',
       '\nExamples:\n  poolhouse up --sample              prepare this machine, and deploy a first pool\n  poolhouse status                   what there is, and how to reach it\n  eval "$(poolhouse az-env)"         use az with this installation\n\nState is kept in $POOLHOUSE_HOME (/var/lib/poolhouse).',
     );
-  for (const command of [upCommand, downCommand, statusCommand, logsCommand, azEnvCommand, deployCommand]) {
+  for (const command of [
+    upCommand,
+    downCommand,
+    statusCommand,
+    logsCommand,
+    azEnvCommand,
+    deployCommand,
+    rotateKeyCommand,
+  ]) {
     program.addCommand(command(shared).copyInheritedSettings(program));
   }
   try {

@@ -3,10 +3,19 @@ import { createProgress, silentProgress } from '../host/progress.ts';
 import { connectingWords, ensureSample } from '../host/sample.ts';
 import { lockHome } from '../host/lock.ts';
 import { up } from '../host/up.ts';
+import { passphraseFrom } from './ask-passphrase.ts';
 import { readStatus } from './status.ts';
 import type { Shared } from './shared.ts';
 import { UsageError } from './usage-error.ts';
 import { isIPv4 } from 'node:net';
+
+interface Options {
+  sample?: boolean;
+  engine?: 'incus' | 'sim';
+  address: string[];
+  passphraseFile?: string;
+  json?: boolean;
+}
 
 export function upCommand({ home, signal, program }: Shared): Command {
   return new Command('up')
@@ -19,12 +28,13 @@ export function upCommand({ home, signal, program }: Shared): Command {
       (value: string, before: string[]) => [...before, value],
       [] as string[],
     )
+    .option('--passphrase-file <file>', `where the passphrase is read from (- for standard input), where there is one`)
     .option('--json', 'print one JSON document')
     .addHelpText(
       'after',
       '\nExamples:\n  poolhouse up --sample\n  poolhouse up --address 192.0.2.10     pools are reached from other machines too\n  POOLHOUSE_HOME=~/try poolhouse up --engine sim     look around without root\n\nRunning it again changes nothing. An address is led to pools as a whole: a pool\nwith a rule for port 22 takes that port of that address from the host.',
     )
-    .action(async (options: { sample?: boolean; engine?: 'incus' | 'sim'; address: string[]; json?: boolean }) => {
+    .action(async (options: Options) => {
       const wrong = options.address.find((address) => !isIPv4(address));
       if (wrong !== undefined) throw new UsageError(`'${wrong}' is not an IPv4 address.`);
       const progress = options.json === true ? silentProgress : createProgress(process.stderr);
@@ -32,7 +42,11 @@ export function upCommand({ home, signal, program }: Shared): Command {
       try {
         const result = await up(
           home,
-          { ...(options.engine === undefined ? {} : { engine: options.engine }), addresses: options.address },
+          {
+            ...(options.engine === undefined ? {} : { engine: options.engine }),
+            addresses: options.address,
+            passphrase: passphraseFrom(options.passphraseFile),
+          },
           progress,
           signal,
         );

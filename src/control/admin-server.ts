@@ -1,9 +1,10 @@
 /**
- * Control's own local interface for the command line: HTTP on a Unix socket that only its owner can open. Reads only;
- * whatever changes something goes through the ARM API.
+ * Control's own local interface for the command line: HTTP on a Unix socket that only its owner can open. What changes a
+ * resource goes through the ARM API instead.
  */
 import { chmod, rm } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { z } from 'zod';
 import { errorBodyOf, httpStatusOf, PoolhouseError, type ErrorCode } from '../core/errors.ts';
 
 export interface AdminServerParts {
@@ -12,8 +13,15 @@ export interface AdminServerParts {
   status(): Promise<object>;
   /** The newest lines of an instance's journal. */
   journal(instance: string, lines: number, signal: AbortSignal): Promise<string>;
+  /** What the command line and az sign in with. */
+  clientSecret(): Promise<string>;
+  /** Seals every secret with this key; it is kept at `path`, or where control cannot write. */
+  changeMasterKey(key: Buffer, path: string | undefined): Promise<void>;
   onError(error: unknown): void;
 }
+
+const mostBody = 4_096;
+const masterKeyRequest = z.object({ key: z.base64().length(44), path: z.string().optional() });
 
 export async function startAdminServer(parts: AdminServerParts): Promise<{ close(): Promise<void> }> {
   const server: Server = createServer((request, response) => {
@@ -22,7 +30,7 @@ export async function startAdminServer(parts: AdminServerParts): Promise<{ close
     response.on('close', () => {
       gone.abort();
     });
-    answer(parts, url, gone.signal).then(
+    (request.method === 'POST' ? change(parts, url, request) : answer(parts, url, gone.signal)).then(
       ({ type, body }) => response.writeHead(200, { 'content-type': type }).end(body),
       (error: unknown) => {
         if (!(error instanceof PoolhouseError)) parts.onError(error);
@@ -44,6 +52,30 @@ export async function startAdminServer(parts: AdminServerParts): Promise<{ close
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+async function change(
+  parts: AdminServerParts,
+  url: URL,
+  request: IncomingMessage,
+): Promise<{ type: string; body: string }> {
+  const json = (body: object) => ({ type: 'application/json', body: JSON.stringify(body) });
+  if (url.pathname === '/v1/client-secret') return json({ clientSecret: await parts.clientSecret() });
+  if (url.pathname === '/v1/master-key') {
+    const asked = masterKeyRequest.parse(JSON.parse(await bodyOf(request)));
+    await parts.changeMasterKey(Buffer.from(asked.key, 'base64'), asked.path);
+    return json({});
+  }
+  throw new PoolhouseError('NotFound', `There is nothing at ${url.pathname}.`);
+}
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  let text = '';
+  for await (const chunk of request.setEncoding('utf8')) {
+    text += String(chunk);
+    if (text.length > mostBody) throw new PoolhouseError('RequestContentTooLarge', 'The request is too long.');
+  }
+  return text;
 }
 
 async function answer(parts: AdminServerParts, url: URL, signal: AbortSignal): Promise<{ type: string; body: string }> {

@@ -29,7 +29,7 @@ import { renderRedirects } from '../pool/render-redirects.ts';
 import { allTypes } from '../providers/all-types.ts';
 import { createResourceService } from '../providers/create-resource-service.ts';
 import { createRegistry, type Surroundings } from '../providers/resource-type.ts';
-import { createSecrets, sameSecret } from '../secrets/secrets.ts';
+import { sameSecret } from '../secrets/secrets.ts';
 import { ensureCertificates, renewCertificates } from '../secrets/certificates.ts';
 import { openStore, type Queries } from '../store/store.ts';
 import { findInstances } from '../store/instance-records.ts';
@@ -50,6 +50,7 @@ import { createResourceGroupLoop } from './resource-group-loop.ts';
 import { runLoop, type Loop } from './run-loop.ts';
 import { createScaleSetLoop } from './scale-set-loop.ts';
 import { createScaleSetSteps } from './scale-set-steps.ts';
+import { openSecrets } from './open-secrets.ts';
 import { settleAddresses } from './settle-addresses.ts';
 import { createShareLoop } from './share-loop.ts';
 import { statusDocument } from './status.ts';
@@ -84,16 +85,20 @@ async function main(): Promise<void> {
   await mkdir(run.instances, { recursive: true, mode: 0o700 });
   const url = `https://127.0.0.1:${installation.apiPort}`;
 
-  const masterKey = await readFile(home.secretKey);
-  const clientSecret = (await readFile(home.clientSecret, 'utf8')).trim();
+  const store = await openStore(home.store, { backups: home.backups, now: clock.now() });
+  const { secrets, clientSecret, privateKeys, changeMasterKey } = await openSecrets(
+    store,
+    home,
+    { file: home.masterKey, memoryFile: run.masterKey, credentials: process.env['CREDENTIALS_DIRECTORY'] },
+    () => clock.now(),
+  );
   const certificateRequest = () => ({
     folder: home.certificates,
+    keys: privateKeys,
     names: ['127.0.0.1', 'localhost'],
     now: clock.now(),
   });
   let certificates = await ensureCertificates(certificateRequest());
-  const secrets = createSecrets(masterKey);
-  const store = await openStore(home.store);
 
   const engine: Engine =
     installation.engine === 'sim'
@@ -261,7 +266,7 @@ async function main(): Promise<void> {
   const arm = createArmServer({
     service,
     tokens: createTokens(
-      Buffer.from(secrets.digest('token signing', installation.id)),
+      () => secrets.tokenKeys(),
       {
         tenantId: installation.tenantId,
         clientId: installation.clientId,
@@ -289,6 +294,11 @@ async function main(): Promise<void> {
         journalSignal,
       );
       return result.stdout;
+    },
+    clientSecret: () => Promise.resolve(clientSecret),
+    changeMasterKey: async (key, path) => {
+      await changeMasterKey(key, path);
+      log.info('every secret is sealed with a new key');
     },
     onError: (error) => {
       log.error({ err: error }, 'a question of the command line could not be answered');

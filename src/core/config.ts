@@ -10,6 +10,8 @@ const cidr = z
 const hostAndPort = z.string().regex(/^(\[[0-9a-f:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$/, 'expected HOST:PORT');
 
 const configSchema = z.strictObject({
+  /** Where the key is kept that opens all secrets: a file beside the store, nowhere (`up` asks), or a credential of systemd. */
+  masterKey: z.enum(['file', 'passphrase', 'credential']).default('file'),
   /** Where instances come from. */
   engine: z.enum(['incus', 'sim']).default('incus'),
   /** Port of the ARM API on 127.0.0.1; a free one is chosen at the first `up` when this is not set. */

@@ -7,10 +7,10 @@ export interface Home {
   installation: string;
   store: string;
   secrets: string;
-  /** 32 bytes that seal everything secret in the store. */
-  secretKey: string;
-  /** The secret of the installation's service principal. */
-  clientSecret: string;
+  /** The master key, where it is kept in a file: 32 bytes that open everything secret in the store. */
+  masterKey: string;
+  /** Copies of the store from before it was changed by a newer program. */
+  backups: string;
   certificates: string;
   images: string;
   /** The operator's own recipes and catalogue. */
@@ -29,8 +29,8 @@ export function homeAt(folder: string): Home {
     installation: at('installation.json'),
     store: at('store.sqlite'),
     secrets: at('secrets'),
-    secretKey: at('secrets', 'key'),
-    clientSecret: at('secrets', 'client-secret'),
+    masterKey: at('secrets', 'key'),
+    backups: at('backups'),
     certificates: at('certificates'),
     images: at('images'),
     recipes: at('recipes'),
@@ -50,6 +50,8 @@ export interface RuntimeFolder {
   programs: string;
   lives: string;
   gatewayPid: string;
+  /** The master key, where it comes from a passphrase: in memory only, asked for again after a reboot. */
+  masterKey: string;
   /** Control's own local interface, for the command line. */
   adminSocket: string;
   /** Where gateways ask control. */
@@ -71,6 +73,7 @@ export function runtimeFolderOf(home: Home, installation: string, isRoot: boolea
     programs: join(folder, 'programs.json'),
     lives: join(folder, 'lives.json'),
     gatewayPid: join(folder, 'gateway.pid'),
+    masterKey: join(folder, 'master-key'),
     adminSocket: join(folder, 'admin.sock'),
     linkSocket: join(folder, 'gateway.sock'),
     instances: join(folder, 'instances'),

@@ -4,6 +4,7 @@ import { request } from 'node:https';
 import { join } from 'node:path';
 import { PoolhouseError, httpStatusOf, type ErrorBody, type ErrorCode } from '../core/errors.ts';
 import type { Home } from '../core/home.ts';
+import { readClientSecret } from './client-secret.ts';
 import type { Installation } from '../core/installation.ts';
 import { dig, isObject, type Json, type JsonObject } from '../core/json.ts';
 
@@ -25,7 +26,7 @@ const limitMs = 120_000;
 export async function createArmClient(home: Home, installation: Installation, signal: AbortSignal): Promise<ArmClient> {
   const ca = await readFile(join(home.certificates, 'ca.pem'), 'utf8').catch(() => undefined);
   if (ca === undefined) throw new PoolhouseError('HostNotReady', `Control has not run yet. 'poolhouse up' starts it.`);
-  const secret = (await readFile(home.clientSecret, 'utf8')).trim();
+  const secret = await readClientSecret(home, installation);
 
   function call(
     method: string,
@@ -88,7 +89,7 @@ export async function createArmClient(home: Home, installation: Installation, si
   if (typeof token !== 'string')
     throw new PoolhouseError(
       'AuthenticationFailed',
-      `Control refused this installation's own sign-in. Was secrets/client-secret changed while it ran? Restart it: poolhouse down; poolhouse up`,
+      `Control refused this installation's own sign-in. Start it anew: poolhouse down; poolhouse up`,
     );
 
   return {

@@ -1,10 +1,10 @@
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { ensureCertificates } from '../secrets/certificates.ts';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ensureCertificates } from '../secrets/certificates.ts';
 import { ensureAzConfiguration, withoutProxy, type AzRequest } from './az.ts';
 import { silentProgress } from './progress.ts';
 import { runCommand } from './run-command.ts';
@@ -30,8 +30,8 @@ describe('the configuration of az', () => {
   let request: AzRequest;
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'poolhouse-az-'));
-    const { caFile } = await ensureCertificates({ folder, names: ['127.0.0.1'], now: Date.now() });
-    await writeFile(join(folder, 'client-secret'), `${secret}\n`);
+    const caFile = join(folder, 'ca.pem');
+    await writeFile(caFile, 'an authority');
     request = {
       folder: join(folder, 'az'),
       profile: 'latest',
@@ -39,7 +39,7 @@ describe('the configuration of az', () => {
       caFile,
       tenantId: 'a3b5d0f0-0000-4000-8000-000000000001',
       clientId: 'a3b5d0f0-0000-4000-8000-000000000002',
-      secretFile: join(folder, 'client-secret'),
+      secret,
       environment: { ...process.env, PATH: `${join(folder, 'bin')}:/usr/bin:/bin` },
       progress: silentProgress,
       signal: AbortSignal.timeout(110_000),
@@ -80,12 +80,11 @@ describe('the configuration of az', () => {
     await ensureAzConfiguration(request);
     await ensureAzConfiguration({ ...request, url: 'https://127.0.0.1:2' });
     expect(await calls()).toHaveLength(6);
-    await writeFile(request.secretFile, 'another');
-    await ensureAzConfiguration({ ...request, url: 'https://127.0.0.1:2' });
+    const changed = { ...request, url: 'https://127.0.0.1:2', secret: 'another' };
+    await ensureAzConfiguration(changed);
     expect(await calls()).toHaveLength(9);
-    for (const name of ['ca.pem', 'ca.key']) await rm(join(folder, name));
-    await ensureCertificates({ folder, names: ['127.0.0.1'], now: Date.now() });
-    await ensureAzConfiguration({ ...request, url: 'https://127.0.0.1:2' });
+    await writeFile(request.caFile, 'another authority');
+    await ensureAzConfiguration(changed);
     expect(await calls()).toHaveLength(12);
   });
 
@@ -128,11 +127,17 @@ describe('the configuration of az', () => {
     'lets the real az sign in, past a proxy that leads nowhere and with an odd secret',
     { timeout: 120_000 },
     async () => {
+      const keys = new Map<string, string>();
       const { certificatePem: cert, keyPem: key } = await ensureCertificates({
-        folder,
+        folder: join(folder, 'real'),
+        keys: {
+          read: (name) => Promise.resolve(keys.get(name)),
+          write: (name, pem) => Promise.resolve(void keys.set(name, pem)),
+        },
         names: ['127.0.0.1'],
         now: Date.now(),
       });
+      await copyFile(join(folder, 'real', 'ca.pem'), request.caFile);
       const forms: string[] = [];
       const server: Server = createServer({ cert, key }, (incoming, response) => {
         let form = '';

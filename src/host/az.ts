@@ -19,8 +19,8 @@ export interface AzRequest {
   caFile: string;
   tenantId: string;
   clientId: string;
-  /** File that holds the secret: az reads it itself, so that it stands in no argument list. */
-  secretFile: string;
+  /** Handed to az in a file that it reads itself, so that it stands in no argument list. */
+  secret: string;
   /** The caller's environment, from which az finds itself and its proxies. */
   environment: NodeJS.ProcessEnv;
   progress: Progress;
@@ -62,7 +62,7 @@ async function signedIn(request: AzRequest): Promise<Record<string, string>> {
     NO_PROXY: direct,
     no_proxy: direct,
   };
-  const secret = (await readFile(request.secretFile, 'utf8')).trim();
+  const { secret } = request;
   const authority = await readFile(request.caFile, 'utf8').catch((error: unknown) => {
     throw new PoolhouseError('HostNotReady', `Control has not run yet. 'poolhouse up' starts it.`, { cause: error });
   });
@@ -75,7 +75,7 @@ async function signedIn(request: AzRequest): Promise<Record<string, string>> {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const secretCopy = join(folder, 'secret');
-  await writeFile(secretCopy, secret, { mode: 0o600 }); // without the line end, which az would take as part of it
+  await writeFile(secretCopy, secret, { mode: 0o600 }); // no line end, which az would take as part of it
   try {
     const az = async (...argv: string[]) => {
       const result = await runCommand('az', argv, {

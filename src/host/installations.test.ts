@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,14 +21,11 @@ describe('an installation', () => {
   it('is made once, for its owner only', async () => {
     expect(await readInstallation(home)).toBeUndefined();
     const made = await ensureInstallation(home, config);
-    const key = await readFile(home.secretKey);
-    expect(key).toHaveLength(32);
     expect(await ensureInstallation(home, config)).toEqual(made);
     expect(await readInstallation(home)).toEqual(made);
-    expect(await readFile(home.secretKey)).toEqual(key);
-    for (const path of [home.folder, home.secrets]) expect((await stat(path)).mode & 0o777).toBe(0o700);
-    for (const path of [home.installation, home.secretKey, home.clientSecret])
-      expect((await stat(path)).mode & 0o777).toBe(0o600);
+    for (const path of [home.folder, home.secrets, home.backups, home.logs])
+      expect((await stat(path)).mode & 0o777).toBe(0o700);
+    expect((await stat(home.installation)).mode & 0o777).toBe(0o600);
   });
 
   it('is another one than its neighbour', async () => {
@@ -53,20 +50,6 @@ describe('an installation', () => {
     expect(await ensureInstallation(home, config)).toEqual(made);
     expect(await ensureInstallation(home, { ...config, apiPort: 20_002 })).toEqual({ ...made, apiPort: 20_002 });
     expect(await readInstallation(home)).toEqual({ ...made, apiPort: 20_002 });
-  });
-
-  it('never replaces the key that its secrets are sealed with', async () => {
-    await ensureInstallation(home, config);
-    await rm(home.secretKey);
-    await expect(ensureInstallation(home, config)).rejects.toMatchObject({
-      code: 'InvalidConfiguration',
-      message: expect.stringContaining('Restore it from a backup') as string,
-    });
-    await mkdir(home.secretKey); // what root cannot read either
-    await expect(ensureInstallation(home, config)).rejects.toMatchObject({
-      code: 'HostNotReady',
-      message: expect.stringContaining(`${home.secretKey} cannot be read`) as string,
-    });
   });
 
   it.each(['{"id": ', '{}', '[]'])('that is damaged is not made anew: %s', async (text) => {

@@ -41,16 +41,9 @@ export async function ensureInstallation(home: Home, config: Config): Promise<In
     );
   });
   await chmod(home.folder, 0o700);
-  for (const folder of [home.secrets, home.images, home.logs, home.recipes])
+  for (const folder of [home.secrets, home.backups, home.images, home.logs, home.recipes])
     await mkdir(folder, { recursive: true, mode: 0o700 });
   const present = await readInstallation(home);
-  if (present !== undefined && (await readSecret(home.secretKey)) === undefined)
-    throw new PoolhouseError(
-      'InvalidConfiguration',
-      `${home.secretKey} is missing, with which all secrets of this installation are sealed. Restore it from a backup: a new one would open none of them.`,
-    );
-  await ensureSecret(home.secretKey, () => randomBytes(32));
-  await ensureSecret(home.clientSecret, () => Buffer.from(`${randomBytes(24).toString('base64url')}\n`));
   if (present !== undefined) {
     if (config.apiPort === undefined || config.apiPort === present.apiPort) return present;
     return write(home, { ...present, apiPort: config.apiPort });
@@ -74,21 +67,6 @@ async function write(home: Home, installation: Installation): Promise<Installati
   await writeFile(`${home.installation}.new`, text, { mode: 0o600, flush: true });
   await rename(`${home.installation}.new`, home.installation);
   return installation;
-}
-
-async function ensureSecret(file: string, make: () => Buffer): Promise<void> {
-  if ((await readSecret(file)) !== undefined) return;
-  await writeFile(`${file}.new`, make(), { mode: 0o600, flush: true });
-  await rename(`${file}.new`, file);
-}
-
-/** Undefined where there is none. One that cannot be read is there: it must not be replaced. */
-async function readSecret(file: string): Promise<Buffer | undefined> {
-  const found = await readFile(file).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new PoolhouseError('HostNotReady', `${file} cannot be read: ${(error as Error).message}`, { cause: error });
-  });
-  return found === undefined || found.length === 0 ? undefined : found;
 }
 
 /** Address blocks that rules of the kernel lead somewhere already. */

@@ -3,10 +3,25 @@ import { request } from 'node:http';
 import { PoolhouseError } from '../core/errors.ts';
 
 /** `HostNotReady` where control does not answer. */
-export async function askControl(socketPath: string, path: string, limitMs = 10_000): Promise<string> {
+export function askControl(socketPath: string, path: string, limitMs = 10_000): Promise<string> {
+  return exchange(socketPath, 'GET', path, '', limitMs);
+}
+
+/** Has control do something that is none of the ARM API's; `body` is JSON. */
+export function tellControl(socketPath: string, path: string, body: object, limitMs = 60_000): Promise<string> {
+  return exchange(socketPath, 'POST', path, JSON.stringify(body), limitMs);
+}
+
+async function exchange(
+  socketPath: string,
+  method: 'GET' | 'POST',
+  path: string,
+  body: string,
+  limitMs: number,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const outgoing = request(
-      { socketPath, path, method: 'GET', timeout: limitMs, signal: AbortSignal.timeout(limitMs) },
+      { socketPath, path, method, timeout: limitMs, signal: AbortSignal.timeout(limitMs) },
       (incoming) => {
         let text = '';
         incoming.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
@@ -26,7 +41,7 @@ export async function askControl(socketPath: string, path: string, limitMs = 10_
         ),
       );
     });
-    outgoing.end();
+    outgoing.end(body);
   });
 }
 

@@ -20,6 +20,7 @@ import { ensureEngineDaemon } from './engine-daemon.ts';
 import { checkHost } from './host-checks.ts';
 import { ensureInstallation, readInstallation } from './installations.ts';
 import { askControl } from './local-api.ts';
+import { ensureMasterKey, type AskPassphrase } from './master-key.ts';
 import { engineSetup, installPackages, installSnaps, presentTools, readDistribution } from './packages.ts';
 import { findProcess, startProcess, stopProcess } from './processes.ts';
 import { readLives, writePrograms } from './supervisor.ts';
@@ -29,6 +30,8 @@ import { runCommand } from './run-command.ts';
 export interface UpOptions {
   engine?: 'incus' | 'sim';
   addresses?: readonly string[];
+  /** Where the master key comes from a passphrase. */
+  passphrase: AskPassphrase;
 }
 
 export interface UpResult {
@@ -78,6 +81,7 @@ export async function up(home: Home, options: UpOptions, progress: Progress, sig
   await changeConfigFile(home.config, file, changes);
   const run = runtimeFolderOf(home, installation.id, isRoot);
   await prepareRuntimeFolder(run, config.engine === 'incus', signal);
+  await ensureMasterKey({ home, run, installation, kind: config.masterKey, passphrase: options.passphrase });
 
   let engineSocket: string | undefined;
   if (config.engine === 'incus') {

@@ -1,11 +1,11 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer, connect } from 'node:tls';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ensureCertificates, renewCertificates, type Certificates } from './certificates.ts';
+import { ensureCertificates, renewCertificates, type Certificates, type PrivateKeys } from './certificates.ts';
 
 const day = 86_400_000;
 const now = Date.now();
@@ -13,9 +13,18 @@ const names = ['127.0.0.1', 'localhost'];
 
 describe('certificates', () => {
   let folder: string;
-  const ensure = (at = now, wanted = names) => ensureCertificates({ folder, names: wanted, now: at });
+  const kept = new Map<string, string>();
+  const keys: PrivateKeys = {
+    read: (name) => Promise.resolve(kept.get(name)),
+    write: (name, pem) => {
+      kept.set(name, pem);
+      return Promise.resolve();
+    },
+  };
+  const ensure = (at = now, wanted = names) => ensureCertificates({ folder, keys, names: wanted, now: at });
   const file = (name: string) => join(folder, name);
   beforeEach(async () => {
+    kept.clear();
     folder = await mkdtemp(join(tmpdir(), 'poolhouse-certificates-'));
   });
   afterEach(() => rm(folder, { recursive: true }));
@@ -29,12 +38,13 @@ describe('certificates', () => {
     expect(leaf.validToDate.getTime()).toBeLessThanOrEqual(authority.validToDate.getTime());
   }
 
-  it('are made once, with keys for their owner only', async () => {
+  it('are made once, and their keys are not beside them', async () => {
     const made = await ensure();
     expectWhole(made);
     expect(await ensure()).toEqual(made);
     expect(await readFile(made.caFile, 'utf8')).toBe(made.caPem);
-    for (const name of ['ca.key', 'server.key']) expect((await stat(file(name))).mode & 0o777).toBe(0o600);
+    expect((await readdir(folder)).toSorted()).toEqual(['ca.pem', 'server.pem']);
+    expect([...kept.keys()].toSorted()).toEqual(['ca.key', 'server.key']);
   });
 
   it('are taken by a TLS client that trusts the authority', async () => {
@@ -61,12 +71,14 @@ describe('certificates', () => {
 
   it('are renewed before they end, and the authority stays', async () => {
     const made = await ensure();
-    expect(await renewCertificates(made, { folder, names, now: now + 366 * day })).toBeUndefined();
-    const renewed = await renewCertificates(made, { folder, names, now: now + 368 * day });
+    expect(await renewCertificates(made, { folder, keys, names, now: now + 366 * day })).toBeUndefined();
+    const renewed = await renewCertificates(made, { folder, keys, names, now: now + 368 * day });
     expectWhole(renewed as Certificates);
     expect(renewed?.caPem).toBe(made.caPem);
     expect(renewed?.certificatePem).not.toBe(made.certificatePem);
-    expect(await renewCertificates(renewed as Certificates, { folder, names, now: now + 369 * day })).toBeUndefined();
+    expect(
+      await renewCertificates(renewed as Certificates, { folder, keys, names, now: now + 369 * day }),
+    ).toBeUndefined();
   });
 
   it('are renewed in a server that runs', async () => {
@@ -83,7 +95,7 @@ describe('certificates', () => {
       });
     try {
       expect(await presented()).toBe(new X509Certificate(made.certificatePem).serialNumber);
-      const renewed = await renewCertificates(made, { folder, names: [...names, 'more'], now });
+      const renewed = await renewCertificates(made, { folder, keys, names: [...names, 'more'], now });
       const { certificatePem: cert, keyPem: key } = renewed as Certificates;
       server.setSecureContext({ cert, key });
       expect(await presented()).toBe(new X509Certificate(cert).serialNumber);
@@ -120,13 +132,20 @@ describe('certificates', () => {
     [
       'of another authority',
       async () => {
-        await Promise.all(['ca.pem', 'ca.key'].map((name) => rm(file(name))));
+        await rm(file('ca.pem'));
+        kept.delete('ca.key');
       },
     ],
     ['that is cut off', () => writeFile(file('server.pem'), '-----BEGIN CERTIFICATE-----\nMIIB')],
     ['that is empty', () => writeFile(file('server.pem'), '')],
-    ['whose key is damaged', () => writeFile(file('server.key'), 'no key')],
-    ['whose key is missing', () => rm(file('server.key'))],
+    ['whose key is damaged', () => keys.write('server.key', 'no key')],
+    [
+      'whose key is missing',
+      () => {
+        kept.delete('server.key');
+        return Promise.resolve();
+      },
+    ],
   ];
   it.each(leftovers)('do not keep a server certificate %s', async (_what, spoil) => {
     const made = await ensure();
@@ -139,13 +158,20 @@ describe('certificates', () => {
 
   it('begin anew where power failed while the authority was made', async () => {
     await ensure();
-    for (const name of ['ca.pem', 'server.pem', 'server.key']) await rm(file(name));
+    for (const name of ['ca.pem', 'server.pem']) await rm(file(name));
+    kept.delete('server.key');
     expectWhole(await ensure());
   });
 
   it.each([
-    ['without its key', () => rm(file('ca.key'))],
-    ['with a damaged key', () => writeFile(file('ca.key'), 'no key')],
+    [
+      'without its key',
+      () => {
+        kept.delete('ca.key');
+        return Promise.resolve();
+      },
+    ],
+    ['with a damaged key', () => keys.write('ca.key', 'no key')],
     ['that is damaged', () => writeFile(file('ca.pem'), 'no certificate')],
   ])('never replace an authority %s', async (_what, spoil) => {
     await ensure();
@@ -156,19 +182,16 @@ describe('certificates', () => {
     });
   });
 
-  it.each(['ca.pem', 'ca.key', 'server.pem', 'server.key'])(
-    'never take an unreadable %s for a missing one',
-    async (name) => {
-      const made = await ensure();
-      await rename(file(name), file('kept'));
-      await mkdir(file(name)); // what root cannot read either
-      await expect(ensure()).rejects.toMatchObject({
-        code: 'HostNotReady',
-        message: expect.stringContaining(`${file(name)} cannot be read`) as string,
-      });
-      await rm(file(name), { recursive: true });
-      await rename(file('kept'), file(name));
-      expect(await ensure()).toEqual(made);
-    },
-  );
+  it.each(['ca.pem', 'server.pem'])('never take an unreadable %s for a missing one', async (name) => {
+    const made = await ensure();
+    await rename(file(name), file('kept'));
+    await mkdir(file(name)); // what root cannot read either
+    await expect(ensure()).rejects.toMatchObject({
+      code: 'HostNotReady',
+      message: expect.stringContaining(`${file(name)} cannot be read`) as string,
+    });
+    await rm(file(name), { recursive: true });
+    await rename(file('kept'), file(name));
+    expect(await ensure()).toEqual(made);
+  });
 });

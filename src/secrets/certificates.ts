@@ -2,7 +2,7 @@
  * The installation's own certificate authority, and the certificate of the ARM API. Clients trust the authority once;
  * the server's certificate is made anew before it ends.
  *
- * The server's certificate and its key are two files, which cannot be replaced at once: what a crash leaves is noticed
+ * The server's certificate and its key lie in two places, which cannot be replaced at once: what a crash leaves is noticed
  * when they are read, for a pair that does not fit together, or does not come from the present authority, counts as none.
  * The authority is precious: one that is there and cannot be used is an error, and never replaced behind its clients' backs.
  */
@@ -22,8 +22,16 @@ export interface Certificates {
   keyPem: string;
 }
 
+/** Where private keys are kept: never in the clear beside their certificates. */
+export interface PrivateKeys {
+  read(name: 'ca.key' | 'server.key'): Promise<string | undefined>;
+  write(name: 'ca.key' | 'server.key', pem: string): Promise<void>;
+}
+
 export interface CertificateRequest {
+  /** Where the certificates lie, which are no secret. */
   folder: string;
+  keys: PrivateKeys;
   /** DNS names and IP addresses that the server answers to. */
   names: readonly string[];
   now: number;
@@ -36,14 +44,15 @@ const serverDays = 397;
 const renewalDays = 30;
 
 /**
- * Gives what lies in the folder, made where it is missing or ends soon. Private keys have mode 0600. `HostNotReady`
+ * Gives what lies in the folder, made where it is missing or ends soon. `HostNotReady`
  * where a file cannot be read, `InvalidConfiguration` where the authority is damaged.
  */
-export async function ensureCertificates({ folder, names, now }: CertificateRequest): Promise<Certificates> {
+export async function ensureCertificates(request: CertificateRequest): Promise<Certificates> {
   x509.cryptoProvider.set(globalThis.crypto);
+  const { folder } = request;
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const authority = (await readAuthority(folder, now)) ?? (await makeAuthority(folder, now));
-  const server = (await readServer(folder, authority, names, now)) ?? (await makeServer(folder, authority, names, now));
+  const authority = (await readAuthority(request)) ?? (await makeAuthority(request));
+  const server = (await readServer(request, authority)) ?? (await makeServer(request, authority));
   return {
     caFile: join(folder, 'ca.pem'),
     caPem: authority.pem,
@@ -75,10 +84,10 @@ interface Authority {
   privateKey: webcrypto.CryptoKey;
 }
 
-async function readAuthority(folder: string, now: number): Promise<Authority | undefined> {
+async function readAuthority({ folder, keys, now }: CertificateRequest): Promise<Authority | undefined> {
   const pem = await read(folder, 'ca.pem');
   if (pem === undefined) return undefined; // a key alone was made for a certificate that never was
-  const keyPem = await read(folder, 'ca.key');
+  const keyPem = await keys.read('ca.key');
   try {
     const certificate = new X509Certificate(pem);
     if (keyPem === undefined) throw new Error('the key is missing');
@@ -88,13 +97,13 @@ async function readAuthority(folder: string, now: number): Promise<Authority | u
   } catch (error) {
     throw new PoolhouseError(
       'InvalidConfiguration',
-      `The certificate authority in ${folder} cannot be used: ca.pem and ca.key are damaged or do not belong together. Restore both from a backup, or remove both: then a new one is made, and its clients have to be told (poolhouse az-env).`,
+      `The certificate authority in ${folder} cannot be used: ca.pem is damaged, or its key is not in the store. Restore both from a backup, or remove ca.pem: then a new one is made, and its clients have to be told (poolhouse az-env).`,
       { cause: error },
     );
   }
 }
 
-async function makeAuthority(folder: string, now: number): Promise<Authority> {
+async function makeAuthority({ folder, keys: privateKeys, now }: CertificateRequest): Promise<Authority> {
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serial(),
@@ -111,19 +120,17 @@ async function makeAuthority(folder: string, now: number): Promise<Authority> {
   });
   const pem = `${certificate.toString('pem')}\n`;
   await rm(join(folder, 'ca.pem'), { force: true }); // never beside a key that is not its own
-  await write(folder, 'ca.key', await exportKey(keys.privateKey));
+  await privateKeys.write('ca.key', await exportKey(keys.privateKey));
   await write(folder, 'ca.pem', pem);
   return { pem, certificate, privateKey: keys.privateKey };
 }
 
 async function readServer(
-  folder: string,
+  { folder, keys, names, now }: CertificateRequest,
   authority: Authority,
-  names: readonly string[],
-  now: number,
 ): Promise<{ pem: string; keyPem: string } | undefined> {
   const pem = await read(folder, 'server.pem');
-  const keyPem = await read(folder, 'server.key');
+  const keyPem = await keys.read('server.key');
   if (pem === undefined || keyPem === undefined) return undefined;
   try {
     const certificate = new X509Certificate(pem);
@@ -144,10 +151,8 @@ function namesOf(pem: string): string[] {
 }
 
 async function makeServer(
-  folder: string,
+  { folder, keys: privateKeys, names, now }: CertificateRequest,
   authority: Authority,
-  names: readonly string[],
-  now: number,
 ): Promise<{ pem: string; keyPem: string }> {
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   const certificate = await x509.X509CertificateGenerator.create({
@@ -172,7 +177,7 @@ async function makeServer(
   });
   const pem = `${certificate.toString('pem')}\n`;
   const keyPem = await exportKey(keys.privateKey);
-  await write(folder, 'server.key', keyPem);
+  await privateKeys.write('server.key', keyPem);
   await write(folder, 'server.pem', pem);
   return { pem, keyPem };
 }

@@ -1,14 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openStore, type Store } from '../store/store.ts';
-import { createSecrets, hideIn, isPlaceholder, sameSecret } from './secrets.ts';
+import { openKeyring } from './keyring.ts';
+import { createSecrets, hideIn, isPlaceholder, sameSecret, type Secrets } from './secrets.ts';
 
 describe('secrets', () => {
   let store: Store;
-  const secrets = createSecrets(randomBytes(32));
+  let secrets: Secrets;
   const hide = (value: string) => secrets.hide(store.db, 'owner', value, 0);
   beforeEach(async () => {
     store = await openStore(':memory:');
+    secrets = createSecrets((await openKeyring(store, [randomBytes(32)], 0)).keyring);
   });
   afterEach(() => store.close());
 

@@ -1,15 +1,16 @@
 /**
- * The one place where secrets live: encrypted at rest with a key that is kept outside the store. A document holds a
+ * The one place where secrets live: encrypted at rest, with keys that a master key outside the store opens. A document holds a
  * placeholder where a secret was; only code that carries a secret to where it is used asks for it back.
  *
  * A reference is derived from owner and value with a key, so the same secret written again is the same reference, and
  * a document that comes back from a client with its placeholders (as `az vmss scale` sends it) means what it meant.
  */
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import type { Json, JsonObject } from '../core/json.ts';
 import { isObject } from '../core/json.ts';
 import type { EpochMillis } from '../core/time.ts';
-import type { Queries } from '../store/store.ts';
+import type { Queries, Store } from '../store/store.ts';
+import { rotateKeyring, sealUnder, unsealUnder, type Keyring } from './keyring.ts';
 
 /** Where a secret stood in a text. Readable on purpose: a person meets it in a GET. */
 const placeholderPattern = /\*\*hidden:([A-Za-z0-9_-]{22})\*\*/g;
@@ -21,23 +22,34 @@ export interface Secrets {
   reveal(queries: Queries, owner: string, text: string): Promise<string>;
   /** Removes every secret of an owner that none of the given documents refers to. */
   forget(tx: Queries, owner: string, unless: Json): Promise<void>;
-  /** A keyed digest for handles: stable over restarts, useless without the key. */
+  /** A keyed digest for handles: stable over restarts and over a change of the master key, useless without the key. */
   digest(purpose: string, text: string): string;
+  /** Keeps a secret of the installation itself under a name, in place of what was there. */
+  keep(queries: Queries, name: InstallationSecret, value: string, now: EpochMillis): Promise<void>;
+  kept(queries: Queries, name: InstallationSecret): Promise<string | undefined>;
+  /** What access tokens are signed with: the newest first; the others are of tokens that may still live. */
+  tokenKeys(): readonly Buffer[];
+  /** Seals everything anew, under another master key: all of it, or nothing where it fails. Nobody has to wait for it. */
+  rotate(store: Store, masterKeys: { old: Buffer; new: Buffer }, now: EpochMillis): Promise<void>;
 }
 
-/** @param masterKey 32 bytes */
-export function createSecrets(masterKey: Buffer): Secrets {
-  const derive = (purpose: string) => Buffer.from(hkdfSync('sha256', masterKey, '', `poolhouse ${purpose}`, 32));
-  const sealingKey = derive('seal');
-  const digest = (purpose: string, text: string) =>
-    createHmac('sha256', derive(purpose)).update(text).digest('base64url');
+/** Secrets that belong to no resource: private keys, and what az signs in with. */
+export type InstallationSecret = 'ca.key' | 'server.key' | 'client-secret';
+const installationOwner = 'installation';
+
+export function createSecrets(firstKeyring: Keyring): Secrets {
+  let keyring = firstKeyring;
+  const digest = (purpose: string, text: string) => {
+    const key = Buffer.from(hkdfSync('sha256', keyring.digestKey, '', `poolhouse ${purpose}`, 32));
+    return createHmac('sha256', key).update(text).digest('base64url');
+  };
 
   return {
     async hide(tx, owner, value, now) {
       const ref = digest('reference', `${owner}\0${value}`).slice(0, 22);
       await tx
         .insertInto('secrets')
-        .values({ ref, owner_key: owner, sealed: seal(sealingKey, value), created_at: now })
+        .values({ ref, owner_key: owner, sealed: sealUnder(keyring.current, value), created_at: now })
         .onConflict((conflict) => conflict.column('ref').doNothing())
         .execute();
       return `**hidden:${ref}**`;
@@ -52,7 +64,7 @@ export function createSecrets(masterKey: Buffer): Secrets {
         .where('owner_key', '=', owner)
         .where('ref', 'in', refs)
         .execute();
-      const values = new Map(rows.map((row) => [row.ref, open(sealingKey, row.sealed)]));
+      const values = new Map(rows.map((row) => [row.ref, unsealUnder(keyring, row.sealed)]));
       return text.replace(placeholderPattern, (placeholder, ref: string) => values.get(ref) ?? placeholder);
     },
 
@@ -64,6 +76,40 @@ export function createSecrets(masterKey: Buffer): Secrets {
     },
 
     digest,
+
+    async keep(queries, name, value, now) {
+      const sealed = sealUnder(keyring.current, value);
+      await queries
+        .insertInto('secrets')
+        .values({ ref: name, owner_key: installationOwner, sealed, created_at: now })
+        .onConflict((conflict) => conflict.column('ref').doUpdateSet({ sealed, created_at: now }))
+        .execute();
+    },
+
+    async kept(queries, name) {
+      const row = await queries
+        .selectFrom('secrets')
+        .select('sealed')
+        .where('ref', '=', name)
+        .where('owner_key', '=', installationOwner)
+        .executeTakeFirst();
+      return row === undefined ? undefined : unsealUnder(keyring, row.sealed);
+    },
+
+    tokenKeys: () => keyring.tokenKeys,
+
+    async rotate(store, masterKeys, now) {
+      const before = keyring;
+      try {
+        await store.transaction(async (tx) => {
+          // Inside the transaction: whoever writes after it seals with the new key already.
+          keyring = await rotateKeyring(tx, before, masterKeys, now);
+        });
+      } catch (error) {
+        keyring = before;
+        throw error;
+      }
+    },
   };
 }
 
@@ -74,20 +120,6 @@ function refsIn(text: string): string[] {
 /** True where the text is one placeholder and nothing else. */
 export function isPlaceholder(value: Json | undefined): boolean {
   return typeof value === 'string' && /^\*\*hidden:[A-Za-z0-9_-]{22}\*\*$/.test(value);
-}
-
-function seal(key: Buffer, value: string): string {
-  const nonce = randomBytes(12);
-  const cipher = createCipheriv('aes-256-gcm', key, nonce);
-  const sealed = Buffer.concat([cipher.update(value, 'utf8'), cipher.final()]);
-  return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64');
-}
-
-function open(key: Buffer, sealed: string): string {
-  const bytes = Buffer.from(sealed, 'base64');
-  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, 12));
-  decipher.setAuthTag(bytes.subarray(12, 28));
-  return Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]).toString('utf8');
 }
 
 /** Shorter values would hide ordinary words; Azure's shortest password has 6 characters. */

@@ -108,4 +108,13 @@ export const migrations: readonly string[] = [
     value INTEGER NOT NULL
   ) STRICT;
   `,
+  `
+  CREATE TABLE keys (
+    id TEXT PRIMARY KEY,
+    purpose TEXT NOT NULL,
+    sealed TEXT NOT NULL,
+    master TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+  ) STRICT;
+  `,
 ];

@@ -11,6 +11,7 @@ export interface Tables {
   listen_ports: ListenPortRow;
   mount_grants: MountGrantRow;
   counters: CounterRow;
+  keys: KeyRow;
 }
 
 /** A resource: the document as asked for, and what was found. */
@@ -114,4 +115,13 @@ export interface MountGrantRow {
 export interface CounterRow {
   name: string;
   value: number;
+}
+
+/** A key that secrets are sealed with, itself sealed with the master key of that name. */
+export interface KeyRow {
+  id: string;
+  purpose: 'seal' | 'digest' | 'token';
+  sealed: string;
+  master: string;
+  created_at: number;
 }

@@ -2,6 +2,7 @@
  * Kysely's own SQLite dialect expects better-sqlite3; Node brings SQLite itself. This adapter gives Kysely what it
  * needs of `node:sqlite`, so that no native package has to be built.
  */
+import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import { SqliteDialect, type SqliteDatabase } from 'kysely';
 
@@ -9,6 +10,8 @@ import { SqliteDialect, type SqliteDatabase } from 'kysely';
 export function sqliteDialect(file: string): SqliteDialect {
   return new SqliteDialect({
     database: () => {
+      // Made for its owner only; SQLite gives the files beside it the same mode.
+      if (file !== ':memory:') closeSync(openSync(file, 'a', 0o600));
       const database = new DatabaseSync(file, { timeout: 5_000 });
       database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;');
       return Promise.resolve(adapt(database));

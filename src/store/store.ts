@@ -2,9 +2,11 @@
  * The store: all that control has to remember, in one SQLite file. Everything that belongs together is written in one
  * transaction: a resource never changes without the operation that asked for it.
  */
-import { Kysely, sql, type Transaction } from 'kysely';
+import { Kysely, sql, type SqliteDialect, type Transaction } from 'kysely';
 import { PoolhouseError } from '../core/errors.ts';
-import { migrations } from './migrations.ts';
+import type { EpochMillis } from '../core/time.ts';
+import { backUpStore } from './backup.ts';
+import { migrations as history } from './migrations.ts';
 import type { Tables } from './schema.ts';
 import { sqliteDialect } from './sqlite-dialect.ts';
 
@@ -18,13 +20,27 @@ export interface Store {
   close(): Promise<void>;
 }
 
+export interface StoreOptions {
+  /** Where a copy goes before the store is changed by a newer program. Without it none is made. */
+  backups?: string;
+  now?: EpochMillis;
+  /** For tests: another history, another way to the file. */
+  migrations?: readonly string[];
+  dialect?: (file: string) => SqliteDialect;
+}
+
 /**
- * Opens the store and brings it up to date. `InvalidConfiguration` where a newer program wrote it: an older one would
- * not understand what it finds.
+ * Opens the store and brings it up to date, after a copy was made. `InvalidConfiguration` where a newer program wrote
+ * it: an older one would not understand what it finds.
  */
-export async function openStore(file: string): Promise<Store> {
-  const db = new Kysely<Tables>({ dialect: sqliteDialect(file) });
-  await migrate(db, file);
+export async function openStore(file: string, options: StoreOptions = {}): Promise<Store> {
+  const db = new Kysely<Tables>({ dialect: (options.dialect ?? sqliteDialect)(file) });
+  try {
+    await migrate(db, file, options);
+  } catch (error) {
+    await db.destroy().catch(() => undefined);
+    throw error;
+  }
   return {
     db,
     transaction: (work) => db.transaction().execute(work),
@@ -32,15 +48,20 @@ export async function openStore(file: string): Promise<Store> {
   };
 }
 
-async function migrate(db: Kysely<Tables>, file: string): Promise<void> {
+async function migrate(
+  db: Kysely<Tables>,
+  file: string,
+  { backups, now = 0, migrations = history }: StoreOptions,
+): Promise<void> {
   const version = (await sql<{ user_version: number }>`PRAGMA user_version`.execute(db)).rows[0]?.user_version ?? 0;
   if (version > migrations.length) {
-    await db.destroy();
     throw new PoolhouseError(
       'InvalidConfiguration',
-      `The store ${file} was written by a newer Poolhouse (its version is ${version}, this program knows ${migrations.length}). Install that version again.`,
+      `The store ${file} was written by a newer Poolhouse (its version is ${version}, this program knows ${migrations.length}). Install that version again, or restore a copy from before${backups === undefined ? '' : ` from ${backups}`}.`,
     );
   }
+  if (version === migrations.length) return;
+  if (version > 0 && backups !== undefined) await backUpStore(db, backups, version, now);
   for (const [index, migration] of migrations.entries()) {
     if (index < version) continue;
     await db.transaction().execute(async (tx) => {

@@ -4,6 +4,7 @@ import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readClientSecret } from '../../src/host/client-secret.ts';
 import { homeAt } from '../../src/core/home.ts';
 import type { Installation } from '../../src/core/installation.ts';
 import { dig, isObject, textOf, type Json, type JsonObject } from '../../src/core/json.ts';
@@ -127,7 +128,7 @@ describe('the ARM API', () => {
     const form = new URLSearchParams({
       grant_type: 'client_credentials',
       client_id: installation.clientId,
-      client_secret: (await readFile(home.clientSecret, 'utf8')).trim(),
+      client_secret: await readClientSecret(home, installation),
     });
     const signedIn = await call('POST', '/adfs/oauth2/token', form.toString(), {
       'content-type': 'application/x-www-form-urlencoded',

@@ -83,14 +83,7 @@ describe('the command line on a simulated engine', () => {
 
   /** Every file of the home that is not written by the processes themselves, with its time of change. */
   async function settled(): Promise<Record<string, number>> {
-    const names = [
-      'config.json',
-      'installation.json',
-      'secrets/key',
-      'secrets/client-secret',
-      'certificates/ca.pem',
-      'certificates/server.pem',
-    ];
+    const names = ['config.json', 'installation.json', 'secrets/key', 'certificates/ca.pem', 'certificates/server.pem'];
     return Object.fromEntries(
       await Promise.all(names.map(async (name) => [name, (await stat(join(home, name))).mtimeMs] as const)),
     );
@@ -102,7 +95,7 @@ describe('the command line on a simulated engine', () => {
     expect(up).toMatchObject({ control: { healthy: true }, gateway: { healthy: true }, pools: [] });
     expect(running(pids)).toEqual(pids);
     expect((await stat(home)).mode & 0o777).toBe(0o700);
-    for (const name of ['secrets/key', 'secrets/client-secret', 'certificates/ca.key', 'certificates/server.key'])
+    for (const name of ['secrets/key', 'store.sqlite', 'installation.json', 'logs/control.log', 'logs/gateway.log'])
       expect((await stat(join(home, name))).mode & 0o777).toBe(0o600);
   });
 
@@ -207,6 +200,29 @@ describe('the command line on a simulated engine', () => {
     pids.push(after[which].pid ?? 0);
     expect(after.pools).toHaveLength(before.pools.length);
     expect(await document<{ msg: string }[]>('logs', which)).not.toEqual([]);
+  });
+
+  it('seals its secrets with another key while it serves, and with a passphrase', { timeout: 60_000 }, async () => {
+    const key = () => readFile(join(home, 'secrets', 'key'), 'utf8').catch(() => undefined);
+    const [before, first] = [await status(), await key()];
+    expect(await document('rotate-key')).toEqual({ masterKey: 'file' });
+    expect(await key()).not.toBe(first);
+    await deploy('-p', 'instanceCount=1');
+
+    const phrase = join(folder, 'passphrase');
+    await writeFile(phrase, 'too short\n');
+    const short = await poolhouse('rotate-key', '--to', 'passphrase', '--passphrase-file', phrase);
+    expect(short).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('at least 12') as string });
+    await writeFile(phrase, 'correct horse battery\n');
+    const rotated = await document('rotate-key', '--to', 'passphrase', '--passphrase-file', phrase);
+    expect(rotated).toEqual({ masterKey: 'passphrase' });
+    expect(await key()).toBeUndefined();
+    expect(await status()).toMatchObject({ control: { pid: before.control.pid, healthy: true } });
+    await document('down');
+    pids.push((await document<StatusDocument>('up')).control.pid);
+    await deploy('-p', 'instanceCount=1');
+    expect(await document('rotate-key', '--to', 'file')).toEqual({ masterKey: 'file' });
+    expect(await key()).toBeDefined();
   });
 
   it('goes down, and up again with what there was', { timeout: 60_000 }, async () => {
