@@ -3,6 +3,7 @@
  * Everything is made here and handed down; nothing below keeps state of its own.
  */
 import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Server as TlsServer } from 'node:tls';
@@ -12,10 +13,9 @@ import { createArmServer } from '../arm/server.ts';
 import { createTokens } from '../arm/tokens.ts';
 import { readConfig } from '../core/config.ts';
 import { errorBodyOf, PoolhouseError } from '../core/errors.ts';
-import { homeAt, runtimeFolderOf } from '../core/home.ts';
+import { homeAt, runtimeFolderOf, type Home } from '../core/home.ts';
 import { blockAddresses, installationSchema } from '../core/installation.ts';
 import type { Json } from '../core/json.ts';
-import type { ResourceId } from '../core/resource-id.ts';
 import { systemClock } from '../core/system-clock.ts';
 import type { Engine } from '../engines/engine.ts';
 import { createIncusEngine } from '../engines/incus/incus-engine.ts';
@@ -26,35 +26,22 @@ import { loadCatalogue, resolveImage } from '../images/catalogue.ts';
 import { fingerprintOf, loadRecipe } from '../images/recipe.ts';
 import { createLinkServer } from '../link/server.ts';
 import { renderRedirects } from '../pool/render-redirects.ts';
-import { allTypes } from '../providers/all-types.ts';
-import { createResourceService } from '../providers/create-resource-service.ts';
-import { createRegistry, type Surroundings } from '../providers/resource-type.ts';
+import type { Surroundings } from '../providers/resource-type.ts';
 import { sameSecret } from '../secrets/secrets.ts';
 import { ensureCertificates, renewCertificates } from '../secrets/certificates.ts';
-import { openStore, type Queries } from '../store/store.ts';
+import { openStore } from '../store/store.ts';
 import { findInstances } from '../store/instance-records.ts';
 import { parseLenient } from '../template/parse-lenient.ts';
 import { startAdminServer } from './admin-server.ts';
-import { createCustomScripts } from './custom-scripts.ts';
-import { createDeploymentLoop } from './deployment-loop.ts';
-import { createFrontEndLoop } from './front-end-loop.ts';
-import { createGatewayReports } from './gateway-reports.ts';
 import { hashPassword } from './hash-password.ts';
+import { assembleControl } from './assemble.ts';
 import { createImageKeeper } from './image-keeper.ts';
-import { createInstanceDoors } from './instance-doors.ts';
 import { createListenPorts } from './listen-ports.ts';
-import { createLiveView } from './live-view.ts';
-import { createMounts } from './mounts.ts';
 import { applyRedirects } from './redirects.ts';
-import { createResourceGroupLoop } from './resource-group-loop.ts';
 import { runLoop, type Loop } from './run-loop.ts';
-import { createScaleSetLoop } from './scale-set-loop.ts';
-import { createScaleSetSteps } from './scale-set-steps.ts';
 import { openSecrets } from './open-secrets.ts';
 import { settleAddresses } from './settle-addresses.ts';
-import { createShareLoop } from './share-loop.ts';
 import { statusDocument } from './status.ts';
-import type { World } from './world.ts';
 
 const sourceRoot = fileURLToPath(new URL('../..', import.meta.url));
 const day = 24 * 3_600_000;
@@ -85,6 +72,19 @@ async function main(): Promise<void> {
   await mkdir(run.instances, { recursive: true, mode: 0o700 });
   const url = `https://127.0.0.1:${installation.apiPort}`;
 
+  const engine: Engine =
+    installation.engine === 'sim'
+      ? createSimEngine({ clock, stateFile: `${home.folder}/sim.json` })
+      : createIncusEngine({
+          installation: installation.id,
+          socketPath: values['engine-socket'] ?? '/var/lib/lxd/unix.socket',
+          addressRange: config.instanceRange,
+          poolBytes: config.poolGiB * 2 ** 30,
+        });
+  await engine.prepare(signal);
+  const capabilities = engine.capabilities();
+
+  await refuseLostStore(home, engine, signal);
   const store = await openStore(home.store, { backups: home.backups, now: clock.now() });
   const { secrets, clientSecret, privateKeys, changeMasterKey } = await openSecrets(
     store,
@@ -99,18 +99,6 @@ async function main(): Promise<void> {
     now: clock.now(),
   });
   let certificates = await ensureCertificates(certificateRequest());
-
-  const engine: Engine =
-    installation.engine === 'sim'
-      ? createSimEngine({ clock, stateFile: `${home.folder}/sim.json` })
-      : createIncusEngine({
-          installation: installation.id,
-          socketPath: values['engine-socket'] ?? '/var/lib/lxd/unix.socket',
-          addressRange: config.instanceRange,
-          poolBytes: config.poolGiB * 2 ** 30,
-        });
-  await engine.prepare(signal);
-  const capabilities = engine.capabilities();
 
   const catalogue = await loadCatalogue([home.catalogue, `${sourceRoot}/images/catalogue.json`]);
   const surroundings: Surroundings = {
@@ -131,64 +119,10 @@ async function main(): Promise<void> {
   const loopbackAddresses = blockAddresses(installation.addressBlock);
   await settleAddresses(store, config.publicAddresses, loopbackAddresses, log);
 
-  const live = createLiveView();
-  const reports = createGatewayReports();
-  const subscription = {
-    subscriptionId: installation.subscriptionId,
-    tenantId: installation.tenantId,
-    displayName: 'Poolhouse',
-  };
   const loops: Loop[] = [];
   const changed = () => {
     for (const loop of loops) loop.wake();
   };
-  const registry = createRegistry(
-    allTypes({
-      live,
-      addresses: {
-        candidates: [...config.publicAddresses, ...loopbackAddresses],
-        domain: 'cloudapp.poolhouse.internal',
-      },
-      deployments: {
-        fetch: (address) => fetchDocument(address),
-        subscription,
-        check: (queries, id, body) => service.check(queries, id as ResourceId, body), // an id made by `formatResourceId`
-      },
-    }),
-  );
-  const service = createResourceService({
-    store,
-    secrets,
-    registry,
-    subscription,
-    surroundings,
-    clock,
-    newId: randomUUID,
-    changed,
-  });
-  const world: World = {
-    store,
-    engine,
-    secrets,
-    registry,
-    service,
-    reports,
-    live,
-    clock,
-    log,
-    newId: randomUUID,
-    changed,
-  };
-  const typeContext = (queries: Queries) => ({
-    queries,
-    secrets,
-    surroundings,
-    now: clock.now(),
-    newId: () => randomUUID(),
-  });
-
-  const mounts = createMounts(world);
-  const doors = createInstanceDoors({ folder: run.instances, mounts, clock, log });
   const { suite } = await hostSuite();
   const recipeFolders = [home.recipes, `${sourceRoot}/images/recipes`];
   const fingerprint = async (recipe: string) => {
@@ -217,13 +151,23 @@ async function main(): Promise<void> {
     signal,
     changed,
   });
-  const scripts = createCustomScripts({ store, secrets, engine, mounts, fetch: fetchDocument, clock });
-  const steps = createScaleSetSteps({ world, surroundings, images, doors, scripts, hashPassword });
-  const scaleSetLoop = createScaleSetLoop(world, steps, images);
   const ports = createListenPorts(store, installation.id);
-  const frontEnds = createFrontEndLoop({
-    world,
+  const control = assembleControl({
+    store,
+    secrets,
+    engine,
+    images,
+    surroundings,
+    subscription: {
+      subscriptionId: installation.subscriptionId,
+      tenantId: installation.tenantId,
+      displayName: 'Poolhouse',
+    },
+    addresses: [...config.publicAddresses, ...loopbackAddresses],
     ports,
+    doorFolder: run.instances,
+    fetch: fetchDocument,
+    hashPassword,
     publish: (table) => {
       link.publish(table);
     },
@@ -235,16 +179,21 @@ async function main(): Promise<void> {
         redirectSignal,
       );
     },
+    clock,
+    log,
+    newId: randomUUID,
+    changed,
   });
+  const { service, world, doors } = control;
   const link = createLinkServer({
     socketPath: run.linkSocket,
-    currentTable: () => frontEnds.table(),
+    currentTable: () => control.frontEnds.table(),
     onReport: async (report) => {
       for (const failure of report.failures) {
         log.warn({ route: failure.route }, `the gateway could not open a port: ${failure.message}`);
         await ports.giveUp(failure.route);
       }
-      if (reports.take(report, clock.now()) || report.failures.length > 0) changed();
+      if (control.reports.take(report, clock.now()) || report.failures.length > 0) changed();
     },
     onError: (error) => {
       log.error({ err: error }, 'a request of the gateway failed');
@@ -253,14 +202,7 @@ async function main(): Promise<void> {
   });
 
   for (const instance of await findInstances(store.db)) if (capabilities.real) await doors.open(instance.name);
-  const loop = (name: string, pass: (passSignal: AbortSignal) => Promise<number>) => {
-    loops.push(runLoop({ name, pass, clock, log, signal }));
-  };
-  loop('scale sets', (passSignal) => scaleSetLoop.pass(passSignal));
-  loop('front ends', (passSignal) => frontEnds.pass(passSignal));
-  loop('shares', createShareLoop(world, typeContext));
-  loop('resource groups', createResourceGroupLoop(world, typeContext));
-  loop('deployments', createDeploymentLoop(world));
+  for (const { name, pass } of control.loops) loops.push(runLoop({ name, pass, clock, log, signal }));
   await link.listen();
 
   const arm = createArmServer({
@@ -334,11 +276,25 @@ async function main(): Promise<void> {
   await arm.close();
   await link.close();
   await Promise.all([...loops, renewal].map((one) => one.stopped));
-  await Promise.all([scaleSetLoop.idle(), images.idle()]);
+  await Promise.all([control.idle(), images.idle()]);
   await doors.closeAll();
   await store.close();
   clearTimeout(late);
   process.exit(0);
+}
+
+/**
+ * A store that is not there is made at the first start. Where the engine holds instances or shares already it was lost,
+ * and an empty one would have all of them removed: that is for a person to decide.
+ */
+async function refuseLostStore(home: Home, engine: Engine, signal: AbortSignal): Promise<void> {
+  if (existsSync(home.store)) return;
+  const [instances, shares] = [await engine.list(signal), await engine.listShares(signal)];
+  if (instances.length === 0 && shares.length === 0) return;
+  throw new PoolhouseError(
+    'InvalidConfiguration',
+    `The store ${home.store} is missing, and the engine holds ${instances.length} instances and ${shares.length} shares of this installation. Restore a copy of the store (${home.backups} has those from before upgrades), or give all of it up: poolhouse down --destroy`,
+  );
 }
 
 async function readJson(file: string): Promise<Json> {

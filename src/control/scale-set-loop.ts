@@ -17,6 +17,7 @@ import { findResource, findResources, saveResource, type ResourceRecord } from '
 import { readModel, type InstanceModel } from './instance-model.ts';
 import type { ScaleSetSteps } from './scale-set-steps.ts';
 import type { ImageKeeper } from './image-keeper.ts';
+import type { Unclaimed } from './unclaimed.ts';
 import type { World } from './world.ts';
 
 const settledDelay = 5_000;
@@ -35,19 +36,26 @@ export interface ScaleSetLoop {
   idle(): Promise<void>;
 }
 
-export function createScaleSetLoop(world: World, steps: ScaleSetSteps, images: ImageKeeper): ScaleSetLoop {
+export function createScaleSetLoop(
+  world: World,
+  steps: ScaleSetSteps,
+  images: ImageKeeper,
+  unclaimed: Unclaimed,
+): ScaleSetLoop {
   const { store, engine, clock, log } = world;
   const underWay = new Map<string, UnderWay>();
   const running = new Set<Promise<void>>();
   const slotOf = (key: string, instanceId: number) => `${key}\n${instanceId}`;
 
   async function pass(signal: AbortSignal): Promise<number> {
-    const records = await findResources(store.db, { type: 'Microsoft.Compute/virtualMachineScaleSets' });
     const found = await engine.list(signal);
     world.live.setEngine(found);
     const byName = new Map(found.map((instance) => [instance.name, instance]));
-    let settled = true;
+    const records = await findResources(store.db, { type: 'Microsoft.Compute/virtualMachineScaleSets' });
+    const waiting = await unclaimed.settle(records, found, signal);
+    let settled = waiting.size === 0;
     for (const record of records) {
+      if (waiting.has(record.key)) continue;
       if (!(await passOne(record, byName, signal))) settled = false;
     }
     return settled ? settledDelay : unsettledDelay;

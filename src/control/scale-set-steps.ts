@@ -5,6 +5,7 @@ import { PoolhouseError } from '../core/errors.ts';
 import { keyOf, type ResourceKey } from '../core/resource-id.ts';
 import type { Executors, StepArguments, StepName } from '../pool/plan.ts';
 import { addressesOf } from '../pool/addresses.ts';
+import type { Adoption } from '../pool/claim.ts';
 import { readLoadBalancer } from '../providers/network/load-balancer-model.ts';
 import { readScaleSet } from '../providers/compute/scale-set-model.ts';
 import { modelVersion } from '../providers/compute/scale-sets.ts';
@@ -12,9 +13,11 @@ import { sizeOf } from '../providers/compute/sizes.ts';
 import { objectAt } from '../providers/read-body.ts';
 import type { Surroundings, TypeContext } from '../providers/resource-type.ts';
 import {
+  adoptInstance,
   allocateInstances,
   eraseInstance,
   findInstance,
+  findModel,
   saveModel,
   updateInstanceState,
   type InstanceRecord,
@@ -34,6 +37,8 @@ export type InstanceStep = { [K in InstanceStepName]: { step: K } & StepArgument
 export interface ScaleSetSteps {
   imageOf(record: ResourceRecord): string;
   allocate(record: ResourceRecord, step: { count: number }): Promise<void>;
+  /** Writes an instance down that the engine has and the store does not know. */
+  adopt(record: ResourceRecord, adoption: Adoption): Promise<void>;
   execute(key: ResourceKey, step: InstanceStep, signal: AbortSignal): Promise<void>;
   typeContext(tx: Transaction<Tables>): TypeContext;
 }
@@ -166,24 +171,41 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
 
     async allocate(record, { count }) {
       const asked = readScaleSet(record.document);
-      const version = modelVersion(record.document);
       await store.transaction(async (tx) => {
-        await saveModel(tx, record.key, {
-          version,
-          profile: objectAt(record.document, 'properties', 'virtualMachineProfile'),
-          sizeName: sizeOf(asked.sizeName).name,
-        });
+        // What nobody has claimed yet has its address all the same.
+        const inUse = new Set(world.live.engineInstances().map((instance) => instance.address));
         await allocateInstances(tx, {
           scaleSetKey: record.key,
           count,
-          modelVersion: version,
+          modelVersion: await latestModel(tx, record),
           hostnamePrefix: asked.profile.hostnamePrefix,
           nameStem: nameStem(record),
           addresses: addressesOf(engine.network()),
+          taken: inUse,
           natPools: await natPoolsOf(tx, asked.profile.natPoolIds),
           now: clock.now(),
         });
       });
+      world.changed();
+    },
+
+    async adopt(record, { instanceId, modelVersion: labelled, instance }) {
+      const asked = readScaleSet(record.document);
+      await store.transaction(async (tx) => {
+        const known = await findModel(tx, record.key, labelled);
+        await adoptInstance(tx, {
+          scaleSetKey: record.key,
+          instanceId,
+          name: instance.name,
+          hostname: instance.hostname,
+          address: instance.address,
+          // Of a model that came after the copy nothing is known: it is brought to the present one.
+          modelVersion: known === undefined ? await latestModel(tx, record) : labelled,
+          createdAt: clock.now(),
+          natPools: await natPoolsOf(tx, asked.profile.natPoolIds),
+        });
+      });
+      if (engine.capabilities().real) await doors.open(instance.name);
       world.changed();
     },
 
@@ -217,8 +239,19 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
   };
 }
 
+/** Writes down what new instances of a scale set are made of, and gives its version. */
+async function latestModel(tx: Transaction<Tables>, record: ResourceRecord): Promise<string> {
+  const version = modelVersion(record.document);
+  await saveModel(tx, record.key, {
+    version,
+    profile: objectAt(record.document, 'properties', 'virtualMachineProfile'),
+    sizeName: sizeOf(readScaleSet(record.document).sizeName).name,
+  });
+  return version;
+}
+
 /** The stem of a scale set's names in the engine: readable, and its own even where another group has one of that name. */
-function nameStem(record: ResourceRecord): string {
+export function nameStem(record: ResourceRecord): string {
   const readable =
     nameOf(record.id)
       .toLowerCase()

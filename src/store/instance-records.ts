@@ -3,8 +3,9 @@ import { PoolhouseError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { ResourceKey } from '../core/resource-id.ts';
 import type { EpochMillis } from '../core/time.ts';
+import { engineName, instanceSuffix } from '../pool/claim.ts';
 import { newInstanceState, type InstanceState } from '../pool/instance-state.ts';
-import { nextOf, type Queries } from './store.ts';
+import { nextOf, raiseCounter, type Queries } from './store.ts';
 import type { InstanceRow } from './schema.ts';
 
 export interface InstanceRecord {
@@ -62,17 +63,17 @@ export interface NewInstances {
   nameStem: string;
   /** Addresses in order of preference; taken ones are passed over. */
   addresses: Iterable<string>;
+  /** Addresses that somebody has whom the store does not know. */
+  taken: ReadonlySet<string>;
   natPools: readonly { key: string; portStart: number; portEnd: number }[];
   now: EpochMillis;
 }
 
 /** Writes down new instances with ids and addresses of their own. `QuotaExceeded` where addresses or ports run out. */
 export async function allocateInstances(tx: Queries, request: NewInstances): Promise<void> {
-  const rows = await tx.selectFrom('instances').select(['address', 'state_json', 'scale_set_key']).execute();
-  const taken = new Set(rows.map((row) => row.address));
-  const siblings = rows
-    .filter((row) => row.scale_set_key === request.scaleSetKey)
-    .map((row) => (JSON.parse(row.state_json) as InstanceState).natPorts);
+  const rows = await tx.selectFrom('instances').select('address').execute();
+  const taken = new Set([...rows.map((row) => row.address), ...request.taken]);
+  const siblings = await natPortsOf(tx, request.scaleSetKey);
   const addresses = request.addresses[Symbol.iterator]();
   const nextAddress = () => {
     for (let next = addresses.next(); next.done !== true; next = addresses.next())
@@ -83,28 +84,16 @@ export async function allocateInstances(tx: Queries, request: NewInstances): Pro
     );
   };
   for (let made = 0; made < request.count; made += 1) {
-    const natPorts: Record<string, number> = {};
-    for (const pool of request.natPools) {
-      const used = new Set(siblings.map((ports) => ports[pool.key]));
-      let port = pool.portStart;
-      while (used.has(port)) port += 1;
-      if (port > pool.portEnd)
-        throw new PoolhouseError(
-          'QuotaExceeded',
-          `The inbound NAT pool ${pool.key} has no front end port left (${pool.portStart} to ${pool.portEnd}).`,
-        );
-      natPorts[pool.key] = port;
-    }
+    const natPorts = freeNatPorts(request.natPools, siblings);
     siblings.push(natPorts);
-    const instanceId = await nextOf(tx, `instances of ${request.scaleSetKey}`);
-    const suffix = instanceId.toString(36).padStart(6, '0');
+    const instanceId = await nextOf(tx, counterOf(request.scaleSetKey));
     await tx
       .insertInto('instances')
       .values({
         scale_set_key: request.scaleSetKey,
         instance_id: instanceId,
-        name: `${request.nameStem}-${suffix}`,
-        hostname: `${request.hostnamePrefix}${suffix}`.toLowerCase(),
+        name: engineName(request.nameStem, instanceId),
+        hostname: `${request.hostnamePrefix}${instanceSuffix(instanceId)}`.toLowerCase(),
         address: nextAddress(),
         model_version: request.modelVersion,
         state_json: JSON.stringify({ ...newInstanceState(), natPorts }),
@@ -112,6 +101,58 @@ export async function allocateInstances(tx: Queries, request: NewInstances): Pro
       })
       .execute();
   }
+}
+
+/**
+ * Writes down an instance that the engine has already, as it was found there; its id is never given again. What was run in
+ * it is not known: it is prepared anew, as one that was just made.
+ */
+export async function adoptInstance(
+  tx: Queries,
+  adopted: Omit<InstanceRecord, 'state'> & { natPools: NewInstances['natPools'] },
+): Promise<void> {
+  const natPorts = freeNatPorts(adopted.natPools, await natPortsOf(tx, adopted.scaleSetKey));
+  await raiseCounter(tx, counterOf(adopted.scaleSetKey), adopted.instanceId);
+  await tx
+    .insertInto('instances')
+    .values({
+      scale_set_key: adopted.scaleSetKey,
+      instance_id: adopted.instanceId,
+      name: adopted.name,
+      hostname: adopted.hostname,
+      address: adopted.address,
+      model_version: adopted.modelVersion,
+      state_json: JSON.stringify({ ...newInstanceState(), created: true, natPorts }),
+      created_at: adopted.createdAt,
+    })
+    .execute();
+}
+
+const counterOf = (scaleSetKey: string) => `instances of ${scaleSetKey}`;
+
+async function natPortsOf(tx: Queries, scaleSetKey: string): Promise<InstanceState['natPorts'][]> {
+  const rows = await tx.selectFrom('instances').select('state_json').where('scale_set_key', '=', scaleSetKey).execute();
+  return rows.map((row) => (JSON.parse(row.state_json) as InstanceState).natPorts);
+}
+
+/** A port of each NAT pool that none of the siblings has. */
+function freeNatPorts(
+  pools: NewInstances['natPools'],
+  siblings: readonly InstanceState['natPorts'][],
+): Record<string, number> {
+  const natPorts: Record<string, number> = {};
+  for (const pool of pools) {
+    const used = new Set(siblings.map((ports) => ports[pool.key]));
+    let port = pool.portStart;
+    while (used.has(port)) port += 1;
+    if (port > pool.portEnd)
+      throw new PoolhouseError(
+        'QuotaExceeded',
+        `The inbound NAT pool ${pool.key} has no front end port left (${pool.portStart} to ${pool.portEnd}).`,
+      );
+    natPorts[pool.key] = port;
+  }
+  return natPorts;
 }
 
 /** Changes what is known of an instance; nil where it is gone. `change` gets the newest state. */

@@ -83,3 +83,14 @@ export async function nextOf(tx: Queries, name: string): Promise<number> {
     .executeTakeFirstOrThrow();
   return row.value;
 }
+
+/** From now on a counter gives more than this value. */
+export async function raiseCounter(tx: Queries, name: string, value: number): Promise<void> {
+  await tx
+    .insertInto('counters')
+    .values({ name, value })
+    .onConflict((conflict) =>
+      conflict.column('name').doUpdateSet({ value: sql<number>`MAX(counters.value, ${value})` }),
+    )
+    .execute();
+}

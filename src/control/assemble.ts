@@ -1,0 +1,129 @@
+/**
+ * Puts control's inside together: the resource service, and the loops that make what it keeps so. What reaches outside
+ * comes in as parts, so that a whole control can be made in a test, killed at any point, and made again.
+ */
+import type { Logger } from 'pino';
+import type { JsonObject } from '../core/json.ts';
+import type { ResourceId } from '../core/resource-id.ts';
+import type { Clock } from '../core/time.ts';
+import type { Engine } from '../engines/engine.ts';
+import type { Route, RoutingTable } from '../link/routes.ts';
+import { allTypes } from '../providers/all-types.ts';
+import { createResourceService, type InnerResourceService } from '../providers/create-resource-service.ts';
+import { createRegistry, type Surroundings } from '../providers/resource-type.ts';
+import type { Subscription } from '../providers/resource-service.ts';
+import type { Secrets } from '../secrets/secrets.ts';
+import type { Queries, Store } from '../store/store.ts';
+import { createCustomScripts } from './custom-scripts.ts';
+import { createDeploymentLoop } from './deployment-loop.ts';
+import { createFrontEndLoop, type FrontEnds } from './front-end-loop.ts';
+import type { GatewayReports } from './gateway-reports.ts';
+import { createGatewayReports } from './gateway-reports.ts';
+import type { ImageKeeper } from './image-keeper.ts';
+import { createInstanceDoors, type InstanceDoors } from './instance-doors.ts';
+import type { ListenPorts } from './listen-ports.ts';
+import { createLiveView } from './live-view.ts';
+import { createMounts } from './mounts.ts';
+import { createResourceGroupLoop } from './resource-group-loop.ts';
+import { createScaleSetLoop } from './scale-set-loop.ts';
+import { createScaleSetSteps } from './scale-set-steps.ts';
+import { createShareLoop } from './share-loop.ts';
+import { createUnclaimed } from './unclaimed.ts';
+import type { World } from './world.ts';
+
+export interface ControlParts {
+  store: Store;
+  secrets: Secrets;
+  engine: Engine;
+  images: ImageKeeper;
+  surroundings: Surroundings;
+  subscription: Subscription;
+  /** Public addresses that pools may have, best first. */
+  addresses: readonly string[];
+  ports: ListenPorts;
+  /** Where the instances' sockets are. */
+  doorFolder: string;
+  fetch: (address: string, signal?: AbortSignal) => Promise<Uint8Array>;
+  hashPassword: (password: string, signal: AbortSignal) => Promise<string>;
+  publish: (table: RoutingTable) => void;
+  redirect: (routes: readonly Route[], signal: AbortSignal) => Promise<void>;
+  clock: Clock;
+  log: Logger;
+  newId: () => string;
+  /** Wakes every loop. */
+  changed: () => void;
+}
+
+/** One loop: `pass` looks at the world once, and tells after how many milliseconds to look again at the latest. */
+export interface NamedPass {
+  name: string;
+  pass: (signal: AbortSignal) => Promise<number>;
+}
+
+export interface Control {
+  service: InnerResourceService;
+  world: World;
+  reports: GatewayReports;
+  doors: InstanceDoors;
+  frontEnds: FrontEnds;
+  loops: readonly NamedPass[];
+  /** Waits until no step is under way. */
+  idle(): Promise<void>;
+}
+
+export function assembleControl(parts: ControlParts): Control {
+  const { store, secrets, engine, images, surroundings, clock, log, newId, changed } = parts;
+  const live = createLiveView();
+  const reports = createGatewayReports();
+  const registry = createRegistry(
+    allTypes({
+      live,
+      addresses: { candidates: [...parts.addresses], domain: 'cloudapp.poolhouse.internal' },
+      deployments: {
+        fetch: (address) => parts.fetch(address),
+        subscription: parts.subscription,
+        check: (queries: Queries, id: string, body: JsonObject) => service.check(queries, id as ResourceId, body), // an id made by `formatResourceId`
+      },
+    }),
+  );
+  const { subscription } = parts;
+  const service = createResourceService({
+    store,
+    secrets,
+    registry,
+    subscription,
+    surroundings,
+    clock,
+    newId,
+    changed,
+  });
+  const world: World = { store, engine, secrets, registry, service, reports, live, clock, log, newId, changed };
+  const typeContext = (queries: Queries) => ({ queries, secrets, surroundings, now: clock.now(), newId });
+
+  const mounts = createMounts(world);
+  const doors = createInstanceDoors({ folder: parts.doorFolder, mounts, clock, log });
+  const scripts = createCustomScripts({ store, secrets, engine, mounts, fetch: parts.fetch, clock });
+  const steps = createScaleSetSteps({ world, surroundings, images, doors, scripts, hashPassword: parts.hashPassword });
+  const scaleSets = createScaleSetLoop(world, steps, images, createUnclaimed(world, steps, doors));
+  const frontEnds = createFrontEndLoop({
+    world,
+    ports: parts.ports,
+    publish: parts.publish,
+    redirect: parts.redirect,
+  });
+  return {
+    service,
+    world,
+    reports,
+    doors,
+    frontEnds,
+    loops: [
+      { name: 'scale sets', pass: (signal) => scaleSets.pass(signal) },
+      { name: 'front ends', pass: (signal) => frontEnds.pass(signal) },
+      { name: 'shares', pass: createShareLoop(world, typeContext) },
+      { name: 'resource groups', pass: createResourceGroupLoop(world, typeContext) },
+      { name: 'deployments', pass: createDeploymentLoop(world) },
+    ],
+    idle: () => scaleSets.idle(),
+  };
+}
