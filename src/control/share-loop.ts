@@ -18,6 +18,7 @@ function accountOf(share: ResourceRecord): string {
 
 export function createShareLoop(world: World, typeContext: (queries: Queries) => TypeContext) {
   const { store, engine, clock, log } = world;
+  let isFirst = true;
 
   async function make(share: ResourceRecord, signal: AbortSignal): Promise<void> {
     let error: ErrorBody | undefined;
@@ -80,14 +81,22 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
     const dying = accounts.filter((account) => account.deletingSince !== undefined);
     const isBelow = (share: ResourceRecord, account: ResourceRecord) => share.key.startsWith(`${account.key}/`);
     const gone = new Set<string>();
+    // The store may have been put back to a copy from before: once, what it says is compared with what there is.
+    const volumes = isFirst
+      ? new Set((await engine.listShares(signal)).map((one) => `${one.account}/${one.share}`))
+      : undefined;
     for (const share of shares) {
       if (share.deletingSince !== undefined || dying.some((account) => isBelow(share, account))) {
         await takeDown(share, signal);
         gone.add(share.key);
       } else if (share.provisioningState !== 'Succeeded' && share.provisioningState !== 'Failed') {
         await make(share, signal);
+      } else if (volumes?.has(`${accountOf(share)}/${nameOf(share.id)}`) === false) {
+        log.warn({ share: share.key }, 'the volume of a share was missing: it is made anew, empty');
+        await make(share, signal);
       }
     }
+    isFirst = false;
     for (const account of dying) {
       if (!shares.some((share) => isBelow(share, account) && !gone.has(share.key))) await erase(account);
     }

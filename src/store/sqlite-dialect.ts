@@ -6,17 +6,17 @@ import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import { SqliteDialect, type SqliteDatabase } from 'kysely';
 
-/** Opens the file (or `:memory:`) with the settings that make a committed transaction survive a crash. */
 export function sqliteDialect(file: string): SqliteDialect {
-  return new SqliteDialect({
-    database: () => {
-      // Made for its owner only; SQLite gives the files beside it the same mode.
-      if (file !== ':memory:') closeSync(openSync(file, 'a', 0o600));
-      const database = new DatabaseSync(file, { timeout: 5_000 });
-      database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;');
-      return Promise.resolve(adapt(database));
-    },
-  });
+  return new SqliteDialect({ database: () => Promise.resolve(openSqlite(file)) });
+}
+
+/** Opens the file (or `:memory:`) with the settings that make a committed transaction survive a crash. */
+export function openSqlite(file: string): SqliteDatabase {
+  // Made for its owner only; SQLite gives the files beside it the same mode.
+  if (file !== ':memory:') closeSync(openSync(file, 'a', 0o600));
+  const database = new DatabaseSync(file, { timeout: 5_000 });
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;');
+  return adapt(database);
 }
 
 function adapt(database: DatabaseSync): SqliteDatabase {
