@@ -4,7 +4,6 @@
  */
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import { Server as TlsServer } from 'node:tls';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
@@ -15,6 +14,7 @@ import { errorBodyOf, PoolhouseError } from '../core/errors.ts';
 import { homeAt, runtimeFolderOf } from '../core/home.ts';
 import { blockAddresses, installationSchema } from '../core/installation.ts';
 import type { Json } from '../core/json.ts';
+import { programFiles } from '../core/program-files.ts';
 import type { ResourceId } from '../core/resource-id.ts';
 import { systemClock } from '../core/system-clock.ts';
 import type { Engine } from '../engines/engine.ts';
@@ -55,7 +55,6 @@ import { createShareLoop } from './share-loop.ts';
 import { statusDocument } from './status.ts';
 import type { World } from './world.ts';
 
-const sourceRoot = fileURLToPath(new URL('../..', import.meta.url));
 const day = 24 * 3_600_000;
 const stopLimit = 20_000;
 
@@ -107,7 +106,7 @@ async function main(): Promise<void> {
   await engine.prepare(signal);
   const capabilities = engine.capabilities();
 
-  const catalogue = await loadCatalogue([home.catalogue, `${sourceRoot}/images/catalogue.json`]);
+  const catalogue = await loadCatalogue([home.catalogue, `${programFiles.root}/images/catalogue.json`]);
   const surroundings: Surroundings = {
     engine: capabilities,
     recipeOf: (image) => (capabilities.real ? resolveImage(image, catalogue) : 'simulated'),
@@ -185,7 +184,7 @@ async function main(): Promise<void> {
   const mounts = createMounts(world);
   const doors = createInstanceDoors({ folder: run.instances, mounts, clock, log });
   const { suite } = await hostSuite();
-  const recipeFolders = [home.recipes, `${sourceRoot}/images/recipes`];
+  const recipeFolders = [home.recipes, `${programFiles.root}/images/recipes`];
   const fingerprint = async (recipe: string) => {
     const loaded = await loadRecipe(recipe, recipeFolders);
     return fingerprintOf(loaded, loaded.suite ?? suite);
