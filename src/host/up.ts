@@ -15,6 +15,7 @@ import { programFiles } from '../core/program-files.ts';
 import { createIncusEngine } from '../engines/incus/incus-engine.ts';
 import { buildImage, hostSuite } from '../images/build-image.ts';
 import { fingerprintOf, loadRecipe } from '../images/recipe.ts';
+import { readBuild } from './build.ts';
 import { changeConfigFile, readConfigFile } from './config-file.ts';
 import { ensureEngineDaemon } from './engine-daemon.ts';
 import { checkHost } from './host-checks.ts';
@@ -25,6 +26,7 @@ import { findProcess, startProcess, stopProcess } from './processes.ts';
 import { readLives, writePrograms } from './supervisor.ts';
 import type { Progress } from './progress.ts';
 import { runCommand } from './run-command.ts';
+import { endOtherBuild } from './upgrade.ts';
 
 export interface UpOptions {
   engine?: 'incus' | 'sim';
@@ -156,6 +158,7 @@ async function startProcesses(
     LC_ALL: 'C.UTF-8',
     NODE_ENV: 'production',
   };
+  await endOtherBuild(run, { ...readBuild(), root: programFiles.root }, progress);
   // Control reads its configuration when it starts: one that was started with another is started anew.
   const startedWith = join(run.folder, 'control.config');
   const digest = createHash('sha256')
