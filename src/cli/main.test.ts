@@ -63,7 +63,21 @@ describe('the command line', () => {
     expect(exitCode).toBe(0);
     for (const command of commands) expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
     expect(stdout).toContain('Examples:');
-    expect((await poolhouse('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  it('tells its version and build', async () => {
+    const { version, build, date, node } = JSON.parse((await poolhouse('--version', '--json')).stdout) as Record<
+      'version' | 'build' | 'date' | 'node',
+      string | null
+    >;
+    expect(version).toMatch(/^\d+\.\d+\.\d+$/);
+    expect(node).toBe(process.versions.node);
+    const commit = build === null ? 'unknown' : `${build}, ${String(date)}`;
+    expect(await poolhouse('--version')).toEqual({
+      exitCode: 0,
+      stdout: `poolhouse ${String(version)} (build ${commit})\n`,
+      stderr: '',
+    });
   });
 
   const wrongUsage: [argv: string[], message: RegExp][] = [

@@ -1,8 +1,8 @@
 /** The command line: each command is a file; here they are put together. */
-import { readFile } from 'node:fs/promises';
 import { Command, CommanderError } from 'commander';
 import { homeAt } from '../core/home.ts';
 import { errorBodyOf, PoolhouseError, type ErrorBody } from '../core/errors.ts';
+import { describeBuild, readBuild } from '../host/build.ts';
 import { azEnvCommand } from './az-env.ts';
 import { deployCommand } from './deploy.ts';
 import { downCommand } from './down.ts';
@@ -14,9 +14,6 @@ import { upCommand } from './up.ts';
 import { UsageError } from './usage-error.ts';
 
 async function main(argv: readonly string[]): Promise<number> {
-  const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
   // Whoever reads may stop reading (`poolhouse logs | head`): that is no failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     process.exit(error.code === 'EPIPE' ? 0 : 1);
@@ -33,7 +30,8 @@ async function main(argv: readonly string[]): Promise<number> {
   };
   const program = new Command('poolhouse')
     .description('One address, one pool of identical machines, the same files on each.')
-    .version(version)
+    .option('-V, --version', 'print version and build (with --json as one document)')
+    .on('option:version', () => showVersion(argv.includes('--json')))
     .exitOverride()
     .showSuggestionAfterError()
     .showHelpAfterError('(poolhouse --help shows what there is)')
@@ -58,6 +56,14 @@ async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     return report(error, argv.includes('--json'), stopping.signal);
   }
+}
+
+function showVersion(json: boolean): never {
+  const build = readBuild();
+  process.stdout.write(
+    json ? `${JSON.stringify({ ...build, node: process.versions.node }, null, 2)}\n` : `${describeBuild(build)}\n`,
+  );
+  throw new CommanderError(0, 'commander.version', 'the version was asked for');
 }
 
 function report(error: unknown, json: boolean, stopped: AbortSignal): number {

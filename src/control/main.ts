@@ -5,7 +5,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import { Server as TlsServer } from 'node:tls';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
@@ -16,6 +15,7 @@ import { errorBodyOf, PoolhouseError } from '../core/errors.ts';
 import { homeAt, runtimeFolderOf, type Home } from '../core/home.ts';
 import { blockAddresses, installationSchema } from '../core/installation.ts';
 import type { Json } from '../core/json.ts';
+import { programFiles } from '../core/program-files.ts';
 import { systemClock } from '../core/system-clock.ts';
 import type { Engine } from '../engines/engine.ts';
 import { createIncusEngine } from '../engines/incus/incus-engine.ts';
@@ -43,7 +43,6 @@ import { openSecrets } from './open-secrets.ts';
 import { settleAddresses } from './settle-addresses.ts';
 import { statusDocument } from './status.ts';
 
-const sourceRoot = fileURLToPath(new URL('../..', import.meta.url));
 const day = 24 * 3_600_000;
 const stopLimit = 20_000;
 
@@ -100,7 +99,7 @@ async function main(): Promise<void> {
   });
   let certificates = await ensureCertificates(certificateRequest());
 
-  const catalogue = await loadCatalogue([home.catalogue, `${sourceRoot}/images/catalogue.json`]);
+  const catalogue = await loadCatalogue([home.catalogue, `${programFiles.root}/images/catalogue.json`]);
   const surroundings: Surroundings = {
     engine: capabilities,
     recipeOf: (image) => (capabilities.real ? resolveImage(image, catalogue) : 'simulated'),
@@ -124,7 +123,7 @@ async function main(): Promise<void> {
     for (const loop of loops) loop.wake();
   };
   const { suite } = await hostSuite();
-  const recipeFolders = [home.recipes, `${sourceRoot}/images/recipes`];
+  const recipeFolders = [home.recipes, `${programFiles.root}/images/recipes`];
   const fingerprint = async (recipe: string) => {
     const loaded = await loadRecipe(recipe, recipeFolders);
     return fingerprintOf(loaded, loaded.suite ?? suite);

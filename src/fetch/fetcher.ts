@@ -3,9 +3,9 @@ import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
 import { open, realpath } from 'node:fs/promises';
 import { join, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { PoolhouseError } from '../core/errors.ts';
+import { programFiles } from '../core/program-files.ts';
 import { checkUrl, describeSize, describeUrl, type FetchPolicy } from './policy.ts';
 import type { FetchEnd, FetchRequest } from './fetch-main.ts';
 
@@ -34,7 +34,7 @@ const usualLimit = 30_000;
 const connectLimit = 10_000;
 /** The helper's own limit is later than ours, which can say what happened. */
 const helperGrace = 5_000;
-const helper = fileURLToPath(new URL('./fetch-main.ts', import.meta.url));
+const helper = programFiles.program('fetch/fetch-main');
 
 export function createFetcher({ policy, user, log }: FetcherParts): Fetcher {
   let running = 0;

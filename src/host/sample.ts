@@ -4,10 +4,10 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import type { StatusDocument } from '../control/status.ts';
 import { PoolhouseError } from '../core/errors.ts';
 import type { Home } from '../core/home.ts';
+import { programFiles } from '../core/program-files.ts';
 import { createArmClient } from './arm-client.ts';
 import { deployTemplate, ensureGroup } from './deploy-template.ts';
 import { askControl } from './local-api.ts';
@@ -27,7 +27,7 @@ export interface Sample {
 const group = 'shared-pool';
 const poolName = 'sharedpool';
 const user = 'alice';
-const folder = fileURLToPath(new URL('../../examples/shared-pool', import.meta.url));
+const folder = join(programFiles.root, 'examples', 'shared-pool');
 const rotationLimit = 120_000;
 
 export async function ensureSample(

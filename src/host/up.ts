@@ -6,15 +6,16 @@ import { createHash } from 'node:crypto';
 import { chmod, chown, mkdir, readFile, writeFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { readConfig, type Config } from '../core/config.ts';
 import { PoolhouseError } from '../core/errors.ts';
 import { runtimeFolderOf, type Home, type RuntimeFolder } from '../core/home.ts';
 import type { Installation } from '../core/installation.ts';
 import type { JsonObject } from '../core/json.ts';
+import { programFiles } from '../core/program-files.ts';
 import { createIncusEngine } from '../engines/incus/incus-engine.ts';
 import { buildImage, hostSuite } from '../images/build-image.ts';
 import { fingerprintOf, loadRecipe } from '../images/recipe.ts';
+import { readBuild } from './build.ts';
 import { changeConfigFile, readConfigFile } from './config-file.ts';
 import { ensureEngineDaemon } from './engine-daemon.ts';
 import { checkHost } from './host-checks.ts';
@@ -26,6 +27,7 @@ import { findProcess, startProcess, stopProcess } from './processes.ts';
 import { readLives, writePrograms } from './supervisor.ts';
 import type { Progress } from './progress.ts';
 import { runCommand } from './run-command.ts';
+import { endOtherBuild } from './upgrade.ts';
 
 export interface UpOptions {
   engine?: 'incus' | 'sim';
@@ -40,7 +42,6 @@ export interface UpResult {
   url: string;
 }
 
-const sourceRoot = fileURLToPath(new URL('../..', import.meta.url));
 /** The unprivileged account of the gateway, and of helpers that touch what strangers send. */
 export const serviceUser = 'poolhouse';
 const startLimit = 60_000;
@@ -98,7 +99,7 @@ export async function up(home: Home, options: UpOptions, progress: Progress, sig
     });
     await progress.step('project, network and storage in the engine', () => engine.prepare(signal));
     await progress.step(`the image '${firstImage}'`, async (phase) => {
-      const recipe = await loadRecipe(firstImage, [home.recipes, join(sourceRoot, 'images', 'recipes')]);
+      const recipe = await loadRecipe(firstImage, [home.recipes, join(programFiles.root, 'images', 'recipes')]);
       const suite = recipe.suite ?? (await hostSuite()).suite;
       const fingerprint = fingerprintOf(recipe, suite);
       if (await engine.hasImage({ fingerprint }, signal)) return;
@@ -161,6 +162,7 @@ async function startProcesses(
     LC_ALL: 'C.UTF-8',
     NODE_ENV: 'production',
   };
+  await endOtherBuild(run, { ...readBuild(), root: programFiles.root }, progress);
   // Control reads its configuration when it starts: one that was started with another is started anew.
   const startedWith = join(run.folder, 'control.config');
   const digest = createHash('sha256')
@@ -174,14 +176,14 @@ async function startProcesses(
   }
   await writeFile(startedWith, digest, { mode: 0o600 });
   const control = [
-    join(sourceRoot, 'src/control/main.ts'),
+    programFiles.program('control/main'),
     '--home',
     home.folder,
     ...(engineSocket === undefined ? [] : ['--engine-socket', engineSocket]),
     ...(withUser ? ['--group', serviceUser] : []),
   ];
   const gateway = [
-    join(sourceRoot, 'src/gateway/main.ts'),
+    programFiles.program('gateway/main'),
     '--socket',
     run.linkSocket,
     '--state',
@@ -204,7 +206,7 @@ async function startProcesses(
   ]);
   if ((await findProcess(run.supervisorPid)) === undefined) {
     await rm(run.lives, { force: true });
-    const argv = [process.execPath, join(sourceRoot, 'src/host/supervisor-main.ts'), run.programs, run.lives];
+    const argv = [process.execPath, programFiles.program('host/supervisor-main'), run.programs, run.lives];
     await startProcess(argv, { pidFile: run.supervisorPid, logFile: join(home.logs, 'supervisor.log') }, env);
   }
   await progress.step('control and gateway serve', () => waitHealthy(home, run, signal));

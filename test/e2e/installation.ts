@@ -3,6 +3,7 @@
  * files are kept between runs, for building one takes a minute and a half; everything else goes at the end.
  */
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { link, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,13 +23,18 @@ const imageCache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache
 export function run(
   program: string,
   argv: readonly string[],
-  options: { env?: NodeJS.ProcessEnv; input?: string; timeoutMs?: number } = {},
+  options: { env?: NodeJS.ProcessEnv; cwd?: string; input?: string; timeoutMs?: number } = {},
 ): Promise<Result> {
   return new Promise((resolve) => {
     const child = execFile(
       program,
       argv,
-      { env: options.env ?? process.env, timeout: options.timeoutMs ?? 120_000, maxBuffer: 64 * 2 ** 20 },
+      {
+        env: options.env ?? process.env,
+        cwd: options.cwd,
+        timeout: options.timeoutMs ?? 120_000,
+        maxBuffer: 64 * 2 ** 20,
+      },
       (error, stdout, stderr) => {
         resolve({ exitCode: error === null ? 0 : typeof error.code === 'number' ? error.code : 1, stdout, stderr });
       },
@@ -48,6 +54,17 @@ export async function must(
   if (result.exitCode !== 0)
     throw new Error(`${program} ${argv.join(' ')} ended with ${result.exitCode}:\n${result.stdout}\n${result.stderr}`);
   return result.stdout;
+}
+
+/** Those of the processes that run. One that nobody has waited for yet runs no more. */
+export function running(pids: readonly number[]): number[] {
+  return pids.filter((pid) => {
+    try {
+      return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    } catch {
+      return false;
+    }
+  });
 }
 
 /** Asks again until the answer is there; fails with what was last seen. */

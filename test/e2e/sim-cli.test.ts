@@ -1,27 +1,16 @@
 /** The whole command line on a simulated engine: needs no root, no az and no network, and leaves nothing behind. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { StatusDocument } from '../../src/control/status.ts';
-import { must, repository, run, until, type Result } from './installation.ts';
+import { must, repository, run, running, until, type Result } from './installation.ts';
 
 const template = join(repository, 'examples', 'shared-pool', 'template.json');
 const publicKey = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKZ0dqOPMA8xJT4Nr8tqV0Z9EEiOTjFCgZxT1n8PVyLZ alice';
 const password = 'Correct-Horse-7';
-
-/** Those of the processes that run. One that nobody has waited for yet runs no more. */
-function running(pids: readonly number[]): number[] {
-  return pids.filter((pid) => {
-    try {
-      return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-    } catch {
-      return false;
-    }
-  });
-}
 
 /** A port that nobody listens on. */
 async function freePort(): Promise<number> {
