@@ -28,7 +28,7 @@ export class Life {
   step(): void {
     if (this.isOver) throw new Killed();
     this.steps += 1;
-    if (!this.isOver) return;
+    if (this.steps < this.#last) return;
     for (const end of this.#onDeath) end();
     throw new Killed();
   }
