@@ -11,7 +11,7 @@ import { openStore } from '../../src/store/store.ts';
 import { mortalDialect, mortalEngine, type Life } from './mortal.ts';
 
 export const subscriptionId = '00000000-0000-4000-8000-000000000001';
-export const masterKey = Buffer.alloc(32, 7);
+const masterKey = Buffer.alloc(32, 7);
 
 /** A clock that goes when somebody waits. */
 export function createTestClock(): Clock & { advance(milliseconds: number): void } {
