@@ -60,8 +60,11 @@ export async function openSecrets(
   await takeIn(join(home.certificates, 'ca.key'), 'ca.key');
   await takeIn(join(home.certificates, 'server.key'), 'server.key');
 
-  const clientSecret = (await secrets.kept(store.db, 'client-secret')) ?? randomBytes(24).toString('base64url');
-  await keep('client-secret', clientSecret);
+  let clientSecret = await secrets.kept(store.db, 'client-secret');
+  if (clientSecret === undefined) {
+    clientSecret = randomBytes(24).toString('base64url');
+    await keep('client-secret', clientSecret);
+  }
   return {
     secrets,
     clientSecret,

@@ -4,7 +4,8 @@
  */
 import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
-import { SqliteDialect, type SqliteDatabase } from 'kysely';
+import { SqliteDialect, type SqliteDatabase, type SqliteStatement } from 'kysely';
+import { PoolhouseError } from '../core/errors.ts';
 
 export function sqliteDialect(file: string): SqliteDialect {
   return new SqliteDialect({ database: () => Promise.resolve(openSqlite(file)) });
@@ -25,15 +26,40 @@ function adapt(database: DatabaseSync): SqliteDatabase {
       database.close();
     },
     prepare: (sql) => {
-      const statement = database.prepare(sql);
+      // Where the disk is full SQLite has undone the transaction itself, and refuses to do so again.
+      if (sql === 'rollback' && !database.isTransaction) return nothing;
+      const statement = inWords(() => database.prepare(sql));
       // Kysely hands over what our columns hold: strings, numbers and null.
       const values = (parameters: readonly unknown[]) => parameters as SQLInputValue[];
       return {
         reader: statement.columns().length > 0,
-        all: (parameters) => statement.all(...values(parameters)),
-        run: (parameters) => statement.run(...values(parameters)),
+        all: (parameters) => inWords(() => statement.all(...values(parameters))),
+        run: (parameters) => inWords(() => statement.run(...values(parameters))),
         iterate: (parameters) => statement.iterate(...values(parameters)),
       };
     },
   };
+}
+
+const nothing: SqliteStatement = {
+  reader: false,
+  all: () => [],
+  run: () => ({ changes: 0, lastInsertRowid: 0 }),
+  iterate: () => [][Symbol.iterator](),
+};
+
+/** https://www.sqlite.org/rescode.html#full */
+const sqliteFull = 13;
+
+function inWords<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof Error && 'errcode' in error && error.errcode === sqliteFull)) throw error;
+    throw new PoolhouseError(
+      'Unavailable',
+      `The disk that holds Poolhouse's store is full. Nothing was changed. Make room on it, and try again.`,
+      { cause: error, retryable: true },
+    );
+  }
 }

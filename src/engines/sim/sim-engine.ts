@@ -6,7 +6,7 @@
  * here too. Programs are not run: `exec` answers exit code 0 and says nothing. Files that are written can be looked at
  * with `filesOf`. With a state file, instances and shares outlive the process, as a daemon's do.
  */
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { PoolhouseError } from '../../core/errors.ts';
@@ -224,7 +224,7 @@ export function createSimEngine(options: SimEngineOptions): SimEngine {
 
     async prepare(signal) {
       enter('prepare', signal);
-      save();
+      if (stateFile !== undefined && !existsSync(stateFile)) save();
     },
 
     async destroy(signal) {
