@@ -115,7 +115,7 @@ async function readTextFile(file: string): Promise<string> {
 /** Asks in a terminal for what has neither a value nor a default. */
 async function askForMissing(declared: readonly DeclaredParameter[], supplied: JsonObject): Promise<JsonObject> {
   const given = new Set(Object.keys(supplied).map((name) => name.toLowerCase()));
-  const missing = declared.filter((parameter) => !parameter.hasDefault && !given.has(parameter.name.toLowerCase()));
+  const missing = declared.filter((parameter) => !parameter.optional && !given.has(parameter.name.toLowerCase()));
   if (missing.length === 0) return supplied;
   if (!process.stdin.isTTY) {
     throw new UsageError(

@@ -10,7 +10,7 @@ const template: Json = {
     count: { type: 'int', defaultValue: 2 },
     on: { type: 'bool', allowedValues: [true] },
     list: { type: 'array', defaultValue: null },
-    tree: { type: 'object' },
+    tree: { type: 'object', nullable: true },
     hidden: { type: 'secureObject' },
   },
 };
@@ -37,13 +37,13 @@ const read = (file: string): Promise<string> => {
 
 describe('the parameters that a template declares', () => {
   it('are those in its parameters, in their order', () => {
-    expect(declared.map((one) => [one.name, one.type, one.hasDefault])).toEqual([
+    expect(declared.map((one) => [one.name, one.type, one.optional])).toEqual([
       ['text', 'string', false],
       ['secret', 'securestring', false],
       ['count', 'int', true],
       ['on', 'bool', false],
       ['list', 'array', true],
-      ['tree', 'object', false],
+      ['tree', 'object', true],
       ['hidden', 'secureobject', false],
     ]);
     expect(declared[0]?.description).toBe('Some text.');

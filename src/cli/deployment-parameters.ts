@@ -6,7 +6,8 @@ import { UsageError } from './usage-error.ts';
 export interface DeclaredParameter {
   name: string;
   type: string;
-  hasDefault: boolean;
+  /** It has a default, or may be null: nobody has to be asked. */
+  optional: boolean;
   defaultValue: Json | undefined;
   allowedValues: Json[] | undefined;
   description: string;
@@ -23,7 +24,7 @@ export function declaredParameters(template: Json): DeclaredParameter[] {
     return {
       name,
       type: typeof type === 'string' ? type.toLowerCase() : 'string',
-      hasDefault: member(declaration, 'defaultValue') !== undefined,
+      optional: member(declaration, 'defaultValue') !== undefined || member(declaration, 'nullable') === true,
       defaultValue: member(declaration, 'defaultValue'),
       allowedValues: Array.isArray(allowed) ? allowed : undefined,
       description: typeof description === 'string' ? description : '',

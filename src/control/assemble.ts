@@ -3,7 +3,6 @@
  * comes in as parts, so that a whole control can be made in a test, killed at any point, and made again.
  */
 import type { Logger } from 'pino';
-import type { JsonObject } from '../core/json.ts';
 import type { ResourceId } from '../core/resource-id.ts';
 import type { Clock } from '../core/time.ts';
 import type { Engine } from '../engines/engine.ts';
@@ -82,7 +81,7 @@ export function assembleControl(parts: ControlParts): Control {
       deployments: {
         fetch: (address) => parts.fetch(address),
         subscription: parts.subscription,
-        check: (queries: Queries, id: string, body: JsonObject) => service.check(queries, id as ResourceId, body), // an id made by `formatResourceId`
+        check: (queries, id, body, planned) => service.check(queries, id as ResourceId, body, planned), // an id made by `formatResourceId`
       },
     }),
   );
@@ -102,7 +101,7 @@ export function assembleControl(parts: ControlParts): Control {
 
   const mounts = createMounts(world);
   const doors = createInstanceDoors({ folder: parts.doorFolder, mounts, clock, log });
-  const scripts = createCustomScripts({ store, secrets, engine, mounts, fetch: parts.fetch, clock });
+  const scripts = createCustomScripts({ store, secrets, engine, mounts, fetch: parts.fetch, clock, log });
   const steps = createScaleSetSteps({ world, surroundings, images, doors, scripts, hashPassword: parts.hashPassword });
   const scaleSets = createScaleSetLoop(world, steps, images, createUnclaimed(world, steps, doors));
   const frontEnds = createFrontEndLoop({

@@ -2,6 +2,7 @@
  * The CustomScript extension: fetches the files, puts them into the instance, runs the command there as root, and says
  * how it ended. Storage keys of ours are replaced by handles before anything enters the instance.
  */
+import type { Logger } from 'pino';
 import { PoolhouseError, errorBodyOf } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import type { ResourceKey } from '../core/resource-id.ts';
@@ -16,14 +17,22 @@ import type { Mounts } from './mounts.ts';
 export interface ScriptEnd {
   status: 'succeeded' | 'failed';
   exitCode?: number;
+  timedOut?: true;
   message: string;
 }
 
 export interface CustomScripts {
+  /** Runs the script to its end. At the limit, and when the signal aborts, all that it started is ended with it. */
   run(what: {
     instance: InstanceRecord;
     scaleSetKey: ResourceKey;
     extension: ExtensionModel;
+    /** Names this run inside the instance. */
+    runId: string;
+    /** An earlier run that nobody saw the end of: it is ended first. */
+    interruptedRunId?: string;
+    /** How long the script may run. */
+    limitMs: number;
     signal: AbortSignal;
   }): Promise<ScriptEnd>;
 }
@@ -35,20 +44,36 @@ export interface CustomScriptParts {
   mounts: Mounts;
   fetch(url: string, signal: AbortSignal): Promise<Uint8Array>;
   clock: Clock;
+  log: Logger;
 }
 
 /** Where Azure's own agent keeps the files (https://learn.microsoft.com/azure/virtual-machines/extensions/custom-script-linux). */
 const folder = '/var/lib/waagent/custom-script/download/0';
-/** Azure's limit for a script. */
-const timeLimit = 90 * 60_000;
+/** How long ending a script may take. */
+const endLimit = 15_000;
 /** Azure shows the last 4 KB of each stream. */
 const shownBytes = 4_096;
 
 export function createCustomScripts(parts: CustomScriptParts): CustomScripts {
-  const { store, secrets, engine, mounts, clock } = parts;
+  const { store, secrets, engine, mounts, clock, log } = parts;
+
+  /** Ends everything that a run started: all of it is in one unit of the instance's systemd, wherever it forked to. */
+  async function endRun(instanceName: string, runId: string): Promise<void> {
+    await engine
+      .exec(
+        instanceName,
+        ['systemctl', 'kill', '--signal=KILL', unitOf(runId)],
+        { timeoutMs: endLimit },
+        AbortSignal.timeout(endLimit),
+      )
+      .catch((error: unknown) => {
+        // The instance may be gone by now, and its processes with it.
+        log.warn({ instance: instanceName, err: error }, 'what a script had started could not be ended');
+      });
+  }
 
   return {
-    async run({ instance, scaleSetKey, extension, signal }) {
+    async run({ instance, scaleSetKey, extension, runId, interruptedRunId, limitMs, signal }) {
       const hidden: string[] = [];
       const reveal = async (text: string) => {
         const shown = await secrets.reveal(store.db, scaleSetKey, text);
@@ -83,13 +108,28 @@ export function createCustomScripts(parts: CustomScriptParts): CustomScripts {
           { path: file, content: `cd ${folder} && ${command}\n`, mode: 0o500, uid: 0, gid: 0 },
           signal,
         );
+        if (interruptedRunId !== undefined) await endRun(instance.name, interruptedRunId);
         const since = clock.now();
-        const result = await engine.exec(
-          instance.name,
-          ['/bin/sh', file],
-          { timeoutMs: timeLimit, keepBytes: shownBytes, cwd: folder },
-          signal,
-        );
+        const result = await engine
+          .exec(
+            instance.name,
+            ['systemd-run', '--scope', '--quiet', '--collect', `--unit=${unitOf(runId)}`, '--', '/bin/sh', file],
+            { timeoutMs: limitMs, keepBytes: shownBytes, cwd: folder },
+            signal,
+          )
+          .catch(async (error: unknown) => {
+            await endRun(instance.name, runId);
+            const unavailable = error instanceof PoolhouseError && error.code === 'EngineUnavailable';
+            if (!signal.aborted && !unavailable && clock.now() - since >= limitMs) return undefined;
+            throw error;
+          });
+        if (result === undefined) {
+          return {
+            status: 'failed',
+            timedOut: true,
+            message: `Enable failed: the command ran longer than ${limitMs / 60_000} minutes and was ended, with all that it had started. If it needs more time, set the tag 'poolhouse-script-minutes' of the scale set.`,
+          };
+        }
         const output = clean(`\n[stdout]\n${result.stdout}\n[stderr]\n${result.stderr}`);
         if (result.exitCode !== 0) {
           return {
@@ -117,6 +157,8 @@ export function createCustomScripts(parts: CustomScriptParts): CustomScripts {
     },
   };
 }
+
+const unitOf = (runId: string) => `poolhouse-script-${runId}.scope`;
 
 function asObject(text: string): JsonObject {
   try {

@@ -52,6 +52,7 @@ export function createDeploymentLoop(world: World) {
     );
     for (const row of rows.values()) await settle(record, row);
     const canceled = record.found['$canceled'] === true;
+    if (canceled) for (const row of rows.values()) await giveUp(record, row);
     const schedule = scheduleDeployment(
       plan.resources,
       (key) => (rows.get(key)?.status ?? 'pending') as StepStatus,
@@ -84,6 +85,14 @@ export function createDeploymentLoop(world: World) {
       error_json: error === undefined ? null : JSON.stringify(error),
       ended_at: clock.now(),
     });
+  }
+
+  /** Nobody waits any longer for what a cancelled deployment has begun. */
+  async function giveUp(record: ResourceRecord, row: DeploymentStepRow): Promise<void> {
+    if (row.status !== 'running') return;
+    if (row.operation_id !== null) await service.cancel(row.operation_id);
+    row.status = 'canceled';
+    await write(record, row.resource_key, { status: row.status, ended_at: clock.now() });
   }
 
   async function start(record: ResourceRecord, plan: DeploymentPlan, resource: ExpandedResource): Promise<void> {

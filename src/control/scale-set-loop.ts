@@ -3,14 +3,15 @@
  * steps out. A step runs beside the loop, one at a time for each instance, and wakes the loop when it has ended.
  */
 import { errorBodyOf, PoolhouseError } from '../core/errors.ts';
-import { dig } from '../core/json.ts';
 import type { ResourceKey } from '../core/resource-id.ts';
 import type { EpochMillis } from '../core/time.ts';
 import type { EngineInstance } from '../engines/engine.ts';
 import { plan, type InstanceSnapshot, type ScaleSetSnapshot, type Step } from '../pool/plan.ts';
 import { scaleSetOutcome } from '../pool/scale-set-outcome.ts';
 import { eraseResource } from '../providers/create-resource-service.ts';
+import { readPoolTags } from '../providers/compute/pool-tags.ts';
 import { readScaleSet, type ScaleSetModel } from '../providers/compute/scale-set-model.ts';
+import { scriptsCanceled } from '../providers/compute/scale-sets.ts';
 import { findInstances, updateInstanceState, type InstanceRecord } from '../store/instance-records.ts';
 import { endOperation, openOperations } from '../store/operations.ts';
 import { findResource, findResources, saveResource, type ResourceRecord } from '../store/resource-records.ts';
@@ -24,6 +25,12 @@ const settledDelay = 5_000;
 const unsettledDelay = 1_000;
 /** A step that fails is tried again after 1, 2, 4 … seconds. */
 const longestRetry = 60_000;
+
+/** Why a script is not begun, or is ended: its executor writes this down. */
+const canceled = new PoolhouseError(
+  'Canceled',
+  'the deployment was cancelled, and the script with it. Deploy again to run it.',
+);
 
 interface UnderWay {
   step: Step['step'];
@@ -78,7 +85,7 @@ export function createScaleSetLoop(
     for (const step of planned) {
       if (step.step === 'prepareImage') images.prepare(steps.imageOf(record));
       else if (step.step === 'allocate') await steps.allocate(record, step);
-      else begin(record.key, step, signal);
+      else begin(record, step, signal);
     }
     if (record.deletingSince !== undefined) {
       if (instances.length === 0) await erase(record);
@@ -113,7 +120,7 @@ export function createScaleSetLoop(
       capacity: asked.capacity,
       generation: record.generation,
       deleting: record.deletingSince !== undefined,
-      drainMilliseconds: drainMinutes(record) * 60_000,
+      drainMilliseconds: readPoolTags(record.document).drainMilliseconds,
       imageReady: image.ready,
       imageBusy: image.busy,
       imageRetryAt: image.retryAt,
@@ -132,25 +139,27 @@ export function createScaleSetLoop(
     };
   }
 
-  /** A removal does not wait for a script that runs on and on. */
+  /** A removal does not wait for a script that runs on and on; nor does who cancelled the deployment. */
   function stopWhatIsUnwanted(record: ResourceRecord, snapshot: ScaleSetSnapshot): void {
     for (const instance of snapshot.instances) {
       const current = underWay.get(slotOf(record.key, instance.instanceId));
       if (current === undefined || current.step === 'remove') continue;
       if (snapshot.deleting || instance.state.removal !== undefined)
         current.stop.abort(new Error('the instance is being removed'));
+      if (current.step === 'runExtension' && scriptsCanceled(record)) current.stop.abort(canceled);
     }
   }
 
   function begin(
-    key: ResourceKey,
+    record: ResourceRecord,
     step: Exclude<Step, { step: 'prepareImage' | 'allocate' }>,
     signal: AbortSignal,
   ): void {
-    const slot = slotOf(key, step.instanceId);
+    const slot = slotOf(record.key, step.instanceId);
     const stop = new AbortController();
+    if (step.step === 'runExtension' && scriptsCanceled(record)) stop.abort(canceled);
     underWay.set(slot, { step: step.step, stop });
-    const work = carryOut(key, step, AbortSignal.any([signal, stop.signal])).finally(() => {
+    const work = carryOut(record.key, step, AbortSignal.any([signal, stop.signal])).finally(() => {
       underWay.delete(slot);
       running.delete(work);
       world.changed();
@@ -266,11 +275,4 @@ export function createScaleSetLoop(
       await Promise.allSettled(running);
     },
   };
-}
-
-/** The tag `poolhouse-drain-minutes`; 30 unless it says otherwise. */
-function drainMinutes(record: ResourceRecord): number {
-  const tag = dig(record.document, 'tags', 'poolhouse-drain-minutes');
-  const minutes = typeof tag === 'string' && /^\d{1,4}$/.test(tag) ? Number(tag) : 30;
-  return Math.min(minutes, 24 * 60);
 }

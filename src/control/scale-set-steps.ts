@@ -7,6 +7,7 @@ import type { Executors, StepArguments, StepName } from '../pool/plan.ts';
 import { addressesOf } from '../pool/addresses.ts';
 import type { Adoption } from '../pool/claim.ts';
 import { readLoadBalancer } from '../providers/network/load-balancer-model.ts';
+import { readPoolTags } from '../providers/compute/pool-tags.ts';
 import { readScaleSet } from '../providers/compute/scale-set-model.ts';
 import { modelVersion } from '../providers/compute/scale-sets.ts';
 import { sizeOf } from '../providers/compute/sizes.ts';
@@ -24,7 +25,7 @@ import {
 } from '../store/instance-records.ts';
 import { findResource, nameOf, type ResourceRecord } from '../store/resource-records.ts';
 import type { Tables } from '../store/schema.ts';
-import type { CustomScripts } from './custom-scripts.ts';
+import type { CustomScripts, ScriptEnd } from './custom-scripts.ts';
 import type { ImageKeeper } from './image-keeper.ts';
 import type { InstanceDoors } from './instance-doors.ts';
 import { readModel, type InstanceModel } from './instance-model.ts';
@@ -132,15 +133,33 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
       const extension = model.profile.extensions.find((one) => one.name === name);
       const version = model.extensions.find((one) => one.name === name)?.version;
       if (extension === undefined || version === undefined) return;
+      const interrupted = instance.state.extensions[name];
       const startedAt = clock.now();
       const begun = { version, startedAt, generation: set.generation };
       await change(instance, (state) => ({
         ...state,
         extensions: { ...state.extensions, [name]: { ...begun, status: 'running', message: '' } },
       }));
-      const ended = engine.capabilities().real
-        ? await scripts.run({ instance, scaleSetKey: set.key, extension, signal })
-        : { status: 'succeeded' as const, exitCode: 0, message: 'simulated: nothing was run' };
+      const run = async (): Promise<ScriptEnd> => {
+        signal.throwIfAborted();
+        if (!engine.capabilities().real)
+          return { status: 'succeeded', exitCode: 0, message: 'simulated: nothing was run' };
+        return scripts.run({
+          instance,
+          scaleSetKey: set.key,
+          extension,
+          runId: String(startedAt),
+          // The process was ended while it ran: what is left of it must not run beside its second try.
+          ...(interrupted?.status === 'running' ? { interruptedRunId: String(interrupted.startedAt) } : {}),
+          limitMs: readPoolTags(set.document).scriptMilliseconds,
+          signal,
+        });
+      };
+      const ended = await run().catch((error: unknown): ScriptEnd => {
+        const reason: unknown = signal.reason;
+        if (!(reason instanceof PoolhouseError) || reason.code !== 'Canceled') throw error;
+        return { status: 'failed', message: `Enable failed: ${reason.message}` };
+      });
       const endedAt = clock.now();
       await change(instance, (state) => ({
         ...state,

@@ -3,6 +3,7 @@ import { readConfig } from './config.ts';
 import type { Json } from './json.ts';
 
 const defaults = {
+  masterKey: 'file',
   engine: 'incus',
   publicAddresses: [],
   mirrors: {},
@@ -17,6 +18,7 @@ describe('config.json', () => {
   });
 
   const valid: [what: string, value: Json][] = [
+    ['where the master key is', { masterKey: 'passphrase' }],
     ['the engine', { engine: 'sim' }],
     ['the port', { apiPort: 8943 }],
     ['addresses', { publicAddresses: ['192.0.2.10', '192.0.2.11'] }],
@@ -32,7 +34,7 @@ describe('config.json', () => {
   const wrong: [what: string, value: Json, message: RegExp][] = [
     ['a misspelt key', { engin: 'sim' }, /'engin' is not a known key: did you mean 'engine'\?/],
     ['a key in other letters', { apiport: 1 }, /did you mean 'apiPort'\?/],
-    ['a key that resembles none', { colour: 1 }, /'colour' is not a known key\. Known keys: engine, apiPort/],
+    ['a key that resembles none', { colour: 1 }, /'colour' is not a known key\. Known keys: masterKey, engine, apiPort/],
     ['two unknown keys', { mirror: {}, fetchAlow: [] }, /'mirrors'\?; 'fetchAlow' .*'fetchAllow'\?/],
     ['an unknown engine', { engine: 'kvm' }, /'engine'/],
     ['a port out of range', { apiPort: 70_000 }, /'apiPort'/],

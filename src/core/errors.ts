@@ -29,6 +29,7 @@ export const httpStatusOf = {
   InternalServerError: 500,
   InvalidApiVersionParameter: 400,
   InvalidConfiguration: 400,
+  InvalidContentLink: 400,
   InvalidFilterInQueryString: 400,
   InvalidDeploymentName: 400,
   InvalidParameter: 400,
@@ -67,6 +68,7 @@ export const httpStatusOf = {
   TooManyRequests: 429,
   Unavailable: 503,
   VMExtensionProvisioningError: 409,
+  VMExtensionProvisioningTimeout: 409,
 } as const;
 
 export type ErrorCode = keyof typeof httpStatusOf;

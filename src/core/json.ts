@@ -9,6 +9,11 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Gives an object a member. Defined, not assigned: one named `__proto__` is a member like all others. */
+export function setMember(object: JsonObject, name: string, value: Json): void {
+  Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
+}
+
 /** A value as text: a string as it is, nothing as the empty text, everything else as JSON. */
 export function textOf(value: Json | undefined): string {
   if (value === undefined || value === null) return '';

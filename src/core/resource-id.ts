@@ -39,6 +39,27 @@ export function formatResourceId(path: ResourcePath): ResourceId {
   return [root, 'providers', namespace, ...segments].join('/') as ResourceId;
 }
 
+/** What names of resources may be, everywhere; a type may be stricter. In words, for messages. */
+export const resourceNameRule =
+  'a name has 1 to 260 characters, holds none of < > % & \\ ? / # nor control characters, begins and ends with no space, and does not end with a period';
+
+/** Whether a name follows `resourceNameRule`: no id that is made of such names can lead elsewhere. */
+export function isResourceName(name: string): boolean {
+  return (
+    name.length > 0 &&
+    name.length <= 260 &&
+    !/[<>%&\\?/#\p{Cc}]/u.test(name) &&
+    name.trim() === name &&
+    !name.endsWith('.')
+  );
+}
+
+/** A name for messages: not too long, and without control characters. */
+export function shownName(name: string): string {
+  const plain = name.replace(/\p{Cc}/gu, '�');
+  return plain.length > 80 ? `${plain.slice(0, 80)}…` : plain;
+}
+
 /** Reads an id; undefined where the text is not one. */
 export function tryParseResourceId(text: string): ResourcePath | undefined {
   const parts = text.replace(/\/+$/, '').split('/');

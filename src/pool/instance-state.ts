@@ -6,6 +6,8 @@ export interface ExtensionState {
   version: string;
   status: 'running' | 'succeeded' | 'failed';
   exitCode?: number;
+  /** It was ended because it ran too long. */
+  timedOut?: true;
   /** For the instance view: output, without secrets. */
   message: string;
   startedAt: EpochMillis;

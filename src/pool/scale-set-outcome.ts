@@ -47,6 +47,15 @@ function failureOf(snapshot: ScaleSetSnapshot, instance: InstanceSnapshot): Fail
   for (const extension of instance.extensions) {
     const ran = state.extensions[extension.name];
     if (ran?.version === extension.version && ran.status === 'failed' && ran.generation >= snapshot.generation) {
+      if (ran.timedOut === true) {
+        return [
+          {
+            code: 'VMExtensionProvisioningTimeout',
+            message: `Provisioning of VM extension '${extension.name}' on instance ${instance.instanceId} has timed out. Extension provisioning has taken too long to complete. Error message: "${ran.message}"`,
+            target: String(instance.instanceId),
+          },
+        ];
+      }
       return [
         {
           code: 'VMExtensionProvisioningError',

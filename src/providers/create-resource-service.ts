@@ -3,13 +3,16 @@
  * stores what is asked for together with its operation; loops make it so.
  */
 import { PoolhouseError } from '../core/errors.ts';
-import { isObject, without, type Json, type JsonObject } from '../core/json.ts';
+import { isObject, type JsonObject } from '../core/json.ts';
 import {
   formatResourceId,
   groupId,
+  isResourceName,
   keyOf,
   parentId,
   parseResourceId,
+  resourceNameRule,
+  shownName,
   type ResourceId,
   type ResourcePath,
 } from '../core/resource-id.ts';
@@ -24,6 +27,7 @@ import {
 } from '../store/operations.ts';
 import { findResource, findResources, nameOf, saveResource, type ResourceRecord } from '../store/resource-records.ts';
 import type { Queries, Store } from '../store/store.ts';
+import { commonMembers, mergePatch } from './common-members.ts';
 import type {
   ActionOutcome,
   ListScope,
@@ -35,6 +39,7 @@ import type {
 } from './resource-service.ts';
 import type {
   ActionContext,
+  PlannedBody,
   Registry,
   ResourceType,
   StoredType,
@@ -62,8 +67,13 @@ export interface InnerResourceService extends ResourceService {
     body: JsonObject,
     conditions: WriteConditions & { secretValues?: readonly string[] },
   ): Promise<Written>;
-  /** Checks a body as a PUT would, without what depends on other resources. Asked inside the caller's transaction. */
-  check(queries: Queries, id: ResourceId, body: JsonObject): Promise<void>;
+  /**
+   * Checks a body as a PUT would, without references to other resources; of one that is not known yet, what can be
+   * checked without it. `planned` are all bodies of the template. Asked inside the caller's transaction.
+   */
+  check(queries: Queries, id: ResourceId, body: JsonObject | undefined, planned: readonly PlannedBody[]): Promise<void>;
+  /** Gives up what can be given up of a PUT, unless it has ended or a later one has taken its place. */
+  cancel(operationId: string): Promise<void>;
 }
 
 const groupType = 'microsoft.resources/resourcegroups';
@@ -448,14 +458,28 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
       return type.kind === 'virtual' ? putVirtual(type, path, body) : putStored(type, path, id, body, conditions);
     },
 
-    async check(queries, id, body) {
+    async check(queries, id, body, planned) {
       const path = parse(id);
       const type = typeOf(path);
       checkNames(path);
-      if (type.kind !== 'stored') return;
+      if (type.kind !== 'stored' || body === undefined) return;
       const existing = await findResource(queries, id);
       const whole = existing === undefined ? body : (type.complete?.(body, existing) ?? body);
-      type.check(commonMembers(whole, type, existing), surroundings, path);
+      const asked = commonMembers(whole, type, existing);
+      type.check(asked, surroundings, path);
+      await type.checkRoom?.(asked, { queries, surroundings, id, existing, planned });
+    },
+
+    async cancel(operationId) {
+      await store.transaction(async (tx) => {
+        const operation = await findOperation(tx, operationId);
+        if (operation?.status !== 'InProgress') return;
+        const record = await findResource(tx, operation.resourceId);
+        const type = record === undefined ? undefined : registry.find(record.typeKey);
+        if (record?.generation === operation.generation && type?.kind === 'stored')
+          await type.cancel?.(record, contextFor(tx));
+      });
+      parts.changed();
     },
 
     async patch(id, body, conditions) {
@@ -611,99 +635,11 @@ export async function eraseResource(
 
 /** Names as ARM allows them everywhere; a type may be stricter. */
 function checkNames(path: ResourcePath): void {
-  for (const name of path.names) {
-    if (name.length > 260 || /[<>%&\\?/#\p{Cc}]/u.test(name) || name.trim() !== name || name.endsWith('.')) {
-      throw new PoolhouseError(
-        'InvalidParameter',
-        `The resource name '${name.slice(0, 80)}' is not valid: it may not contain < > % & \\ ? / # or control characters, nor end with a period.`,
-        { target: 'name' },
-      );
-    }
-  }
-}
-
-/** The members that ARM keeps for every resource, checked; what a GET adds is left out. */
-function commonMembers(body: JsonObject, type: StoredType, existing: ResourceRecord | undefined): JsonObject {
-  // Names of JSON members ignore case in ARM; the ones that matter here are stored in Azure's spelling.
-  const spelling = new Map(
-    ['location', 'tags', 'properties', 'sku', 'plan', 'kind', 'zones', 'identity'].map((name) => [name, name]),
+  const bad = path.names.find((name) => !isResourceName(name));
+  if (bad === undefined) return;
+  throw new PoolhouseError(
+    'InvalidResourceName',
+    `The resource name '${shownName(bad)}' is not valid: ${resourceNameRule}.`,
+    { target: 'name' },
   );
-  const dropped = new Set([
-    'id',
-    'name',
-    'type',
-    'etag',
-    'apiversion',
-    'dependson',
-    'systemdata',
-    'managedby',
-    'comments',
-    'scope',
-    'condition',
-    'copy',
-    'resources',
-  ]);
-  const result: JsonObject = {};
-  for (const [name, value] of Object.entries(body)) {
-    const lower = name.toLowerCase();
-    if (dropped.has(lower) || name.startsWith('$')) continue;
-    result[spelling.get(lower) ?? name] = value;
-  }
-  const bad = (target: string, message: string) => new PoolhouseError('InvalidRequestContent', message, { target });
-  const { location, tags, properties } = result;
-  if (properties === undefined || properties === null) result['properties'] = {};
-  else if (!isObject(properties)) throw bad('properties', `The value of 'properties' must be an object.`);
-  else {
-    const { provisioningState: _found, ...asked } = properties;
-    result['properties'] = asked;
-  }
-  if (tags !== undefined && tags !== null) {
-    if (!isObject(tags)) throw bad('tags', `The value of 'tags' must be an object of strings.`);
-    for (const [name, value] of Object.entries(tags)) {
-      if (typeof value !== 'string') throw bad(`tags.${name}`, `The value of the tag '${name}' must be a string.`);
-    }
-  }
-  if (location === undefined || location === null || location === '') {
-    const inherited: Json | undefined = existing?.document['location'];
-    if (inherited !== undefined) result['location'] = inherited;
-    else if (type.needsLocation) {
-      throw new PoolhouseError('LocationRequired', `The location property is required for this definition.`, {
-        target: 'location',
-      });
-    } else delete result['location'];
-  } else if (typeof location !== 'string') {
-    throw bad('location', `The value of 'location' must be a string.`);
-  } else {
-    const before = existing?.document['location'];
-    if (typeof before === 'string' && normalLocation(before) !== normalLocation(location)) {
-      throw new PoolhouseError(
-        'InvalidResourceLocation',
-        `The resource already exists in location '${before}'. A resource with the same name cannot be created in location '${location}'. Please select a new resource name.`,
-        { target: 'location' },
-      );
-    }
-  }
-  return result;
-}
-
-function normalLocation(location: string): string {
-  return location.replaceAll(' ', '').toLowerCase();
-}
-
-/** JSON merge patch (RFC 7396), with tags replaced as a whole as ARM does. */
-function mergePatch(target: JsonObject, patch: JsonObject): JsonObject {
-  const merge = (before: Json | undefined, change: Json): Json => {
-    if (!isObject(change)) return change;
-    const result: JsonObject = isObject(before) ? { ...before } : {};
-    const removed = new Set<string>();
-    for (const [name, value] of Object.entries(change)) {
-      const key = Object.keys(result).find((existing) => existing.toLowerCase() === name.toLowerCase()) ?? name;
-      if (value === null) removed.add(key);
-      else result[key] = merge(result[key], value);
-    }
-    return without(result, ...removed);
-  };
-  const { tags, ...rest } = patch;
-  const result = merge(target, rest) as JsonObject; // merging objects gives an object
-  return tags === undefined ? result : { ...result, tags };
 }

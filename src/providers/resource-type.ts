@@ -34,6 +34,20 @@ export interface AcceptContext extends TypeContext {
   secretValues: readonly string[];
 }
 
+/** Another resource that the same template asks for. */
+export interface PlannedBody {
+  id: string;
+  body: JsonObject;
+}
+
+export interface RoomContext {
+  queries: Queries;
+  surroundings: Surroundings;
+  id: ResourceId;
+  existing: ResourceRecord | undefined;
+  planned: readonly PlannedBody[];
+}
+
 /** A resource type with rows of its own in the store. */
 export interface StoredType {
   kind: 'stored';
@@ -53,6 +67,8 @@ export interface StoredType {
   complete?(body: JsonObject, existing: ResourceRecord): JsonObject;
   /** Checks a body by itself: also asked by `validate`, before anything exists. Throws. */
   check(body: JsonObject, surroundings: Surroundings, path: ResourcePath): void;
+  /** Checks, before any resource of a template is made, what depends on those that there are and will be. Throws. */
+  checkRoom?(body: JsonObject, context: RoomContext): Promise<void>;
   /** Ids in the body that must exist when it is put. */
   references?(body: JsonObject): string[];
   /** What has to be fetched from elsewhere before a PUT or `validate` can be looked at. Runs outside of any transaction. */
@@ -65,6 +81,8 @@ export interface StoredType {
   extra?(record: ResourceRecord, context: TypeContext): Promise<JsonObject>;
   /** Throws where something still needs it. */
   checkRemoval?(record: ResourceRecord, context: TypeContext): Promise<void>;
+  /** Gives up, of the PUT that is under way, what can be given up: its deployment was cancelled. */
+  cancel?(record: ResourceRecord, context: TypeContext): Promise<void>;
   /** Removes what belongs to it in the store, in the transaction that removes the row. */
   cleanUp?(record: ResourceRecord, context: TypeContext): Promise<void>;
   /** By name in lower case. */

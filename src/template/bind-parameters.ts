@@ -1,6 +1,6 @@
 /** Values for a template's parameters: those supplied, checked by their rules, and defaults for the others. */
 import { isObject, member, type Json, type JsonObject } from '../core/json.ts';
-import type { ParameterDeclaration, ParameterType, Template } from './read-template.ts';
+import { namedTwice, type ParameterDeclaration, type ParameterType, type Template } from './read-template.ts';
 import { same } from './functions/arguments.ts';
 import { templateError } from './template-error.ts';
 
@@ -41,6 +41,12 @@ export function bindParameters(
       `The template parameters '${superfluous.join(', ')}' in the parameters file are not valid; they are not present in the original template and can therefore not be provided at deployment time. The only supported parameters for this template are '${known}'. Please see https://aka.ms/arm-pass-parameter-values for usage details.`,
     );
   }
+  const twice = namedTwice(Object.keys(supplied));
+  if (twice !== undefined) {
+    throw templateError(
+      `The parameters hold '${twice[0]}' and '${twice[1]}': names ignore case, so these are one and the same. Give one value only`,
+    );
+  }
   const values = new Map<string, Json>();
   const underWay = new Set<string>();
 
@@ -71,7 +77,8 @@ export function bindParameters(
   }
 
   const missing = template.parameters.filter(
-    (parameter) => parameter.defaultValue === undefined && suppliedValue(parameter, supplied) === undefined,
+    (parameter) =>
+      parameter.defaultValue === undefined && !parameter.nullable && suppliedValue(parameter, supplied) === undefined,
   );
   if (missing.length > 0) {
     const [first] = missing;
@@ -84,15 +91,14 @@ export function bindParameters(
   for (const parameter of template.parameters) valueOf(parameter.name);
 
   const secretValues: string[] = [];
-  const shown: JsonObject = {};
+  const shown = new Map<string, Json>();
   for (const parameter of template.parameters) {
     const value = values.get(parameter.name.toLowerCase()) ?? null;
-    shown[parameter.name] = isSecure(parameter.type)
-      ? { type: typeNames[parameter.type] }
-      : { type: typeNames[parameter.type], value };
+    const type = typeNames[parameter.type];
+    shown.set(parameter.name, isSecure(parameter.type) ? { type } : { type, value });
     if (isSecure(parameter.type)) secretValues.push(...stringsIn(value));
   }
-  return { values, secretValues, shown };
+  return { values, secretValues, shown: Object.fromEntries(shown) };
 }
 
 function suppliedValue(parameter: ParameterDeclaration, supplied: JsonObject): Json | undefined {
@@ -122,6 +128,7 @@ function given(
 }
 
 function check(template: Template, parameter: ParameterDeclaration, value: Json): Json {
+  if (value === null && parameter.nullable) return null;
   const at = template.located.locate(['parameters', parameter.name]);
   const place = `at line '${at?.line ?? 0}' and column '${at?.column ?? 0}'`;
   const path = `properties.template.parameters.${parameter.name}`;

@@ -8,12 +8,17 @@ import { ExpressionError } from './template-error.ts';
 export interface Budget {
   /** One more step of evaluation. */
   spend(): void;
+  /** Counts the characters of one text that is being made, before it takes the memory that it would. */
+  text(): (more: number) => void;
   /** The value, unless it is larger, when printed, than any resource may be. Values share parts, so it can be far larger than the memory that it takes. */
   sized<T extends Json>(value: T): T;
 }
 
 const mostSteps = 2_000_000;
 const largestValue = 16 * 2 ** 20;
+const longestText = 1_000_000;
+/** Making a text costs a step for so many characters: 128 million in one expansion. */
+const charactersAStep = 64;
 
 export function createBudget(): Budget {
   let steps = 0;
@@ -31,11 +36,24 @@ export function createBudget(): Budget {
     return size;
   }
 
+  function spend(count: number): void {
+    steps += count;
+    if (steps > mostSteps)
+      throw new ExpressionError(`The template needs more than ${mostSteps} steps of evaluation: make it smaller`);
+  }
+
   return {
     spend() {
-      steps += 1;
-      if (steps > mostSteps)
-        throw new ExpressionError(`The template needs more than ${mostSteps} steps of evaluation: make it smaller`);
+      spend(1);
+    },
+    text() {
+      let length = 0;
+      return (more) => {
+        length += more;
+        if (length > longestText)
+          throw new ExpressionError(`A text of the template grows beyond ${longestText} characters`);
+        spend(more / charactersAStep);
+      };
     },
     sized(value) {
       if (sizeOf(value) > largestValue)

@@ -76,7 +76,8 @@ export interface Call {
 export type LanguageFunction = (call: Call) => Json;
 export type FunctionTable = ReadonlyMap<string, LanguageFunction>;
 
-const isRuntimeList = (name: string) => name.startsWith('list') && name.length > 4;
+/** `listKeys` and the like: any name that begins so, in lower case. */
+export const isRuntimeList = (name: string) => name.startsWith('list') && name.length > 4;
 
 export function evaluateExpression(expression: Expression, environment: Environment, functions: FunctionTable): Json {
   const evaluate = (inner: Expression, lambda?: ReadonlyMap<string, Json>): Json =>
@@ -119,10 +120,7 @@ export function evaluateExpression(expression: Expression, environment: Environm
       if (expression.namespace !== undefined) return callUserFunction(expression, environment, functions, evaluate);
       const name = expression.name.toLowerCase();
       const found = functions.get(name) ?? (isRuntimeList(name) ? functions.get('list*') : undefined);
-      if (found === undefined)
-        throw new ExpressionError(
-          `The template function '${expression.name}' is not valid. Please see https://aka.ms/arm-functions for usage details`,
-        );
+      if (found === undefined) throw unknownFunction(expression.name);
       // Each argument is evaluated once at most: functions ask for one more than once, and what nests would double each time.
       const known = new Map<number, Json>();
       const result = found({
@@ -149,6 +147,14 @@ export function evaluateExpression(expression: Expression, environment: Environm
   }
 }
 
+export function unknownFunction(name: string): ExpressionError {
+  return new ExpressionError(
+    name.includes('.')
+      ? `The template function '${name}' is not valid: the template does not define it`
+      : `The template function '${name}' is not valid. Please see https://aka.ms/arm-functions for usage details`,
+  );
+}
+
 function missingProperty(object: Json, name: string): ExpressionError {
   const known = isObject(object) ? `. Available properties are '${Object.keys(object).slice(0, 20).join(', ')}'` : '';
   return new ExpressionError(`The language expression property '${name}' doesn't exist${known}`);
@@ -162,8 +168,7 @@ function callUserFunction(
 ): Json {
   const called = `${expression.namespace ?? ''}.${expression.name}`;
   const found = environment.userFunction(expression.namespace ?? '', expression.name);
-  if (found === undefined)
-    throw new ExpressionError(`The template function '${called}' is not valid: the template does not define it`);
+  if (found === undefined) throw unknownFunction(called);
   if (found.parameters.length !== expression.args.length) {
     throw new ExpressionError(
       `The template function '${called}' takes ${found.parameters.length} argument(s), not ${expression.args.length}`,

@@ -354,3 +354,35 @@ describe('errors', () => {
     );
   });
 });
+
+describe('what cannot work is refused before anything is deployed', () => {
+  it.each<[string, JsonObject]>([
+    ['in an output', { outputs: { o: { type: 'string', value: '[nothing()]' } } }],
+    ['in a variable that nobody uses', { variables: { v: { deep: ["[concat('a', Nothing())]"] } } }],
+    [
+      'beside what waits for the runtime',
+      { resources: [resource('t', 'a', { properties: { v: "[concat(reference('a').x, nothing())]" } })] },
+    ],
+    ['in the branch that is not taken', { outputs: { o: { type: 'int', value: '[if(true(), 1, nothing())]' } } }],
+  ])('a function that there is not: %s', (_what, parts) => {
+    expect(() => expandParts(parts)).toThrow(invalid(/'nothing' is not valid.* at line '1' and column '\d+'/i));
+  });
+
+  it('an output that cannot be evaluated, although another one waits for the runtime', () => {
+    const outputs = {
+      later: { type: 'string', value: "[reference('a').x]" },
+      wrong: { type: 'int', value: '[div(1, 0)]' },
+    };
+    expect(() => expandParts({ resources: [resource('t', 'a')], outputs })).toThrow(invalid(/divides by zero/));
+  });
+
+  it('but not what people write to each other', () => {
+    const metadata = { description: '[optional]' };
+    const parts = {
+      metadata,
+      variables: { metadata },
+      resources: [resource('t', 'a', { metadata, comments: '[see the docs]' })],
+    };
+    expect(names(parts)).toEqual(['t/a']);
+  });
+});

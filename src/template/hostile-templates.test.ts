@@ -88,3 +88,107 @@ describe('work without end', () => {
     }
   });
 });
+
+describe('a text is not made before it is known that it is short enough', () => {
+  const long = "padLeft('x', 10000)";
+  /** A text of 1,000,000 characters. */
+  const million = `join(range(0, 100), ${long})`;
+  it.each([
+    ['replace', `[replace(${long}, ' ', replace(${long}, ' ', ${long}))]`],
+    ['replace with a long text', `[replace(${million}, ' ', ${million})]`],
+    ['join', `[join(range(0, 10000), ${million})]`],
+    ['concat', `[concat(${Array.from({ length: 200 }, () => "variables('m')").join(', ')})]`],
+    ['format', `[format('${'{0}'.repeat(5_000)}', variables('m'))]`],
+    ['string', '[string(range(0, 10000))]'],
+  ])('%s', (what, output) => {
+    const work = () => evaluated(output, { variables: { m: `[${million.replace('100)', '99)')}]` } });
+    if (what === 'string') expect(work()).toHaveLength(48_891);
+    else expect(work).toThrow(/grows beyond 1000000 characters/);
+  });
+
+  it('nor many of them, each short enough', () => {
+    expect(() =>
+      evaluated(`[map(range(0, 10000), lambda('i', concat(variables('m'), string(lambdaVariables('i')))))]`, {
+        variables: { m: `[${million.replace('100)', '99)')}]` },
+      }),
+    ).toThrow(invalid);
+  });
+});
+
+describe('a member named __proto__ is a member', () => {
+  const proto = JSON.parse('{"__proto__": {"a": 1}}') as JsonObject;
+  it.each<[string, Json]>([
+    ["createObject('__proto__', 1)", '{"__proto__":1}'],
+    ["groupBy(createArray('x'), lambda('e', '__proto__'))", '{"__proto__":["x"]}'],
+    ["toObject(createArray('x'), lambda('e', '__proto__'))", '{"__proto__":"x"}'],
+    ["mapValues(parameters('p'), lambda('e', 2))", '{"__proto__":2}'],
+    ["union(parameters('p'), createObject('b', 2))", '{"__proto__":{"a":1},"b":2}'],
+    [
+      "union(createObject('b', 2), parameters('p'), json('{\"__proto__\": {\"c\": 3}}'))",
+      '{"b":2,"__proto__":{"a":1,"c":3}}',
+    ],
+    ["shallowMerge(createArray(createObject('b', 2), parameters('p')))", '{"b":2,"__proto__":{"a":1}}'],
+    ["intersection(parameters('p'), parameters('p'))", '{"__proto__":{"a":1}}'],
+    ["intersection(json('{\"__proto__\": {}}'), createObject('a', 1))", '{}'],
+    ["parameters('p')['__proto__']", '{"a":1}'],
+  ])('%s', (expression, expected) => {
+    const given = { parameters: { p: { type: 'object', defaultValue: proto } } };
+    expect(JSON.stringify(evaluated(`[${expression}]`, given))).toBe(expected);
+    expect(({} as JsonObject)['a']).toBeUndefined();
+  });
+
+  it('in a resource, in an output, and among the variables', () => {
+    const body = JSON.parse(
+      '{"properties": {"__proto__": "[variables(\'__proto__\')]"}, "__proto__": 2}',
+    ) as JsonObject;
+    const expansion = expandParts({
+      variables: JSON.parse('{"__proto__": "v"}') as JsonObject,
+      resources: [resource('r', body)],
+      outputs: JSON.parse('{"__proto__": {"type": "int", "value": 3}}') as JsonObject,
+    });
+    expect(JSON.stringify(expansion.resources[0]?.body)).toContain('{"__proto__":"v"}');
+    expect(JSON.stringify(expansion.resolveOutputs(() => null))).toBe('{"__proto__":{"type":"Int","value":3}}');
+  });
+});
+
+describe('names of resources that would lead elsewhere', () => {
+  it.each(['..', '.', 'a.', 'a?b', 'a#b', 'a%2fb', 'a\\b', 'a<b', 'a\u0000b', 'a\nb', ' a', 'a ', 'x'.repeat(261)])(
+    '%j is refused',
+    (name) => {
+      expect(() => expandParts({ resources: [resource(name)] })).toThrow(/has a name that is not valid: a name has/);
+      expect(() => expandParts({ resources: [resource(name)] })).toThrow(invalid);
+      expect(() => expandParts({ resources: [{ ...resource(`a/${name}`), type: 'A.B/c/d' }] })).toThrow(invalid);
+    },
+  );
+
+  it.each(['a', 'a..b', 'a.b', 'ä', 'a b', 'a(b)_-', 'x'.repeat(260)])('%j is not', (name) => {
+    expect(expandParts({ resources: [resource(name)] }).resources).toHaveLength(1);
+  });
+});
+
+describe('loops go by their batches', () => {
+  const serial = (batchSize: Json, more: JsonObject = {}) =>
+    expandParts({
+      parameters: { two: { type: 'int', defaultValue: 2 } },
+      resources: [
+        resource("[concat('r', copyIndex())]", {
+          copy: { name: 'loop', count: 4, mode: 'serial', batchSize, ...more },
+        }),
+      ],
+    }).resources.map((one) => one.dependsOn.map((key) => key.slice(-2)).toSorted());
+
+  it('of a number, and of an expression', () => {
+    const expected = [[], [], ['r0', 'r1'], ['r0', 'r1']];
+    expect(serial(2)).toEqual(expected);
+    expect(serial("[parameters('two')]")).toEqual(expected);
+  });
+
+  it.each<Json>([-1, 0, 1.5, '2', 5, '[true()]', null].filter((one) => one !== null))('but not of %j', (batchSize) => {
+    expect(() => serial(batchSize)).toThrow(/batchSize must be an integer from 1 to the count/);
+    expect(() => serial(batchSize)).toThrow(invalid);
+  });
+
+  it('and in no mode that there is not', () => {
+    expect(() => serial(1, { mode: 'sideways' })).toThrow(/'serial' or 'parallel', not 'sideways'/);
+  });
+});

@@ -4,7 +4,7 @@
  */
 import { parse, type ValueNode } from '@humanwhocodes/momoa';
 import { PoolhouseError } from '../core/errors.ts';
-import type { Json, JsonObject } from '../core/json.ts';
+import { setMember, type Json, type JsonObject } from '../core/json.ts';
 
 export interface Location {
   /** Both begin with 1. */
@@ -144,15 +144,7 @@ function valueOf(node: ValueNode): Json {
       return node.elements.map((element) => valueOf(element.value));
     case 'Object': {
       const result: JsonObject = {};
-      for (const member of node.members) {
-        // Defined, not assigned: a member named `__proto__` is a member like all others.
-        Object.defineProperty(result, nameOf(member.name), {
-          value: valueOf(member.value),
-          enumerable: true,
-          configurable: true,
-          writable: true,
-        });
-      }
+      for (const member of node.members) setMember(result, nameOf(member.name), valueOf(member.value));
       return result;
     }
     case 'NaN':

@@ -10,6 +10,8 @@ export interface ParameterDeclaration {
   name: string;
   type: ParameterType;
   defaultValue: Json | undefined;
+  /** It may be left out, and is null then. */
+  nullable: boolean;
   allowedValues: Json[] | undefined;
   minLength: number | undefined;
   maxLength: number | undefined;
@@ -71,7 +73,25 @@ function section(located: LocatedJson, template: JsonObject, name: keyof typeof 
   if (!isObject(value))
     throw templateError(`The '${name}' of the template must be an object`, located.locate([name]), name);
   tooMany(located, name, Object.keys(value).length);
+  const twice = namedTwice(Object.keys(value));
+  if (twice !== undefined)
+    throw templateError(
+      `The '${name}' of the template hold '${twice[0]}' and '${twice[1]}': names ignore case, so these are one and the same. Remove or rename one of them`,
+      located.locate([name]),
+      name,
+    );
   return value;
+}
+
+/** Two names that differ in case only; undefined where there are none. */
+export function namedTwice(names: readonly string[]): [string, string] | undefined {
+  const known = new Map<string, string>();
+  for (const name of names) {
+    const before = known.get(name.toLowerCase());
+    if (before !== undefined) return [before, name];
+    known.set(name.toLowerCase(), name);
+  }
+  return undefined;
 }
 
 function tooMany(located: LocatedJson, name: keyof typeof limits, count: number): void {
@@ -106,6 +126,7 @@ function readParameter(located: LocatedJson, name: string, declaration: Json): P
     name,
     type: known,
     defaultValue: member(declaration, 'defaultValue'),
+    nullable: member(declaration, 'nullable') === true,
     allowedValues: Array.isArray(allowed) ? allowed : undefined,
     minLength: number('minLength'),
     maxLength: number('maxLength'),

@@ -1,6 +1,7 @@
 /** For tests: a place to deploy to, and a template with just one value in it. */
 import type { Json, JsonObject } from '../core/json.ts';
-import { expandTemplate, type Expansion, type ExpansionContext } from './expand.ts';
+import { expandTemplate, type Expansion } from './expand.ts';
+import type { ExpansionContext } from './template-scope.ts';
 
 export const context: ExpansionContext = {
   subscription: {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { StatusDocument } from '../../src/control/status.ts';
-import { missingForSystemTests, must, repository, run, until, type Result } from './installation.ts';
+import { killHard, missingForSystemTests, must, repository, run, until, type Result } from './installation.ts';
 
 const missing = await missingForSystemTests(['mount', 'umount']);
 const template = join(repository, 'examples', 'shared-pool', 'template.json');
@@ -62,7 +62,7 @@ describe.skipIf(missing !== undefined)(`a full disk${missing === undefined ? '' 
 
   it('has control again after it was killed', async () => {
     const before = (await status()).control.pid;
-    process.kill(before, 'SIGKILL');
+    killHard(before);
     await until('control serves again', async () => {
       const { control } = await status();
       return control.healthy && control.pid !== before ? true : undefined;

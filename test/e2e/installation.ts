@@ -67,6 +67,12 @@ export function running(pids: readonly number[]): number[] {
   });
 }
 
+/** Ends a process as `kill -9` does. A number that names none (0 is this test and all beside it) is refused. */
+export function killHard(pid: number | null): void {
+  if (pid === null || pid <= 1) throw new Error(`${String(pid)} is no process to be killed.`);
+  process.kill(pid, 'SIGKILL');
+}
+
 /** Asks again until the answer is there; fails with what was last seen. */
 export async function until<T>(what: string, look: () => Promise<T | undefined>, limitMs = 60_000): Promise<T> {
   const deadline = Date.now() + limitMs;

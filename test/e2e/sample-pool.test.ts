@@ -6,7 +6,16 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeFarMachine, type FarMachine } from './far-machine.ts';
-import { missingForSystemTests, must, repository, ssh, sshArguments, TestInstallation, until } from './installation.ts';
+import {
+  killHard,
+  missingForSystemTests,
+  must,
+  repository,
+  ssh,
+  sshArguments,
+  TestInstallation,
+  until,
+} from './installation.ts';
 import { JupyterClient } from './jupyter-client.ts';
 
 const missing = await missingForSystemTests(['az', 'sshpass', 'nft', 'mmdebstrap', 'curl', 'ip']);
@@ -116,8 +125,8 @@ describe.skipIf(missing !== undefined)(
 
     it('is reached again after control and gateway were killed, and after a firewall took its rules away', async () => {
       const { control, gateway } = await installation.status();
-      process.kill(control.pid, 'SIGKILL');
-      process.kill(gateway.pid ?? 0, 'SIGKILL');
+      killHard(control.pid);
+      killHard(gateway.pid);
       await must('nft', ['delete', 'table', 'inet', `poolhouse_${(await installation.id()) ?? ''}`]);
       await until('the pool answers', async () =>
         /^sharedpool/.test((await ssh(password, user, address, 'hostname')).stdout) ? true : undefined,

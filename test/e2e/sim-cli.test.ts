@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { StatusDocument } from '../../src/control/status.ts';
-import { must, repository, run, running, until, type Result } from './installation.ts';
+import { killHard, must, repository, run, running, until, type Result } from './installation.ts';
 
 const template = join(repository, 'examples', 'shared-pool', 'template.json');
 const publicKey = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKZ0dqOPMA8xJT4Nr8tqV0Z9EEiOTjFCgZxT1n8PVyLZ alice';
@@ -180,8 +180,11 @@ describe('the command line on a simulated engine', () => {
   });
 
   it.each(['control', 'gateway'] as const)('has a %s again after it was killed', { timeout: 60_000 }, async (which) => {
-    const before = await status();
-    process.kill(before[which].pid ?? 0, 'SIGKILL');
+    const before = await until('both serve', async () => {
+      const now = await status();
+      return now.gateway.healthy ? now : undefined; // control that has just begun has not heard of it yet
+    });
+    killHard(before[which].pid);
     const after = await until('it serves again', async () => {
       const now = await status().catch(() => undefined);
       return now?.[which].healthy === true && now[which].pid !== before[which].pid ? now : undefined;

@@ -4,20 +4,23 @@ import { dig, isObject, withoutDeep, type Json, type JsonObject } from '../../co
 import { hideIn, isPlaceholder } from '../../secrets/secrets.ts';
 import { findInstances, saveModel, updateInstanceState, type InstanceRecord } from '../../store/instance-records.ts';
 import { uidOf } from '../../store/accounts.ts';
-import { keyOf } from '../../core/resource-id.ts';
+import { keyOf, tryParseResourceId } from '../../core/resource-id.ts';
 import { findResources, type ResourceRecord } from '../../store/resource-records.ts';
 import type { ActionOutcome } from '../resource-service.ts';
 import { invalid, objectAt, objects } from '../read-body.ts';
-import type { AcceptContext, ActionContext, StoredType } from '../resource-type.ts';
+import type { AcceptContext, ActionContext, RoomContext, StoredType } from '../resource-type.ts';
 import type { LiveFacts } from '../live-facts.ts';
+import { readPoolTags } from './pool-tags.ts';
 import { isCustomScript, readCustomScript, readScaleSet } from './scale-set-model.ts';
 import { allSizes, sizeOf } from './sizes.ts';
+
+const type = 'Microsoft.Compute/virtualMachineScaleSets';
 
 /** A scale set: the asked-for number of identical instances. Loops in control make it so. */
 export function scaleSets(live: LiveFacts): StoredType {
   return {
     kind: 'stored',
-    type: 'Microsoft.Compute/virtualMachineScaleSets',
+    type,
     reconciled: true,
     removedByLoop: true,
     needsLocation: true,
@@ -40,6 +43,7 @@ export function scaleSets(live: LiveFacts): StoredType {
           `The scale set name '${name.slice(0, 80)}' is not valid: 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit.`,
         );
       }
+      readPoolTags(body);
       const model = readScaleSet(body);
       surroundings.recipeOf(model.profile.image);
       const size = sizeOf(model.sizeName);
@@ -76,12 +80,21 @@ export function scaleSets(live: LiveFacts): StoredType {
       const { profile } = readScaleSet(body);
       return [...profile.subnetIds, ...profile.backendPoolIds, ...profile.natPoolIds];
     },
+    checkRoom: requireMemory,
     accept: acceptScaleSet,
     properties(record) {
       return Promise.resolve({
         ...withoutDeep(objectAt(record.document, 'properties'), 'adminPassword', 'customData', 'protectedSettings'),
         uniqueId: uuidOf(record.id),
       });
+    },
+    /** Its instances stay, as in Azure; what ends is their scripts. */
+    async cancel(record, { queries }) {
+      await queries
+        .updateTable('resources')
+        .set({ found_json: JSON.stringify({ ...record.found, $canceled: record.generation }) })
+        .where('key', '=', record.key)
+        .execute();
     },
     async cleanUp(record, { queries }) {
       await queries.deleteFrom('models').where('scale_set_key', '=', record.key).execute();
@@ -153,25 +166,33 @@ export function scaleSets(live: LiveFacts): StoredType {
     }
     const hidden = await hideIn(document, context.secretValues, hide);
     const model = readScaleSet(hidden);
-    await requireMemory(hidden, context);
+    await requireMemory(hidden, { ...context, planned: [] });
     const profile = objectAt(hidden, 'properties', 'virtualMachineProfile');
     await saveModel(tx, owner, { version: modelVersion(hidden), profile, sizeName: sizeOf(model.sizeName).name });
     await uidOf(tx, owner, model.profile.admin.name);
     return hidden;
   }
 
-  /** All scale sets together must fit the host: memory counts in full. */
-  async function requireMemory(
-    asked: JsonObject,
-    { queries, id, existing, surroundings }: AcceptContext,
-  ): Promise<void> {
+  /**
+   * All scale sets together must fit the host: memory counts in full. Of a set that its template changes too the larger
+   * size counts: which of them changes first is not known.
+   */
+  async function requireMemory(asked: JsonObject, context: RoomContext): Promise<void> {
+    const { queries, id, existing, surroundings, planned } = context;
     const { real, memoryBytes } = surroundings.engine;
     if (!real) return;
-    const sets = (await findResources(queries, { type: 'Microsoft.Compute/virtualMachineScaleSets' })).filter(
-      (set) => set.deletingSince === undefined && set.key !== keyOf(id),
-    );
+    const sizes = new Map<string, number>();
+    for (const set of await findResources(queries, { type }))
+      if (set.deletingSince === undefined) sizes.set(set.key, memoryOf(set.document));
+    for (const other of planned) {
+      const path = tryParseResourceId(other.id);
+      if (path?.type.toLowerCase() !== type.toLowerCase()) continue;
+      const key = keyOf(other.id);
+      sizes.set(key, Math.max(sizes.get(key) ?? 0, plannedMemory(other.body)));
+    }
+    sizes.delete(keyOf(id));
     const own = memoryOf(asked);
-    const others = sets.reduce((sum, set) => sum + memoryOf(set.document), 0);
+    const others = [...sizes.values()].reduce((sum, size) => sum + size, 0);
     const host = Math.floor(memoryBytes / 2 ** 30);
     // What does not grow is not refused: it may be the way out.
     if (own > (existing === undefined ? 0 : memoryOf(existing.document)) && own + others > host) {
@@ -261,6 +282,11 @@ export function scaleSets(live: LiveFacts): StoredType {
   }
 }
 
+/** Whether the deployment that asked for the scale set as it is now was cancelled. */
+export function scriptsCanceled(record: ResourceRecord): boolean {
+  return record.found['$canceled'] === record.generation;
+}
+
 /** The digest of what instances are made of: two documents with the same digest make the same instances. */
 export function modelVersion(document: JsonObject): string {
   const made: Json = {
@@ -303,6 +329,16 @@ function withSecretsOf(body: JsonObject, before: JsonObject): JsonObject {
 function memoryOf(document: JsonObject): number {
   const { capacity, sizeName } = readScaleSet(document);
   return capacity * sizeOf(sizeName).memoryGiB;
+}
+
+/** The memory of a set that another resource of the same template is; none where it is wrong by itself. */
+function plannedMemory(document: JsonObject): number {
+  try {
+    return memoryOf(document);
+  } catch (error) {
+    if (error instanceof PoolhouseError) return 0; // its own check says what is wrong
+    throw error;
+  }
 }
 
 /** The same for the same id, for ever. */

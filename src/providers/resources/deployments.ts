@@ -5,7 +5,7 @@ import { findResource, nameOf, type ResourceRecord } from '../../store/resource-
 import type { Queries } from '../../store/store.ts';
 import { parseLenient } from '../../template/parse-lenient.ts';
 import { objectAt, optionalChoice, optionalString } from '../read-body.ts';
-import type { StoredType, TypeContext } from '../resource-type.ts';
+import type { PlannedBody, StoredType, TypeContext } from '../resource-type.ts';
 import { planDeployment, type DeploymentInput, type DeploymentScope } from './deployment-plan.ts';
 
 const type = 'Microsoft.Resources/deployments';
@@ -14,8 +14,8 @@ export interface DeploymentParts {
   /** Fetches a template or parameter file by its URI, as Trust says. */
   fetch(url: string): Promise<Uint8Array>;
   subscription: { subscriptionId: string; tenantId: string; displayName: string };
-  /** Checks one resource's body as its own type would. Throws. */
-  check(queries: Queries, id: string, body: JsonObject): Promise<void>;
+  /** Checks one resource's body as its own type would, beside the others of its template. Throws. */
+  check(queries: Queries, id: string, body: JsonObject | undefined, planned: readonly PlannedBody[]): Promise<void>;
 }
 
 /** A deployment: a template with parameters, carried out by a loop, kept with its history. */
@@ -50,12 +50,12 @@ export function deployments(parts: DeploymentParts): StoredType {
           { target: 'properties.template' },
         );
       }
-      const text = uri === undefined ? textOf(inline) : decode(await parts.fetch(uri));
+      const text = uri === undefined ? textOf(inline) : await linked(uri, 'properties.templateLink.uri');
       const parametersUri = optionalString(properties, 'parametersLink', 'uri');
       const parameters =
         parametersUri === undefined
           ? objectAt(properties, 'parameters')
-          : parametersOf(decode(await parts.fetch(parametersUri)));
+          : parametersOf(await linked(parametersUri, 'properties.parametersLink.uri'));
       return { ...body, properties: { ...properties, $templateText: text, parameters } };
     },
 
@@ -69,7 +69,7 @@ export function deployments(parts: DeploymentParts): StoredType {
       }
       const { input, scope } = await read(body, context.path, context);
       const plan = planDeployment(input, scope);
-      await preflight(plan.resources, scope, (resourceId, resource) => parts.check(tx, resourceId, resource));
+      await preflight(tx, plan.resources, scope);
 
       const properties = objectAt(body, 'properties');
       const sealed = await secrets.hide(tx, keyOf(id), JSON.stringify(input), now);
@@ -117,6 +117,8 @@ export function deployments(parts: DeploymentParts): StoredType {
       });
     },
 
+    cancel: (record, { queries }) => cancel(record, queries),
+
     cleanUp: async (record, { queries }) => {
       await queries.deleteFrom('deployment_steps').where('deployment_key', '=', record.key).execute();
     },
@@ -138,7 +140,7 @@ export function deployments(parts: DeploymentParts): StoredType {
         const path = pathOf(record);
         const { input, scope } = await read(body, path, context);
         const plan = planDeployment(input, scope);
-        await preflight(plan.resources, scope, (id, resource) => parts.check(context.queries, id, resource));
+        await preflight(context.queries, plan.resources, scope);
         return {
           body: {
             id: record.id,
@@ -161,12 +163,7 @@ export function deployments(parts: DeploymentParts): StoredType {
             `The deployment '${nameOf(record.id)}' cannot be cancelled: it has ended (${record.provisioningState}).`,
           );
         }
-        const found: JsonObject = { ...record.found, $canceled: true };
-        await context.queries
-          .updateTable('resources')
-          .set({ found_json: JSON.stringify(found) })
-          .where('key', '=', record.key)
-          .execute();
+        await cancel(record, context.queries);
         return {};
       },
       async exporttemplate(record, _body, context) {
@@ -224,6 +221,52 @@ export function deployments(parts: DeploymentParts): StoredType {
     },
   };
 
+  /** Checks every resource before any is made: what can be refused is refused while nothing has happened. */
+  async function preflight(
+    queries: Queries,
+    resources: readonly { id: string; body: JsonObject | undefined }[],
+    scope: DeploymentScope,
+  ): Promise<void> {
+    const planned = resources.flatMap(({ id, body }): PlannedBody[] => (body === undefined ? [] : [{ id, body }]));
+    const details: ErrorBody[] = [];
+    for (const { id, body } of resources) {
+      try {
+        await parts.check(queries, id, body, planned);
+      } catch (error) {
+        if (!(error instanceof PoolhouseError)) throw error;
+        details.push({ ...error.toBody(), target: error.target ?? id });
+      }
+    }
+    if (details.length === 0) return;
+    throw new PoolhouseError(
+      'InvalidTemplateDeployment',
+      `The template deployment '${scope.deploymentName}' is not valid according to the validation procedure. See inner errors for details.`,
+      { details },
+    );
+  }
+
+  /** The text behind a link, or `InvalidContentLink` that says why there is none. */
+  async function linked(uri: string, target: string): Promise<string> {
+    try {
+      return decode(await parts.fetch(uri));
+    } catch (error) {
+      if (!(error instanceof PoolhouseError)) throw error;
+      throw new PoolhouseError('InvalidContentLink', `Unable to download deployment content: ${error.message}`, {
+        target,
+        cause: error,
+      });
+    }
+  }
+
+  /** The loop sees it at its next pass. */
+  async function cancel(record: ResourceRecord, queries: Queries): Promise<void> {
+    await queries
+      .updateTable('resources')
+      .set({ found_json: JSON.stringify({ ...record.found, $canceled: true }) })
+      .where('key', '=', record.key)
+      .execute();
+  }
+
   async function read(
     body: JsonObject,
     path: ResourcePath,
@@ -271,31 +314,6 @@ export async function scopeOf(
     deploymentName: path.names.at(-1) ?? '',
     mode,
   };
-}
-
-/** Checks every resource before any is made: what can be refused is refused while nothing has happened. */
-async function preflight(
-  resources: readonly { id: string; body: JsonObject | undefined }[],
-  scope: DeploymentScope,
-  check: (id: string, body: JsonObject) => Promise<void>,
-): Promise<void> {
-  const details: ErrorBody[] = [];
-  for (const resource of resources) {
-    // What depends on the outcome of others is known only when they are done.
-    if (resource.body === undefined) continue;
-    try {
-      await check(resource.id, resource.body);
-    } catch (error) {
-      if (!(error instanceof PoolhouseError)) throw error;
-      details.push({ ...error.toBody(), target: error.target ?? resource.id });
-    }
-  }
-  if (details.length === 0) return;
-  throw new PoolhouseError(
-    'InvalidTemplateDeployment',
-    `The template deployment '${scope.deploymentName}' is not valid according to the validation procedure. See inner errors for details.`,
-    { details },
-  );
 }
 
 function decode(bytes: Uint8Array): string {

@@ -4,8 +4,7 @@ import type { Call } from '../evaluate.ts';
 import { parseLenient } from '../parse-lenient.ts';
 import { ExpressionError } from '../template-error.ts';
 
-/** What any one value of a template may grow to: bounded, so that a small template cannot fill the memory. */
-const longestText = 1_000_000;
+/** What an array of a template may grow to: bounded, so that a small template cannot fill the memory. */
 export const longestArray = 100_000;
 
 export function wrong(call: Call, index: number, expected: string): ExpressionError {
@@ -57,9 +56,20 @@ export function parsed(call: Call, value: string): Json {
   }
 }
 
-export function bounded(value: string): string {
-  if (value.length > longestText)
-    throw new ExpressionError(`A text of the template grows beyond ${longestText} characters`);
+/** The parts of a text put together. One that would be too long is not begun. */
+export function joined(call: Call, parts: Iterable<string>, between = ''): string {
+  const grow = call.environment.scope.budget.text();
+  const taken: string[] = [];
+  for (const part of parts) {
+    grow(part.length + (taken.length === 0 ? 0 : between.length));
+    taken.push(part);
+  }
+  return taken.join(between);
+}
+
+/** A text that grows by no more than a small factor: it may be made before it is looked at. */
+export function bounded(call: Call, value: string): string {
+  call.environment.scope.budget.text()(value.length);
   return value;
 }
 

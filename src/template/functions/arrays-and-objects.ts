@@ -1,7 +1,20 @@
-import { isObject, member, type Json, type JsonObject } from '../../core/json.ts';
+import { isObject, member, setMember, type Json, type JsonObject } from '../../core/json.ts';
 import type { Call, LanguageFunction } from '../evaluate.ts';
 import { ExpressionError } from '../template-error.ts';
-import { all, array, identity, longestArray, object, parsed, printed, same, text, whole, wrong } from './arguments.ts';
+import {
+  all,
+  array,
+  identity,
+  joined,
+  longestArray,
+  object,
+  parsed,
+  printed,
+  same,
+  text,
+  whole,
+  wrong,
+} from './arguments.ts';
 
 const isIn = (list: readonly Json[], value: Json) => list.some((one) => same(one, value));
 
@@ -47,12 +60,12 @@ function combine(call: Call, arrays: (lists: Json[][]) => Json[], objects: (list
 }
 
 function mergeDeep(a: JsonObject, b: JsonObject): JsonObject {
-  const result: JsonObject = { ...a };
+  const result = new Map(Object.entries(a));
   for (const [name, value] of Object.entries(b)) {
-    const before = result[name];
-    result[name] = isObject(before) && isObject(value) ? mergeDeep(before, value) : value;
+    const before = result.get(name);
+    result.set(name, isObject(before) && isObject(value) ? mergeDeep(before, value) : value);
   }
-  return result;
+  return Object.fromEntries(result);
 }
 
 /** A property by a path of names and indices; undefined as soon as one is missing. */
@@ -78,7 +91,7 @@ export const arraysAndObjects: Record<string, LanguageFunction> = {
     if (call.count % 2 !== 0)
       throw new ExpressionError(`The template function 'createObject' takes names and values in pairs`);
     const result: JsonObject = {};
-    for (let index = 0; index < call.count; index += 2) result[text(call, index)] = call.arg(index + 1);
+    for (let index = 0; index < call.count; index += 2) setMember(result, text(call, index), call.arg(index + 1));
     return result;
   },
   contains: (call) => {
@@ -119,7 +132,7 @@ export const arraysAndObjects: Record<string, LanguageFunction> = {
       (list) =>
         Object.fromEntries(
           Object.entries(list[0] ?? {}).filter(([name, value]) =>
-            list.every((one) => name in one && same(one[name] ?? null, value)),
+            list.every((one) => Object.hasOwn(one, name) && same(one[name] ?? null, value)),
           ),
         ),
     ),
@@ -140,7 +153,7 @@ export const arraysAndObjects: Record<string, LanguageFunction> = {
     Object.entries(object(call, 0))
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .map(([key, value]) => ({ key, value })),
-  join: (call) => array(call, 0).map(printed).join(text(call, 1)),
+  join: (call) => joined(call, array(call, 0).map(printed), text(call, 1)),
   json: (call) => parsed(call, text(call, 0)),
   length: lengthOf,
   objectkeys: (call) => Object.keys(object(call, 0)).toSorted(),

@@ -1,6 +1,6 @@
-import type { LanguageFunction } from '../evaluate.ts';
+import type { Call, LanguageFunction } from '../evaluate.ts';
 import { ExpressionError } from '../template-error.ts';
-import { text, whole, wrong } from './arguments.ts';
+import { text, whole } from './arguments.ts';
 
 /** ISO 8601 durations: `P1DT2H`, `-PT30M`. Months and years count as the calendar has them. */
 function addDuration(base: Date, duration: string): Date {
@@ -18,6 +18,16 @@ function addDuration(base: Date, duration: string): Date {
     result.getUTCDate() + amount(4) * 7 + amount(5),
   );
   return new Date(result.getTime() + ((amount(6) * 60 + amount(7)) * 60 + amount(8)) * 1_000);
+}
+
+/** The date, unless it lies outside of the years that the service knows: 1 to 9999. */
+function inRange(call: Call, date: Date): Date {
+  const year = date.getUTCFullYear();
+  if (!(year >= 1 && year <= 9_999))
+    throw new ExpressionError(
+      `Unable to evaluate template language function '${call.name}': the date lies outside of the years 1 to 9999`,
+    );
+  return date;
 }
 
 const pad = (value: number, width: number) => String(value).padStart(width, '0');
@@ -69,13 +79,9 @@ export const dates: Record<string, LanguageFunction> = {
   },
   datetimeadd: (call) =>
     format(
-      addDuration(parse(text(call, 0)), text(call, 1)),
+      inRange(call, addDuration(inRange(call, parse(text(call, 0))), text(call, 1))),
       call.count > 2 ? text(call, 2) : "yyyy-MM-dd'T'HH:mm:ss'Z'",
     ),
-  datetimefromepoch: (call) => format(new Date(whole(call, 0) * 1_000), "yyyy-MM-dd'T'HH:mm:ss'Z'"),
-  datetimetoepoch: (call) => {
-    const seconds = Math.floor(parse(text(call, 0)).getTime() / 1_000);
-    if (!Number.isSafeInteger(seconds)) throw wrong(call, 0, 'a date and time');
-    return seconds;
-  },
+  datetimefromepoch: (call) => format(inRange(call, new Date(whole(call, 0) * 1_000)), "yyyy-MM-dd'T'HH:mm:ss'Z'"),
+  datetimetoepoch: (call) => Math.floor(inRange(call, parse(text(call, 0))).getTime() / 1_000),
 };

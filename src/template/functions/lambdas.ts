@@ -1,4 +1,4 @@
-import { textOf, type Json, type JsonObject } from '../../core/json.ts';
+import { textOf, type Json } from '../../core/json.ts';
 import type { Call, LanguageFunction } from '../evaluate.ts';
 import { ExpressionError } from '../template-error.ts';
 import { array, object, printed } from './arguments.ts';
@@ -52,13 +52,14 @@ export const lambdas: Record<string, LanguageFunction> = {
   },
   groupby: (call) => {
     const keyOf = lambdaOf(call, 1);
-    const result: JsonObject = {};
+    const groups = new Map<string, Json[]>();
     for (const value of array(call, 0)) {
       const key = printed(keyOf(value));
-      const group = result[key];
-      result[key] = Array.isArray(group) ? [...group, value] : [value];
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, [value]);
+      else group.push(value);
     }
-    return result;
+    return Object.fromEntries(groups);
   },
   toobject: (call) => {
     const keyOf = lambdaOf(call, 1);

@@ -2,37 +2,40 @@ import { createHash } from 'node:crypto';
 import type { Json } from '../../core/json.ts';
 import type { LanguageFunction } from '../evaluate.ts';
 import { ExpressionError } from '../template-error.ts';
-import { all, array, bounded, longestArray, parsed, printed, text, whole, wrong } from './arguments.ts';
+import { all, array, bounded, joined, longestArray, parsed, printed, text, whole, wrong } from './arguments.ts';
 import { uniqueString } from './unique-string.ts';
 
 const lower = (value: string) => value.toLowerCase();
 const utf8 = (bytes: Buffer) => bytes.toString('utf8');
 
-/** `format('{0} {1:N0}')`: the values by their places; of formats N, D and X are known. */
-function format(pattern: string, values: readonly Json[]): string {
-  return bounded(
-    pattern.replace(
-      /\{\{|\}\}|\{(\d{1,3})(?:,-?\d{1,4})?(?::([^}]*))?\}/g,
-      (found, index: string | undefined, style: string | undefined) => {
-        if (found === '{{' || found === '}}') return found.slice(1);
-        const value = values[Number(index)];
-        if (value === undefined)
-          throw new ExpressionError(`The template function 'format' has no value for '${found}'`);
-        const grouped = /^[Nn](\d{1,2})?$/.exec(style ?? '');
-        if (grouped !== null && typeof value === 'number') {
-          const places = Math.min(20, Number(grouped[1] ?? 2));
-          return value.toLocaleString('en-US', { minimumFractionDigits: places, maximumFractionDigits: places });
-        }
-        const digits = /^[DdXx](\d{1,2})?$/.exec(style ?? '');
-        if (digits !== null && typeof value === 'number') {
-          const number = /^[Xx]/.test(style ?? '') ? value.toString(16) : String(value);
-          const sized = number.padStart(Number(digits[1] ?? 0), '0');
-          return style?.startsWith('X') === true ? sized.toUpperCase() : sized;
-        }
-        return printed(value);
-      },
-    ),
-  );
+/** `format('{0} {1:N0}')`: the values by their places; of formats N, D and X are known. Part by part. */
+function* formatted(pattern: string, values: readonly Json[]): Generator<string> {
+  let copied = 0;
+  for (const found of pattern.matchAll(/\{\{|\}\}|\{(\d{1,3})(?:,-?\d{1,4})?(?::([^}]*))?\}/g)) {
+    yield pattern.slice(copied, found.index);
+    yield place(found, values);
+    copied = found.index + found[0].length;
+  }
+  yield pattern.slice(copied);
+}
+
+/** What stands for one place of a format. */
+function place([found, index, style = '']: RegExpExecArray, values: readonly Json[]): string {
+  if (found === '{{' || found === '}}') return found.slice(1);
+  const value = values[Number(index)];
+  if (value === undefined) throw new ExpressionError(`The template function 'format' has no value for '${found}'`);
+  const grouped = /^[Nn](\d{1,2})?$/.exec(style);
+  if (grouped !== null && typeof value === 'number') {
+    const places = Math.min(20, Number(grouped[1] ?? 2));
+    return value.toLocaleString('en-US', { minimumFractionDigits: places, maximumFractionDigits: places });
+  }
+  const digits = /^[DdXx](\d{1,2})?$/.exec(style);
+  if (digits !== null && typeof value === 'number') {
+    const number = /^[Xx]/.test(style) ? value.toString(16) : String(value);
+    const sized = number.padStart(Number(digits[1] ?? 0), '0');
+    return style.startsWith('X') ? sized.toUpperCase() : sized;
+  }
+  return printed(value);
 }
 
 /** A name-based UUID (version 5) in the namespace that Azure documents for `guid()`. */
@@ -48,11 +51,11 @@ function guid(parts: readonly string[]): string {
 const texts = (values: readonly Json[]): string[] => values.map(printed);
 
 export const strings: Record<string, LanguageFunction> = {
-  base64: (call) => bounded(Buffer.from(text(call, 0), 'utf8').toString('base64')),
+  base64: (call) => bounded(call, Buffer.from(text(call, 0), 'utf8').toString('base64')),
   base64tostring: (call) => utf8(Buffer.from(text(call, 0), 'base64')),
   base64tojson: (call) => parsed(call, utf8(Buffer.from(text(call, 0), 'base64'))),
   datauri: (call) =>
-    bounded(`data:text/plain;charset=utf8;base64,${Buffer.from(text(call, 0), 'utf8').toString('base64')}`),
+    bounded(call, `data:text/plain;charset=utf8;base64,${Buffer.from(text(call, 0), 'utf8').toString('base64')}`),
   datauritostring: (call) => {
     const match = /^data:[^,]*?(;base64)?,(.*)$/is.exec(text(call, 0));
     if (match === null) throw wrong(call, 0, 'a data URI');
@@ -65,7 +68,7 @@ export const strings: Record<string, LanguageFunction> = {
   },
   endswith: (call) => lower(text(call, 0)).endsWith(lower(text(call, 1))),
   startswith: (call) => lower(text(call, 0)).startsWith(lower(text(call, 1))),
-  format: (call) => format(text(call, 0), all(call).slice(1)),
+  format: (call) => joined(call, formatted(text(call, 0), all(call).slice(1))),
   guid: (call) => guid(Array.from({ length: call.count }, (_, index) => text(call, index))),
   padleft: (call) => {
     const value = call.arg(0);
@@ -77,7 +80,7 @@ export const strings: Record<string, LanguageFunction> = {
   },
   replace: (call) => {
     const [subject, old, by] = [text(call, 0), text(call, 1), text(call, 2)];
-    return old === '' ? subject : bounded(subject.replaceAll(old, () => by));
+    return old === '' ? subject : joined(call, subject.split(old), by);
   },
   split: (call) => {
     const separators = call.arg(1);
@@ -89,6 +92,7 @@ export const strings: Record<string, LanguageFunction> = {
   },
   string: (call) =>
     bounded(
+      call,
       typeof call.arg(0) === 'object' && call.arg(0) !== null ? JSON.stringify(call.arg(0)) : printed(call.arg(0)),
     ),
   substring: (call) => {
@@ -111,7 +115,7 @@ export const strings: Record<string, LanguageFunction> = {
     if (!URL.canParse(relative, base)) throw wrong(call, 0, 'a URI');
     return new URL(relative, base).href;
   },
-  uricomponent: (call) => bounded(encodeURIComponent(text(call, 0).toWellFormed())),
+  uricomponent: (call) => bounded(call, encodeURIComponent(text(call, 0).toWellFormed())),
   uricomponenttostring: (call) => {
     try {
       return decodeURIComponent(text(call, 0));
@@ -129,6 +133,6 @@ export const strings: Record<string, LanguageFunction> = {
     if (values.some((value) => Array.isArray(value) || (typeof value === 'object' && value !== null))) {
       throw new ExpressionError(`The template function 'concat' takes strings, or arrays, not both`);
     }
-    return bounded(texts(values).join(''));
+    return joined(call, texts(values));
   },
 };

@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest';
+import type { Json } from '../../core/json.ts';
+import { readPoolTags } from './pool-tags.ts';
+
+const minute = 60_000;
+
+describe('the settings of a pool', () => {
+  it('are Azure’s where no tag says otherwise', () => {
+    expect(readPoolTags({})).toEqual({ drainMilliseconds: 30 * minute, scriptMilliseconds: 90 * minute });
+  });
+
+  it('are read from tags, in any case', () => {
+    expect(
+      readPoolTags({ tags: { 'Poolhouse-Drain-Minutes': '0', 'poolhouse-script-minutes': '0.5', other: 'x' } }),
+    ).toEqual({ drainMilliseconds: 0, scriptMilliseconds: minute / 2 });
+  });
+
+  it.each<[string, Json]>([
+    ['poolhouse-drain-minutes', 'soon'],
+    ['poolhouse-drain-minutes', '-1'],
+    ['poolhouse-drain-minutes', '1441'],
+    ['poolhouse-script-minutes', '0'],
+    ['poolhouse-script-minutes', ''],
+    ['poolhouse-script-minutes', '1e3'],
+  ])('are refused by name: %s %j', (name, value) => {
+    expect(() => readPoolTags({ tags: { [name]: value } })).toThrow(
+      expect.objectContaining({
+        code: 'InvalidParameter',
+        target: `tags.${name}`,
+        message: expect.stringContaining(name) as string,
+      }) as Error,
+    );
+  });
+});
