@@ -34,7 +34,11 @@ describe('config.json', () => {
   const wrong: [what: string, value: Json, message: RegExp][] = [
     ['a misspelt key', { engin: 'sim' }, /'engin' is not a known key: did you mean 'engine'\?/],
     ['a key in other letters', { apiport: 1 }, /did you mean 'apiPort'\?/],
-    ['a key that resembles none', { colour: 1 }, /'colour' is not a known key\. Known keys: masterKey, engine, apiPort/],
+    [
+      'a key that resembles none',
+      { colour: 1 },
+      /'colour' is not a known key\. Known keys: masterKey, engine, apiPort/,
+    ],
     ['two unknown keys', { mirror: {}, fetchAlow: [] }, /'mirrors'\?; 'fetchAlow' .*'fetchAllow'\?/],
     ['an unknown engine', { engine: 'kvm' }, /'engine'/],
     ['a port out of range', { apiPort: 70_000 }, /'apiPort'/],
