@@ -1,6 +1,6 @@
 /** Takes down resource groups that are to be deleted: what uses others first, the group itself last. */
 import { errorBodyOf, PoolhouseError } from '../core/errors.ts';
-import { eraseResource } from '../providers/create-resource-service.ts';
+import { eraseResource } from '../providers/erase-resource.ts';
 import type { TypeContext } from '../providers/resource-type.ts';
 import { endOperation, openOperations } from '../store/operations.ts';
 import { findResources, type ResourceRecord } from '../store/resource-records.ts';

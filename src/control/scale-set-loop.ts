@@ -8,7 +8,7 @@ import type { EpochMillis } from '../core/time.ts';
 import type { EngineInstance } from '../engines/engine.ts';
 import { plan, type InstanceSnapshot, type ScaleSetSnapshot, type Step } from '../pool/plan.ts';
 import { scaleSetOutcome } from '../pool/scale-set-outcome.ts';
-import { eraseResource } from '../providers/create-resource-service.ts';
+import { eraseResource } from '../providers/erase-resource.ts';
 import { readPoolTags } from '../providers/compute/pool-tags.ts';
 import { readScaleSet, type ScaleSetModel } from '../providers/compute/scale-set-model.ts';
 import { scriptsCanceled } from '../providers/compute/scale-sets.ts';

@@ -1,6 +1,6 @@
 /** Keeps an engine volume for every file share, and takes it down with its share or account. */
 import { errorBodyOf, type ErrorBody } from '../core/errors.ts';
-import { eraseResource } from '../providers/create-resource-service.ts';
+import { eraseResource } from '../providers/erase-resource.ts';
 import type { TypeContext } from '../providers/resource-type.ts';
 import { shareQuotaGiB } from '../providers/storage/file-shares.ts';
 import { endOperation, openOperations } from '../store/operations.ts';

@@ -3,14 +3,12 @@
  * stores what is asked for together with its operation; loops make it so.
  */
 import { PoolhouseError } from '../core/errors.ts';
-import { isObject, type JsonObject } from '../core/json.ts';
+import type { JsonObject } from '../core/json.ts';
 import {
-  formatResourceId,
   groupId,
   isResourceName,
   keyOf,
   parentId,
-  parseResourceId,
   resourceNameRule,
   shownName,
   type ResourceId,
@@ -18,20 +16,18 @@ import {
 } from '../core/resource-id.ts';
 import type { Clock } from '../core/time.ts';
 import { hideIn, type Secrets } from '../secrets/secrets.ts';
-import {
-  beginOperation,
-  endOperation,
-  findOperation,
-  openOperations,
-  type OperationRecord,
-} from '../store/operations.ts';
-import { findResource, findResources, nameOf, saveResource, type ResourceRecord } from '../store/resource-records.ts';
+import { beginOperation, findOperation, openOperations } from '../store/operations.ts';
+import { findResource, findResources, saveResource, type ResourceRecord } from '../store/resource-records.ts';
 import type { Queries, Store } from '../store/store.ts';
+import { checkConditions } from './check-conditions.ts';
 import { commonMembers, mergePatch } from './common-members.ts';
+import { eraseResource } from './erase-resource.ts';
+import { presentResource } from './present-resource.ts';
+import { createResourceLookup, groupType } from './resource-lookup.ts';
+import { operationOf, supersedeOperations } from './resource-operations.ts';
 import type {
   ActionOutcome,
   ListScope,
-  Operation,
   ResourceService,
   Subscription,
   WriteConditions,
@@ -41,7 +37,6 @@ import type {
   ActionContext,
   PlannedBody,
   Registry,
-  ResourceType,
   StoredType,
   Surroundings,
   TypeContext,
@@ -76,11 +71,13 @@ export interface InnerResourceService extends ResourceService {
   cancel(operationId: string): Promise<void>;
 }
 
-const groupType = 'microsoft.resources/resourcegroups';
-
 export function createResourceService(parts: ResourceServiceParts): InnerResourceService {
   const { store, registry, subscription, secrets, surroundings, clock } = parts;
 
+  const { parse, typeOf, requireGroup, requireStored, storedAbove, notFound, groupNotFound } = createResourceLookup(
+    registry,
+    subscription,
+  );
   const contextFor = (queries: Queries): TypeContext => ({
     queries,
     secrets,
@@ -88,141 +85,6 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
     now: clock.now(),
     newId: () => parts.newId(),
   });
-
-  function typeOf(path: ResourcePath): ResourceType {
-    const type = registry.find(path.type);
-    if (type !== undefined) return type;
-    const namespace = path.type.split('/')[0] ?? '';
-    const known = registry.all().filter((one) => one.type.toLowerCase().startsWith(`${namespace.toLowerCase()}/`));
-    throw new PoolhouseError(
-      'NoRegisteredProviderFound',
-      known.length === 0
-        ? `The resource namespace '${namespace}' is not supported here: the resource type '${path.type}' cannot be deployed. Supported namespaces: ${[...new Set(registry.all().map((one) => one.type.split('/')[0]))].join(', ')}.`
-        : `The resource type '${path.type}' is not supported here. Supported types of '${namespace}': ${known.map((one) => one.type.slice(namespace.length + 1)).join(', ')}.`,
-      { target: path.type },
-    );
-  }
-
-  function parse(id: ResourceId): ResourcePath {
-    const path = parseResourceId(id);
-    if (path.subscriptionId.toLowerCase() !== subscription.subscriptionId.toLowerCase()) {
-      throw new PoolhouseError('SubscriptionNotFound', `The subscription '${path.subscriptionId}' could not be found.`);
-    }
-    return path;
-  }
-
-  function notFound(path: ResourcePath): PoolhouseError {
-    if (path.type.toLowerCase() === groupType) return groupNotFound(path.resourceGroup ?? '');
-    if (path.type.toLowerCase() === 'microsoft.resources/deployments') {
-      return new PoolhouseError('DeploymentNotFound', `Deployment '${path.names.join('/')}' could not be found.`);
-    }
-    return new PoolhouseError(
-      'ResourceNotFound',
-      `The Resource '${path.type}/${path.names.join('/')}' under resource group '${path.resourceGroup ?? ''}' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix`,
-    );
-  }
-
-  function groupNotFound(name: string): PoolhouseError {
-    return new PoolhouseError('ResourceGroupNotFound', `Resource group '${name}' could not be found.`);
-  }
-
-  async function requireGroup(queries: Queries, path: ResourcePath): Promise<ResourceRecord> {
-    const name = path.resourceGroup;
-    if (name === undefined) {
-      throw new PoolhouseError('InvalidRequestContent', `'${path.type}' lives in a resource group; the id names none.`);
-    }
-    const group = await findResource(queries, groupId(path.subscriptionId, name));
-    if (group === undefined) throw groupNotFound(name);
-    return group;
-  }
-
-  /** The stored resource at a path, or the nearest stored one above a virtual type. */
-  async function requireStored(queries: Queries, path: ResourcePath): Promise<ResourceRecord> {
-    const record = await findResource(queries, formatResourceId(path));
-    if (record !== undefined) return record;
-    if (path.type.toLowerCase() !== groupType) await requireGroup(queries, path);
-    throw notFound(path);
-  }
-
-  async function storedAbove(queries: Queries, path: ResourcePath): Promise<ResourceRecord> {
-    let id = parentId(path);
-    while (id !== undefined) {
-      const parent = parseResourceId(id);
-      const type = typeOf(parent);
-      if (type.kind === 'stored') {
-        const record = await findResource(queries, id);
-        if (record !== undefined) return record;
-        await requireGroup(queries, path);
-        throw new PoolhouseError(
-          'ParentResourceNotFound',
-          `Can not perform requested operation on nested resource. Parent resource '${parent.names.join('/')}' not found.`,
-        );
-      }
-      id = parentId(parent);
-    }
-    return requireGroup(queries, path);
-  }
-
-  /** The whole document as a GET shows it. */
-  async function present(
-    record: ResourceRecord,
-    type: StoredType,
-    queries: Queries,
-    expand?: string,
-  ): Promise<JsonObject> {
-    const context = contextFor(queries);
-    const { properties, ...members } = record.document;
-    // Members that begin with `$` are our own notes in the document.
-    const rest = Object.fromEntries(Object.entries(members).filter(([name]) => !name.startsWith('$')));
-    const own =
-      type.properties === undefined
-        ? isObject(properties)
-          ? properties
-          : {}
-        : await type.properties(record, context, expand);
-    return {
-      id: record.id,
-      name: nameOf(record.id),
-      type: type.type,
-      ...rest,
-      etag: `W/"${record.etag}"`,
-      ...(await type.extra?.(record, context)),
-      properties: { ...own, provisioningState: record.provisioningState },
-    };
-  }
-
-  function operationOf(record: OperationRecord): Operation {
-    return {
-      id: record.id,
-      resourceId: record.resourceId,
-      status: record.status,
-      ...(record.error === undefined ? {} : { error: record.error }),
-      startedAt: record.startedAt,
-      ...(record.endedAt === undefined ? {} : { endedAt: record.endedAt }),
-    };
-  }
-
-  function checkConditions(
-    existing: ResourceRecord | undefined,
-    conditions: WriteConditions,
-    path: ResourcePath,
-  ): void {
-    const bare = (etag: string) => etag.replace(/^W\//, '').replace(/^"|"$/g, '');
-    if (conditions.mustNotExist === true && existing !== undefined) {
-      throw new PoolhouseError(
-        'PreconditionFailed',
-        `'${path.names.join('/')}' exists already, and the request says that it must not (If-None-Match: *).`,
-      );
-    }
-    const wanted = conditions.ifMatch;
-    if (wanted === undefined || (wanted === '*' && existing !== undefined)) return;
-    if (existing === undefined || bare(wanted) !== existing.etag) {
-      throw new PoolhouseError(
-        'PreconditionFailed',
-        `Precondition failed: '${path.names.join('/')}' has changed since the etag '${wanted}' was read. Read it again and repeat the change.`,
-      );
-    }
-  }
 
   async function putStored(
     type: StoredType,
@@ -285,13 +147,15 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
         deletingSince: undefined,
       };
       await saveResource(tx, record);
-      const operation = type.reconciled ? await supersede(tx, record, 'put') : undefined;
+      const operation = type.reconciled
+        ? await supersedeOperations(tx, record, 'put', { now, id: parts.newId() })
+        : undefined;
       return { record, created: existing === undefined, operation };
     });
     parts.changed();
     return {
       created: outcome.created,
-      body: await present(outcome.record, type, store.db),
+      body: await presentResource(outcome.record, type, contextFor(store.db)),
       ...(outcome.operation === undefined ? {} : { operation: operationOf(outcome.operation) }),
     };
   }
@@ -301,29 +165,6 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
     if (type.prepare === undefined) return body;
     await requireGroup(store.db, path);
     return type.prepare(body, path);
-  }
-
-  /** Begins an operation; an earlier one of the same resource has lost its purpose. */
-  async function supersede(tx: Queries, record: ResourceRecord, action: string): Promise<OperationRecord> {
-    const now = clock.now();
-    for (const earlier of await openOperations(tx, record.key)) {
-      await endOperation(tx, earlier.id, {
-        status: 'Canceled',
-        error: {
-          code: 'OperationPreempted',
-          message: 'The operation was preempted by a more recent operation on the same resource.',
-        },
-        at: now,
-      });
-    }
-    return beginOperation(tx, {
-      id: parts.newId(),
-      resourceKey: record.key,
-      resourceId: record.id,
-      action,
-      generation: record.generation,
-      startedAt: now,
-    });
   }
 
   async function requireReferences(tx: Queries, ids: readonly string[], from: ResourceId): Promise<void> {
@@ -401,16 +242,18 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
         const running = (await openOperations(tx, current.key)).at(-1);
         if (running !== undefined) return { existed: true, operation: operationOf(running) };
       }
+      const now = clock.now();
       const marked: ResourceRecord = {
         ...current,
-        deletingSince: current.deletingSince ?? clock.now(),
+        deletingSince: current.deletingSince ?? now,
         provisioningState: 'Deleting',
         generation: current.generation + 1,
         etag: parts.newId(),
-        changedAt: clock.now(),
+        changedAt: now,
       };
       await saveResource(tx, marked);
-      return { existed: true, operation: operationOf(await supersede(tx, marked, 'delete')) };
+      const operation = await supersedeOperations(tx, marked, 'delete', { now, id: parts.newId() });
+      return { existed: true, operation: operationOf(operation) };
     });
     parts.changed();
     return outcome;
@@ -448,7 +291,7 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
       if (type.kind === 'virtual') {
         return type.get(await storedAbove(store.db, path), path, contextFor(store.db), expand);
       }
-      return present(await requireStored(store.db, path), type, store.db, expand);
+      return presentResource(await requireStored(store.db, path), type, contextFor(store.db), expand);
     },
 
     async put(id, body, conditions) {
@@ -586,7 +429,7 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
       const type = registry.find(record.typeKey);
       if (type?.kind !== 'stored') continue;
       if (scope.type === undefined && (record.parentKey !== '' || !type.needsLocation)) continue;
-      result.push(await present(record, type, queries, expand));
+      result.push(await presentResource(record, type, contextFor(queries), expand));
     }
     return result;
   }
@@ -613,24 +456,6 @@ function placeholderRecord(id: ResourceId, path: ResourcePath, type: StoredType)
     changedAt: 0,
     deletingSince: undefined,
   };
-}
-
-/** Removes a resource's row with all that belongs to it, its descendants included. */
-export async function eraseResource(
-  tx: Queries,
-  record: ResourceRecord,
-  registry: Registry,
-  context: TypeContext,
-): Promise<void> {
-  const descendants = (await findResources(tx, { groupKey: record.groupKey })).filter((one) =>
-    one.key.startsWith(`${record.key}/`),
-  );
-  for (const gone of [...descendants.reverse(), record]) {
-    const type = registry.find(gone.typeKey);
-    if (type?.kind === 'stored') await type.cleanUp?.(gone, { ...context, queries: tx });
-    await tx.deleteFrom('secrets').where('owner_key', '=', gone.key).execute();
-    await tx.deleteFrom('resources').where('key', '=', gone.key).execute();
-  }
 }
 
 /** Names as ARM allows them everywhere; a type may be stricter. */
