@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
+import type { ArmClient } from '../../src/host/arm-client.ts';
 import { missingForSystemTests, repository, TestInstallation, type Result } from './installation.ts';
 
 const fixtures = join(repository, '..', 'shared', 'fixtures', 'templates');
@@ -42,6 +43,7 @@ describe.skipIf(missing !== undefined)(`bad input${missing === undefined ? '' : 
   let installation: TestInstallation;
   let folder: string;
   let az: (...argv: string[]) => Promise<Result>;
+  let arm: ArmClient;
   let before: string;
   let files: Server;
   let stranger: Server;
@@ -60,13 +62,10 @@ describe.skipIf(missing !== undefined)(`bad input${missing === undefined ? '' : 
   /** All that a refused deployment could leave behind. */
   async function world(): Promise<string> {
     const simulated = await readFile(join(installation.home, 'sim.json'), 'utf8').catch(() => '');
-    const seen: string[] = [];
-    for (const argv of [
-      ['resource', 'list'],
-      ['deployment', 'group', 'list', '-g', group],
-      ['group', 'list'],
-    ])
-      seen.push((await az(...argv, '-o', 'json')).stdout);
+    const resources = `/subscriptions/${arm.subscriptionId}`;
+    const deployments = `${resources}/resourceGroups/${group}/providers/Microsoft.Resources/deployments`;
+    const lists = [`${resources}/resources`, `${resources}/resourceGroups`, deployments];
+    const seen = await Promise.all(lists.map(async (path) => JSON.stringify((await arm.send('GET', path)).body)));
     return [...seen, simulated].join('\n');
   }
 
@@ -94,6 +93,7 @@ describe.skipIf(missing !== undefined)(`bad input${missing === undefined ? '' : 
     installation = await TestInstallation.make({ engine: 'sim', fetchAllow: [`127.0.0.1:${portOf(files)}`] });
     await installation.mustPoolhouse('up');
     az = await installation.az('latest');
+    arm = await installation.arm();
     expect(await az('group', 'create', '-n', group, '-l', 'westeurope')).toMatchObject({ exitCode: 0 });
     const kept = await file('kept.json', templateOf([network('kept')]));
     expect(await az('deployment', 'group', 'create', '-g', group, '-n', 'kept', '--template-file', kept)).toMatchObject(

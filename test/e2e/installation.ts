@@ -9,6 +9,9 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { StatusDocument } from '../../src/control/status.ts';
+import { homeAt } from '../../src/core/home.ts';
+import { createArmClient, type ArmClient } from '../../src/host/arm-client.ts';
+import { readInstallation } from '../../src/host/installations.ts';
 
 export interface Result {
   exitCode: number;
@@ -129,6 +132,14 @@ export class TestInstallation {
       string
     >;
     return (...argv) => run('az', argv, { env: { ...process.env, ...variables }, timeoutMs: 600_000 });
+  }
+
+  /** The ARM API without az, which takes a second for each request. */
+  async arm(): Promise<ArmClient> {
+    const home = homeAt(this.home);
+    const installation = await readInstallation(home);
+    if (installation === undefined) throw new Error(`There is no installation in ${this.home}.`);
+    return createArmClient(home, installation, new AbortController().signal);
   }
 
   /** Removes everything; keeps image files for the next run. */
