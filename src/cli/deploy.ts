@@ -10,7 +10,7 @@ import type { Installation } from '../core/installation.ts';
 import { createFetcher } from '../fetch/fetcher.ts';
 import { createArmClient } from '../host/arm-client.ts';
 import { readConfigFile } from '../host/config-file.ts';
-import { deployTemplate, ensureGroup } from '../host/deploy-template.ts';
+import { deployTemplate } from '../host/deploy-template.ts';
 import { readInstallation } from '../host/installations.ts';
 import { createProgress } from '../host/progress.ts';
 import {
@@ -67,22 +67,21 @@ export function deployCommand({ home, signal }: Shared): Command {
       const parameters = await askForMissing(declared, supplied);
       const client = await createArmClient(home, installation, signal);
       const progress = createProgress(process.stderr);
-      if (await ensureGroup(client, options.group, options.location))
-        progress.note(`The resource group '${options.group}' was made.`);
       const name =
         options.name ??
         (basename(isUrl ? new URL(options.template).pathname : options.template, extname(options.template))
           .replace(/[^-\w._()]/g, '-')
           .slice(0, 64) ||
           'deployment');
-      signal.addEventListener('abort', () => {
-        process.stderr.write(
-          `\nThe deployment goes on without this command. To end it: az deployment group cancel -g ${options.group} -n ${name}\n`,
-        );
-      });
       const deployment = await deployTemplate(
         client,
-        { group: options.group, name, template: isUrl ? { uri: options.template } : { text }, parameters },
+        {
+          group: options.group,
+          location: options.location,
+          name,
+          template: isUrl ? { uri: options.template } : { text },
+          parameters,
+        },
         progress,
         signal,
       );

@@ -20,7 +20,7 @@ export function createProgress(output: Output, now: () => number = Date.now): Pr
 
   return {
     note(text) {
-      output.write(`${text}\n`);
+      output.write(`${live ? '\r\u001b[2K' : ''}${text}\n`);
     },
     async step(title, work) {
       const started = now();

@@ -9,7 +9,7 @@ import { PoolhouseError } from '../core/errors.ts';
 import type { Home } from '../core/home.ts';
 import { programFiles } from '../core/program-files.ts';
 import { createArmClient } from './arm-client.ts';
-import { deployTemplate, ensureGroup } from './deploy-template.ts';
+import { deployTemplate } from './deploy-template.ts';
 import { askControl } from './local-api.ts';
 import type { Progress } from './progress.ts';
 import { runCommand } from './run-command.ts';
@@ -44,7 +44,6 @@ export async function ensureSample(
   const simulated = result.installation.engine === 'sim';
   if ((await readFile(marker, 'utf8').catch(() => '')) === '') {
     const client = await createArmClient(home, result.installation, signal);
-    await ensureGroup(client, group, 'local');
     const parameters = {
       poolName: { value: poolName },
       adminUsername: { value: user },
@@ -56,6 +55,7 @@ export async function ensureSample(
       client,
       {
         group,
+        location: 'local',
         name: 'shared-pool',
         template: { text: await readFile(join(folder, 'template.json'), 'utf8') },
         parameters,

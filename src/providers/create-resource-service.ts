@@ -428,7 +428,9 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
     for (const record of records) {
       const type = registry.find(record.typeKey);
       if (type?.kind !== 'stored') continue;
-      if (scope.type === undefined && (record.parentKey !== '' || !type.needsLocation)) continue;
+      // 'Resources' are what lies in groups, at the top level.
+      const isListed = record.parentKey === '' && type.needsLocation && record.typeKey !== groupType;
+      if (scope.type === undefined && !isListed) continue;
       result.push(await presentResource(record, type, contextFor(queries), expand));
     }
     return result;

@@ -255,6 +255,8 @@ describe('the ARM API', () => {
     expect((await send('GET', `${path}/subnets/a`)).body).toMatchObject({ name: 'a' });
     expect(await done(await send('DELETE', path))).toBe('Succeeded');
     expect((await send('DELETE', path)).status).toBe(204);
+    // A group is not one of the resources in it.
+    expect((await send('GET', `${group('other')}/resources`)).body).toEqual({ value: [] });
   });
 
   it('deploys, shows, lists and deletes deployments', async () => {

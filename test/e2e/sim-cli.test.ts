@@ -88,7 +88,7 @@ describe('the command line on a simulated engine', () => {
       expect((await stat(join(home, name))).mode & 0o777).toBe(0o600);
   });
 
-  it('says what is wrong with a template, with the line', async () => {
+  it('says what is wrong with a template, with the line, and leaves no group behind', async () => {
     const broken = join(folder, 'broken.json');
     await writeFile(
       broken,
@@ -98,6 +98,9 @@ describe('the command line on a simulated engine', () => {
     expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
     expect(stderr).toMatch(/InvalidTemplate|InvalidRequestContent/);
     expect(stderr).not.toMatch(/^\s+at /m);
+    await writeFile(broken, '{ "contentVersion": "1.0.0.0", "resources": [] }');
+    const mended = await poolhouse('deploy', '-g', 'team', '-f', broken);
+    expect(mended).toMatchObject({ exitCode: 0, stderr: expect.stringContaining(`'team' was made`) as string });
   });
 
   it('deploys, and shows the pool', { timeout: 60_000 }, async () => {
