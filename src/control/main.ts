@@ -35,6 +35,7 @@ import { parseLenient } from '../template/parse-lenient.ts';
 import { startAdminServer } from './admin-server.ts';
 import { hashPassword } from './hash-password.ts';
 import { assembleControl } from './assemble.ts';
+import { awaitEngine } from './await-engine.ts';
 import { createImageKeeper } from './image-keeper.ts';
 import { createListenPorts } from './listen-ports.ts';
 import { applyRedirects } from './redirects.ts';
@@ -80,7 +81,7 @@ async function main(): Promise<void> {
           addressRange: config.instanceRange,
           poolBytes: config.poolGiB * 2 ** 30,
         });
-  await engine.prepare(signal);
+  await awaitEngine(engine, { clock, log, signal });
   const capabilities = engine.capabilities();
 
   await refuseLostStore(home, engine, signal);

@@ -32,6 +32,9 @@ const canceled = new PoolhouseError(
   'the deployment was cancelled, and the script with it. Deploy again to run it.',
 );
 
+/** Steps that run programs inside the instance. */
+const isInside = (step: Step['step']) => step === 'provision' || step === 'runExtension';
+
 interface UnderWay {
   step: Step['step'];
   stop: AbortController;
@@ -139,13 +142,18 @@ export function createScaleSetLoop(
     };
   }
 
-  /** A removal does not wait for a script that runs on and on; nor does who cancelled the deployment. */
+  /**
+   * A removal does not wait for a script that runs on and on; nor does who cancelled the deployment. In a frozen instance
+   * nothing runs on at all: what is under way there is begun again once it runs.
+   */
   function stopWhatIsUnwanted(record: ResourceRecord, snapshot: ScaleSetSnapshot): void {
     for (const instance of snapshot.instances) {
       const current = underWay.get(slotOf(record.key, instance.instanceId));
       if (current === undefined || current.step === 'remove') continue;
       if (snapshot.deleting || instance.state.removal !== undefined)
         current.stop.abort(new Error('the instance is being removed'));
+      if (isInside(current.step) && instance.power === 'frozen')
+        current.stop.abort(new Error('the instance is frozen: nothing runs in it'));
       if (current.step === 'runExtension' && scriptsCanceled(record)) current.stop.abort(canceled);
     }
   }
