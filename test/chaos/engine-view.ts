@@ -81,9 +81,7 @@ export function viewEngine(installation: string): EngineView {
       };
     },
     async initOf(name) {
-      const state = z
-        .object({ pid: z.number() })
-        .parse(await get(`/1.0/instances/${name}/state?project=${project}`));
+      const state = z.object({ pid: z.number() }).parse(await get(`/1.0/instances/${name}/state?project=${project}`));
       return state.pid > 1 ? state.pid : undefined;
     },
     foldersOnHost() {

@@ -68,7 +68,12 @@ function readStore(file: string): { known: Set<string>; addresses: Set<string> }
   const database = new DatabaseSync(file, { readOnly: true, timeout: 5_000 });
   try {
     const column = (sql: string) =>
-      new Set(database.prepare(sql).all().flatMap((row) => Object.values(row).map(String)));
+      new Set(
+        database
+          .prepare(sql)
+          .all()
+          .flatMap((row) => Object.values(row).map(String)),
+      );
     const routed = database
       .prepare(`SELECT key, document_json FROM resources WHERE type_key = 'microsoft.network/loadbalancers'`)
       .all()

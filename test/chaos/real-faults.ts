@@ -50,7 +50,9 @@ export async function strike(
       };
     case 'fetcher': {
       const parents = new Set(programs(places, 'control/main'));
-      const helpers = hostProcesses().filter((one) => parents.has(one.parent) && one.commandLine.includes('fetch-main'));
+      const helpers = hostProcesses().filter(
+        (one) => parents.has(one.parent) && one.commandLine.includes('fetch-main'),
+      );
       return { met: end(helpers.map((one) => one.pid)), needsUp: false };
     }
     case 'firewall':

@@ -4,97 +4,44 @@
  * deployed and reached; and when every group is deleted nothing is left.
  */
 import { copyFileSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { PoolhouseError } from '../../src/core/errors.ts';
-import { homeAt, runtimeFolderOf } from '../../src/core/home.ts';
-import type { JsonObject } from '../../src/core/json.ts';
-import { createArmClient } from '../../src/host/arm-client.ts';
-import { readInstallation } from '../../src/host/installations.ts';
-import { TestInstallation, until } from '../e2e/installation.ts';
-import { plantBystanders, type Bystanders } from './bystanders.ts';
-import { viewEngine, type EngineView } from './engine-view.ts';
-import { findHostBreaches, type InstallationPlaces } from './host-leftovers.ts';
-import { findBreaches, type History } from './invariants.ts';
+import type { History } from './invariants.ts';
 import { createRandom, type Random } from './random.ts';
 import { strike, type FaultName } from './real-faults.ts';
-import { poolDeployment, poolTemplate, useSmallImage } from './real-pool.ts';
-import { serveScript, type ScriptSource } from './script-source.ts';
+import {
+  armOf,
+  deleteGroups,
+  deployPool,
+  groupPath,
+  groups,
+  leftovers,
+  settle,
+  whyNotReached,
+  type Ground,
+} from './real-ground.ts';
+import { poolDeployment } from './real-pool.ts';
 import type { RoundResult } from './sim-round.ts';
 
-export interface RealRounds {
-  /** @param faults what may happen in it */
-  run(seed: number, faults: readonly [FaultName, ...FaultName[]], options?: { putBack: boolean }): Promise<RoundResult>;
-  installation: TestInstallation;
-  close(): Promise<void>;
-}
-
-const groups = ['a', 'b'] as const;
 const moves = 6;
 const requests = ['deploy', 'deploy', 'scale', 'scale', 'delete instance', 'delete group', 'cancel'] as const;
-/** An image is never built in a round: the longest that anything takes is an orphan's minute, and the steps' retries. */
-const settleLimit = 240_000;
 
-/** One installation for all rounds: making it takes longer than a round. */
-export async function prepareRealRounds(): Promise<RealRounds> {
-  const source = await serveScript();
-  const installation = await TestInstallation.make({ poolGiB: 8, fetchAllow: [source.host] });
-  try {
-    await useSmallImage(installation.home);
-    await installation.mustPoolhouse('up');
-    const home = homeAt(installation.home);
-    const known = await readInstallation(home);
-    if (known === undefined) throw new Error('up made no installation');
-    const engine = viewEngine(known.id);
-    const places: InstallationPlaces = {
-      id: known.id,
-      home: home.folder,
-      runFolder: runtimeFolderOf(home, known.id, true).folder,
-      store: home.store,
-    };
-    const template = await poolTemplate(source.url);
-    const bystanders = await plantBystanders(engine);
-    return {
-      installation,
-      run: (seed, faults, options = { putBack: false }) =>
-        runRealRound({ installation, places, engine, template, source, bystanders }, seed, faults, options),
-      async close() {
-        await bystanders.remove();
-        engine.client.close();
-        await source.close();
-        await installation.destroy();
-      },
-    };
-  } catch (error) {
-    await source.close();
-    await installation.destroy();
-    throw error;
-  }
+export interface RoundKind {
+  /** What may happen in it. */
+  faults: readonly [FaultName, ...FaultName[]];
+  /** The store is put back to a copy from before. */
+  putBack: boolean;
 }
 
-interface Ground {
-  installation: TestInstallation;
-  places: InstallationPlaces;
-  engine: EngineView;
-  template: JsonObject;
-  source: ScriptSource;
-  bystanders: Bystanders;
-}
-
-async function runRealRound(
-  ground: Ground,
-  seed: number,
-  faults: readonly [FaultName, ...FaultName[]],
-  { putBack }: { putBack: boolean },
-): Promise<RoundResult> {
+export async function runRealRound(ground: Ground, seed: number, { faults, putBack }: RoundKind): Promise<RoundResult> {
   const { installation, places, engine, bystanders } = ground;
   const random = createRandom(seed);
   const story: string[] = [];
   const began = Date.now();
   const say = (words: string) => {
     story.push(`${((Date.now() - began) / 1_000).toFixed(1).padStart(6)}  ${words}`);
-    if (process.env['POOLHOUSE_CHAOS_LOG'] !== undefined) console.log(story.at(-1));
+    if (process.env['POOLHOUSE_CHAOS_LOG'] !== undefined) process.stderr.write(`${story.at(-1) ?? ''}\n`);
   };
   const before = await bystanders.look();
   const history: History = { wasPutBack: false };
@@ -140,12 +87,7 @@ async function runRealRound(
   if (breaches.length === 0) breaches = await settle(ground, history);
   if (breaches.length > 0) return { breaches, story };
 
-  const client = await arm(ground);
-  for (const group of groups) {
-    await client.send('DELETE', groupPath(client.subscriptionId, group)).catch((error: unknown) => {
-      if (!(error instanceof PoolhouseError) || error.code !== 'ResourceGroupNotFound') throw error;
-    });
-  }
+  await deleteGroups(ground);
   say('all groups are deleted');
   breaches = await settle(ground, history, () => leftovers(ground, history));
   const after = await bystanders.look();
@@ -157,29 +99,15 @@ async function runRealRound(
 
 const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-const groupPath = (subscription: string, group: string) => `/subscriptions/${subscription}/resourcegroups/${group}`;
-
-async function arm({ installation }: Ground) {
-  const home = homeAt(installation.home);
-  const known = await readInstallation(home);
-  if (known === undefined) throw new Error('the installation is gone');
-  return createArmClient(home, known, AbortSignal.timeout(60_000));
-}
-
 /** What people ask for: one request each. Its answer is not waited for, as a script that was cut off would not. */
-async function request(
-  ground: Ground,
-  random: Random,
-  say: (words: string) => void,
-  first?: 'deploy',
-): Promise<void> {
+async function request(ground: Ground, random: Random, say: (words: string) => void, first?: 'deploy'): Promise<void> {
   const group = random.pick(groups);
   const count = first === undefined ? random.below(3) : 2;
   const kind = first ?? random.pick([...requests]);
   const words = `${kind} ${group} ${count}`;
   try {
-    const client = await arm(ground);
-    const path = groupPath(client.subscriptionId, group);
+    const client = await armOf(ground);
+    const path = groupPath(client, group);
     const deployment = `${path}/providers/Microsoft.Resources/deployments/d`;
     const set = `${path}/providers/Microsoft.Compute/virtualMachineScaleSets/pool${group}`;
     if (kind === 'deploy') {
@@ -235,118 +163,22 @@ function copyStore(file: string, copy: string): void {
 }
 
 /** As who restores a backup does it. */
-async function putStoreBack({ installation, places }: Ground, copy: string, say: (words: string) => void): Promise<void> {
+async function putStoreBack(
+  { installation, places }: Ground,
+  copy: string,
+  say: (words: string) => void,
+): Promise<void> {
   await installation.mustPoolhouse('down');
   for (const suffix of ['-wal', '-shm']) rmSync(`${places.store}${suffix}`, { force: true });
   copyFileSync(copy, places.store);
   say('the store is put back to its copy');
 }
 
-/** Waits until nothing is wrong any more; gives what still is when that takes too long. */
-async function settle(
-  { places, engine }: Ground,
-  history: History,
-  more: () => Promise<string[]> = () => Promise.resolve([]),
-): Promise<string[]> {
-  let breaches: string[] = [];
-  await until(
-    'all is well',
-    async () => {
-      const facts = await engine.facts();
-      breaches = [
-        ...findBreaches(places.store, facts, history),
-        ...(await findHostBreaches(places, engine)),
-        ...(await more()),
-      ];
-      return breaches.length === 0 ? true : undefined;
-    },
-    settleLimit,
-  ).catch((error: unknown) => {
-    if (breaches.length === 0) breaches.push(String(error));
-  });
-  return breaches;
-}
-
 /** After all that happened the same thing works as on the first day. */
-async function deployAndReach(
-  ground: Ground,
-  group: string,
-  say: (words: string) => void,
-): Promise<string[]> {
-  const client = await arm(ground);
-  const path = groupPath(client.subscriptionId, group);
-  const deployment = `${path}/providers/Microsoft.Resources/deployments/last`;
-  await until('the group may be made', async () =>
-    client.send('PUT', path, { location: 'westeurope' }).catch((error: unknown) => {
-      if (!(error instanceof PoolhouseError) || error.code !== 'ResourceGroupBeingDeleted') throw error;
-      return undefined;
-    }),
-  );
-  await client.send('PUT', deployment, poolDeployment(ground.template, group, 1));
-  const ended = await until(
-    'the deployment has ended',
-    async () => {
-      const { body } = await client.send('GET', deployment);
-      const { provisioningState } = body['properties'] as { provisioningState: string }; // our own API's shape
-      return ['Succeeded', 'Failed', 'Canceled'].includes(provisioningState) ? body : undefined;
-    },
-    120_000,
-  );
-  const { provisioningState, error, outputs } = ended['properties'] as {
-    provisioningState: string;
-    error?: unknown;
-    outputs?: { address?: { value: string } };
-  };
-  say(`one more deployment: ${provisioningState}`);
-  if (provisioningState !== 'Succeeded') return [`a deployment failed: ${JSON.stringify(error)}`];
-  const address = outputs?.address?.value ?? '';
-  const greeting = await until(
-    `ssh answers at ${address}`,
-    async () => ((await greetingOf(address)).startsWith('SSH-') ? true : undefined),
-    30_000,
-  ).catch((thrown: unknown) => String(thrown));
-  return greeting === true ? [] : [greeting];
-}
-
-function greetingOf(address: string): Promise<string> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: address, port: 22, timeout: 3_000 });
-    const end = (text: string) => {
-      socket.destroy();
-      resolve(text);
-    };
-    socket.once('data', (bytes: Buffer) => {
-      end(bytes.toString('latin1'));
-    });
-    socket.once('timeout', () => {
-      end('');
-    });
-    socket.once('error', () => {
-      end('');
-    });
-    socket.once('close', () => {
-      end('');
-    });
-  });
-}
-
-/** After every group was deleted nothing may be left at all, but for volumes that a put back store does not know. */
-async function leftovers({ places, engine }: Ground, history: History): Promise<string[]> {
-  const facts = await engine.facts();
-  const left = facts.instances.map((one) => `the engine still has ${one.name}`);
-  const database = new DatabaseSync(places.store, { readOnly: true, timeout: 5_000 });
-  try {
-    for (const table of ['resources', 'instances', 'models', 'deployment_steps', 'public_addresses', 'mount_grants']) {
-      const rows = database.prepare(`SELECT * FROM ${table}`).all();
-      if (rows.length > 0) left.push(`${table} still has ${rows.length} rows: ${JSON.stringify(rows[0]).slice(0, 200)}`);
-    }
-  } finally {
-    database.close();
-  }
-  if (left.length > 0 || !history.wasPutBack) return left;
-  // Kept on purpose; the next round begins without them.
-  const pool = `/1.0/storage-pools/poolhouse-${places.id}-shares/volumes/custom`;
-  for (const path of (await engine.get(`${pool}?project=${engine.project}`)) as string[])
-    await engine.change('DELETE', `${pool}/${path.split('/').at(-1)?.split('?')[0] ?? ''}?project=${engine.project}`);
-  return left;
+async function deployAndReach(ground: Ground, group: string, say: (words: string) => void): Promise<string[]> {
+  const { state, error, address } = await deployPool(ground, group, 1);
+  say(`one more deployment: ${state}`);
+  if (state !== 'Succeeded') return [`a deployment failed: ${error}`];
+  const silent = await whyNotReached(address);
+  return silent === undefined ? [] : [silent];
 }
