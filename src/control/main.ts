@@ -220,7 +220,14 @@ async function main(): Promise<void> {
     url,
     log,
   });
-  await arm.listen({ host: '127.0.0.1', port: installation.apiPort });
+  await arm.listen({ host: '127.0.0.1', port: installation.apiPort }).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    throw new PoolhouseError(
+      'HostNotReady',
+      `The port ${installation.apiPort} of the ARM API is taken by another program: 'ss -ltnp' tells which. End it, or set another 'apiPort' in config.json.`,
+      { cause: error },
+    );
+  });
   const admin = await startAdminServer({
     socketPath: run.adminSocket,
     health: () => Promise.resolve({ healthy: true, pid: process.pid }),

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { buildTinyImage } from '../conformance/tiny-image.ts';
-import { must, run } from '../e2e/installation.ts';
+import { must, run, running } from '../e2e/installation.ts';
 import type { EngineView } from './engine-view.ts';
 
 export interface Bystanders {
@@ -17,9 +17,8 @@ export interface Bystanders {
 }
 
 export async function plantBystanders(engine: EngineView): Promise<Bystanders> {
-  const name = `other-${process.pid}`;
-  const bridge = `oth${process.pid}`;
-  const table = `other_${process.pid}`;
+  await removeAbandoned(engine);
+  const { name, bridge, table } = namesOf(process.pid);
   const folder = await mkdtemp(join(tmpdir(), 'poolhouse-bystanders-'));
   const { change } = engine;
   const query = `project=${name}`;
@@ -88,14 +87,37 @@ export async function plantBystanders(engine: EngineView): Promise<Bystanders> {
     },
     async remove() {
       await rm(folder, { recursive: true, force: true });
-      await run('nft', ['delete', 'table', 'inet', table]);
-      await change('PUT', `/1.0/instances/${name}/state?${query}`, { action: 'stop', force: true, timeout: 20 });
-      await change('DELETE', `/1.0/instances/${name}?${query}`);
-      await change('DELETE', `/1.0/images/${fingerprint}?${query}`);
-      await change('DELETE', `/1.0/storage-pools/${name}/volumes/custom/work?${query}`);
-      await change('DELETE', `/1.0/projects/${name}`);
-      await change('DELETE', `/1.0/storage-pools/${name}`);
-      await change('DELETE', `/1.0/networks/${bridge}`);
+      await removeOf(engine, process.pid);
     },
   };
+}
+
+function namesOf(pid: number) {
+  return { name: `bystander-${pid}`, bridge: `byst${pid}`, table: `bystander_${pid}` };
+}
+
+/** What a run that was killed has left. */
+async function removeAbandoned(engine: EngineView): Promise<void> {
+  for (const path of z.array(z.string()).parse(await engine.get('/1.0/projects'))) {
+    const pid = Number(/\/bystander-(\d+)$/.exec(path)?.[1]);
+    if (pid > 0 && running([pid]).length === 0) await removeOf(engine, pid);
+  }
+}
+
+async function removeOf(engine: EngineView, pid: number): Promise<void> {
+  const { name, bridge, table } = namesOf(pid);
+  const query = `project=${name}`;
+  const gone = (method: 'PUT' | 'DELETE', path: string, body?: unknown) =>
+    engine.change(method, path, body).catch((error: unknown) => {
+      if (!/not found|already stopped/i.test(String(error))) throw error;
+    });
+  await run('nft', ['delete', 'table', 'inet', table]);
+  await gone('PUT', `/1.0/instances/${name}/state?${query}`, { action: 'stop', force: true, timeout: 20 });
+  await gone('DELETE', `/1.0/instances/${name}?${query}`);
+  for (const image of z.array(z.string()).parse(await engine.get(`/1.0/images?${query}`)))
+    await gone('DELETE', `/1.0/images/${image.split('/').at(-1)?.split('?')[0] ?? ''}?${query}`);
+  await gone('DELETE', `/1.0/storage-pools/${name}/volumes/custom/work?${query}`);
+  await gone('DELETE', `/1.0/projects/${name}`);
+  await gone('DELETE', `/1.0/storage-pools/${name}`);
+  await gone('DELETE', `/1.0/networks/${bridge}`);
 }

@@ -26,6 +26,8 @@ export interface EngineView {
   facts(): Promise<EngineFacts>;
   /** Names of instances, with the power that each has. */
   instances(): Promise<{ name: string; power: string }[]>;
+  /** An operation on one of its instances is under way. */
+  isBusy(): Promise<boolean>;
   /** The process that is the first one inside; undefined where it does not run. */
   initOf(name: string): Promise<number | undefined>;
   change(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<unknown>;
@@ -54,6 +56,10 @@ export function viewEngine(installation: string): EngineView {
       (await list())
         .filter((one) => !one.name.startsWith(seedPrefix))
         .map((one) => ({ name: one.name, power: powerOf(one.status) })),
+    isBusy: async () => {
+      const operations = z.record(z.string(), z.unknown()).parse(await get(`/1.0/operations?project=${project}`));
+      return operations['running'] !== undefined;
+    },
     async facts() {
       const instances = (await list())
         .filter((one) => !one.name.startsWith(seedPrefix))

@@ -36,7 +36,11 @@ export interface Ground {
 
 export async function prepareGround(): Promise<Ground> {
   const source = await serveScript();
-  const installation = await TestInstallation.make({ poolGiB: 5, fetchAllow: [source.host] });
+  const installation = await TestInstallation.make({
+    poolGiB: 5,
+    fetchAllow: [source.host],
+    apiPort: 20_000 + (process.pid % 10_000), // another installation that is made meanwhile takes the usual one
+  });
   try {
     await useSmallImage(installation.home);
     await installation.mustPoolhouse('up');

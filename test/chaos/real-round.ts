@@ -127,12 +127,17 @@ async function request(ground: Ground, random: Random, say: (words: string) => v
 
 /** Lets some time pass, or waits until something is under way that can be met in the middle. */
 async function moment(ground: Ground, random: Random, say: (words: string) => void): Promise<void> {
-  const kind = random.pick(['a while', 'a while', 'an instance is made', 'a download runs', 'a script runs']);
+  const kind = random.pick([
+    'a while',
+    'the engine is at work',
+    'the engine is at work',
+    'a download runs',
+    'a script runs',
+  ]);
   const pause = random.below(kind === 'a while' ? 4_000 : 400);
   const limit = Date.now() + 3_000;
   const isNow = async () => {
-    if (kind === 'an instance is made')
-      return (await ground.engine.instances().catch(() => [])).some((one) => one.power !== 'running');
+    if (kind === 'the engine is at work') return ground.engine.isBusy().catch(() => true);
     if (kind === 'a download runs') return ground.source.busy() > 0;
     if (kind === 'a script runs')
       return askStore(ground.places.store, `SELECT 1 FROM instances WHERE state_json LIKE '%"status":"running"%'`);
