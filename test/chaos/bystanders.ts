@@ -97,7 +97,7 @@ function namesOf(pid: number) {
 }
 
 /** What a run that was killed has left. */
-async function removeAbandoned(engine: EngineView): Promise<void> {
+export async function removeAbandoned(engine: EngineView): Promise<void> {
   for (const path of z.array(z.string()).parse(await engine.get('/1.0/projects'))) {
     const pid = Number(/\/bystander-(\d+)$/.exec(path)?.[1]);
     if (pid > 0 && running([pid]).length === 0) await removeOf(engine, pid);

@@ -19,6 +19,9 @@ const volumesSchema = z.array(
   z.object({ name: z.string(), type: z.string(), config: z.record(z.string(), z.string()) }),
 );
 
+/** Where the engine's daemon listens; undefined where there is none. */
+export const engineSocket = () => sockets.find((one) => existsSync(one));
+
 export interface EngineView {
   client: RestClient;
   /** With `&…` where a path has a query already. */
@@ -39,7 +42,7 @@ export interface EngineView {
 export function viewEngine(installation: string): EngineView {
   const names = engineNames(installation);
   const { project } = names;
-  const socket = sockets.find((one) => existsSync(one)) ?? '';
+  const socket = engineSocket() ?? '';
   const client = createRestClient(socket);
   const limit = () => AbortSignal.timeout(60_000);
   const get = (path: string) => client.get(path, limit());
