@@ -32,6 +32,9 @@ const canceled = new PoolhouseError(
   'the deployment was cancelled, and the script with it. Deploy again to run it.',
 );
 
+/** One whose making was cut off is as good as none: it is made again. */
+const powerOf = (found: EngineInstance | undefined) => (found?.made === true ? found.power : 'absent');
+
 /** Steps that run programs inside the instance. */
 const isInside = (step: Step['step']) => step === 'provision' || step === 'runExtension';
 
@@ -132,7 +135,7 @@ export function createScaleSetLoop(
         return {
           instanceId: instance.instanceId,
           state: instance.state,
-          power: byName.get(instance.name)?.power ?? 'absent',
+          power: powerOf(byName.get(instance.name)),
           provision: model?.provisionDigest ?? '',
           extensions: model?.extensions ?? [],
           connections: world.reports.connections(instance.name),

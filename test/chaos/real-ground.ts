@@ -150,6 +150,15 @@ export async function deployPool(ground: Ground, group: string, count: number): 
   );
 }
 
+/** Nil where there is no pool. */
+export async function switchOn(ground: Ground, group: string): Promise<void> {
+  const client = await armOf(ground);
+  const set = `${groupPath(client, group)}/providers/Microsoft.Compute/virtualMachineScaleSets/pool${group}`;
+  await client.send('POST', `${set}/start`, {}).catch((error: unknown) => {
+    if (!(error instanceof PoolhouseError) || !/NotFound$/.test(error.code)) throw error;
+  });
+}
+
 export async function deleteGroups(ground: Ground): Promise<void> {
   const client = await armOf(ground);
   for (const group of groups) {

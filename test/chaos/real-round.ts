@@ -18,6 +18,7 @@ import {
   groups,
   leftovers,
   settle,
+  switchOn,
   whyNotReached,
   type Ground,
 } from './real-ground.ts';
@@ -25,7 +26,16 @@ import { poolDeployment } from './real-pool.ts';
 import type { RoundResult } from './sim-round.ts';
 
 const moves = 6;
-const requests = ['deploy', 'deploy', 'scale', 'scale', 'delete instance', 'delete group', 'cancel'] as const;
+const requests = [
+  'deploy',
+  'deploy',
+  'scale',
+  'scale',
+  'switch off',
+  'delete instance',
+  'delete group',
+  'cancel',
+] as const;
 
 export interface RoundKind {
   /** What may happen in it. */
@@ -116,6 +126,7 @@ async function request(ground: Ground, random: Random, say: (words: string) => v
     }
     if (kind === 'scale') await client.send('PATCH', set, { sku: { capacity: count } });
     if (kind === 'delete instance') await client.send('POST', `${set}/delete`, { instanceIds: [String(count)] });
+    if (kind === 'switch off') await client.send('POST', `${set}/deallocate`, {});
     if (kind === 'delete group') await client.send('DELETE', path);
     if (kind === 'cancel') await client.send('POST', `${deployment}/cancel`, {});
     say(words);
@@ -181,6 +192,7 @@ async function putStoreBack(
 
 /** After all that happened the same thing works as on the first day. */
 async function deployAndReach(ground: Ground, group: string, say: (words: string) => void): Promise<string[]> {
+  await switchOn(ground, group);
   const { state, error, address } = await deployPool(ground, group, 1);
   say(`one more deployment: ${state}`);
   if (state !== 'Succeeded') return [`a deployment failed: ${error}`];
