@@ -7,6 +7,8 @@ import type { EngineFacts } from './invariants.ts';
 
 const sockets = ['/var/lib/incus/unix.socket', '/var/lib/lxd/unix.socket', '/var/snap/lxd/common/lxd/unix.socket'];
 
+const note = '/run/poolhouse-engine.pid';
+const noteSchema = z.object({ daemon: z.object({ pid: z.number() }).optional() });
 const instancesSchema = z.array(
   z.object({
     name: z.string(),
@@ -125,7 +127,14 @@ export function hostProcesses(): HostProcess[] {
   });
 }
 
-/** The engine's own daemon; undefined where none is found. */
+/** The engine's own daemon: the one that `up` started, else the one that is found; undefined where there is none. */
 export function daemonProcess(): HostProcess | undefined {
-  return hostProcesses().find(({ commandLine }) => /^(\S*\/)?(lxd|incusd) --group /.test(commandLine));
+  const all = hostProcesses();
+  const noted = existsSync(note)
+    ? noteSchema.safeParse(JSON.parse(readFileSync(note, 'utf8'))).data?.daemon?.pid
+    : undefined;
+  return (
+    all.find(({ pid }) => pid === noted) ??
+    all.find(({ commandLine }) => /^(\S*\/)?(lxd|incusd) --group /.test(commandLine))
+  );
 }
