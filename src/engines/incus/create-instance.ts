@@ -16,7 +16,9 @@ function instanceDocument(spec: InstanceSpec, names: EngineNames, gateway: strin
     'limits.cpu': String(Math.min(spec.cpus, availableParallelism())),
     'limits.memory': `${Math.floor(spec.memoryBytes / 2 ** 20)}MiB`,
     'limits.memory.swap': 'false',
-    'boot.autostart': 'true',
+    // As it was before the daemon ended: one that was switched off stays so, and one that was never made to its end is not
+    // tried, which would keep the daemon from its start for many seconds.
+    'boot.autostart': '',
     [hostnameKey]: spec.hostname,
     [nameserverKey]: gateway,
     [readyKey]: 'no',
