@@ -14,6 +14,16 @@ export default defineConfig({
           hookTimeout: 600_000,
         },
       },
+      // `npm run test:long`: what is too long for CI.
+      {
+        test: {
+          name: 'long',
+          include: ['test/long/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 900_000,
+          hookTimeout: 900_000,
+        },
+      },
     ],
   },
 });

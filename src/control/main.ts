@@ -35,6 +35,7 @@ import { parseLenient } from '../template/parse-lenient.ts';
 import { startAdminServer } from './admin-server.ts';
 import { hashPassword } from './hash-password.ts';
 import { assembleControl } from './assemble.ts';
+import { awaitEngine } from './await-engine.ts';
 import { createImageKeeper } from './image-keeper.ts';
 import { createListenPorts } from './listen-ports.ts';
 import { applyRedirects } from './redirects.ts';
@@ -80,7 +81,7 @@ async function main(): Promise<void> {
           addressRange: config.instanceRange,
           poolBytes: config.poolGiB * 2 ** 30,
         });
-  await engine.prepare(signal);
+  await awaitEngine(engine, { clock, log, signal });
   const capabilities = engine.capabilities();
 
   await refuseLostStore(home, engine, signal);
@@ -219,7 +220,14 @@ async function main(): Promise<void> {
     url,
     log,
   });
-  await arm.listen({ host: '127.0.0.1', port: installation.apiPort });
+  await arm.listen({ host: '127.0.0.1', port: installation.apiPort }).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    throw new PoolhouseError(
+      'HostNotReady',
+      `The port ${installation.apiPort} of the ARM API is taken by another program: 'ss -ltnp' tells which. End it, or set another 'apiPort' in config.json.`,
+      { cause: error },
+    );
+  });
   const admin = await startAdminServer({
     socketPath: run.adminSocket,
     health: () => Promise.resolve({ healthy: true, pid: process.pid }),

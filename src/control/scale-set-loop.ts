@@ -32,6 +32,12 @@ const canceled = new PoolhouseError(
   'the deployment was cancelled, and the script with it. Deploy again to run it.',
 );
 
+/** One whose making was cut off is as good as none: it is made again. */
+const powerOf = (found: EngineInstance | undefined) => (found?.made === true ? found.power : 'absent');
+
+/** Steps that run programs inside the instance. */
+const isInside = (step: Step['step']) => step === 'provision' || step === 'runExtension';
+
 interface UnderWay {
   step: Step['step'];
   stop: AbortController;
@@ -129,7 +135,7 @@ export function createScaleSetLoop(
         return {
           instanceId: instance.instanceId,
           state: instance.state,
-          power: byName.get(instance.name)?.power ?? 'absent',
+          power: powerOf(byName.get(instance.name)),
           provision: model?.provisionDigest ?? '',
           extensions: model?.extensions ?? [],
           connections: world.reports.connections(instance.name),
@@ -139,13 +145,18 @@ export function createScaleSetLoop(
     };
   }
 
-  /** A removal does not wait for a script that runs on and on; nor does who cancelled the deployment. */
+  /**
+   * A removal does not wait for a script that runs on and on; nor does who cancelled the deployment. In a frozen instance
+   * nothing runs on at all: what is under way there is begun again once it runs.
+   */
   function stopWhatIsUnwanted(record: ResourceRecord, snapshot: ScaleSetSnapshot): void {
     for (const instance of snapshot.instances) {
       const current = underWay.get(slotOf(record.key, instance.instanceId));
       if (current === undefined || current.step === 'remove') continue;
       if (snapshot.deleting || instance.state.removal !== undefined)
         current.stop.abort(new Error('the instance is being removed'));
+      if (isInside(current.step) && instance.power === 'frozen')
+        current.stop.abort(new Error('the instance is frozen: nothing runs in it'));
       if (current.step === 'runExtension' && scriptsCanceled(record)) current.stop.abort(canceled);
     }
   }

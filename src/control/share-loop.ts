@@ -1,5 +1,5 @@
 /** Keeps an engine volume for every file share, and takes it down with its share or account. */
-import { errorBodyOf, type ErrorBody } from '../core/errors.ts';
+import { errorBodyOf, PoolhouseError, type ErrorBody } from '../core/errors.ts';
 import { eraseResource } from '../providers/erase-resource.ts';
 import type { TypeContext } from '../providers/resource-type.ts';
 import { shareQuotaGiB } from '../providers/storage/file-shares.ts';
@@ -28,7 +28,9 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
         signal,
       );
     } catch (thrown) {
-      if (signal.aborted) throw thrown;
+      // A daemon that does not answer says nothing about the share: the next pass tries again.
+      const isAway = thrown instanceof PoolhouseError && thrown.code === 'EngineUnavailable';
+      if (signal.aborted || isAway) throw thrown;
       log.error({ err: thrown, share: share.key }, 'the volume of a share could not be made');
       error = errorBodyOf(thrown);
     }

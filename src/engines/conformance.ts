@@ -106,6 +106,7 @@ export function describeEngine(name: string, under: EngineUnderTest): void {
               address: spec.address,
               labels: spec.labels,
               attachments: [],
+              made: true,
             },
           ]);
         });

@@ -50,6 +50,8 @@ export interface EngineInstance {
   address: string;
   labels: Readonly<Record<string, string>>;
   attachments: readonly Attachment[];
+  /** False where a `create` was cut off, or is under way: `create` makes it whole, `delete` removes it, nothing else works. */
+  made: boolean;
 }
 
 export interface ExecResult {
@@ -123,7 +125,7 @@ export interface Engine {
   /** All instances of this installation, in no order. Never the engine's own seeds or helpers. */
   list(signal: AbortSignal): Promise<EngineInstance[]>;
   /**
-   * Makes the instance, stopped. Idempotent by name: one that exists already is left as it is.
+   * Makes the instance, stopped. Idempotent by name: one that was made already is left as it is.
    * `PlatformImageNotFound`: the image was not prepared. `AllocationFailed`: the host cannot hold it.
    * Nothing is left behind by a failure, or a later call with the same name completes it.
    */

@@ -86,7 +86,8 @@ const noteSchema = z.object({
 });
 type Note = z.infer<typeof noteSchema>;
 
-const startLimit = 30_000;
+/** It looks after all networks and instances of the host before it answers. */
+const startLimit = 120_000;
 const stopLimit = 30_000;
 const pollDelay = 200;
 const answerLimit = 5_000;

@@ -84,8 +84,9 @@ function* breaches(database: DatabaseSync, engine: EngineFacts, history: History
   const present = new Map(engine.instances.map((one) => [one.name, one]));
   for (const [name, row] of known) {
     const set = resources.get(text(row['scale_set_key']));
-    if (text(set?.['provisioning_state']) === 'Succeeded' && present.get(name)?.power !== 'running')
-      yield `${name} is ${present.get(name)?.power ?? 'absent'} in the engine`;
+    const { power: asked } = JSON.parse(text(row['state_json'])) as { power: string };
+    if (text(set?.['provisioning_state']) === 'Succeeded' && present.get(name)?.power !== asked)
+      yield `${name} is ${present.get(name)?.power ?? 'absent'} in the engine, and ${asked} is asked for`;
   }
   for (const what of ['name', 'address'] as const) {
     const all = engine.instances.map((one) => one[what]);

@@ -1,7 +1,7 @@
 /** Every engine against its contract: `sim` everywhere, `incus` (Incus or LXD) as root where a daemon is installed. */
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
@@ -41,6 +41,7 @@ describeEngine('incus', {
     const { signal } = new AbortController();
     const { socketPath } = await ensureEngineDaemon({ logFolder: join(folder, 'log'), signal });
     const installation = randomBytes(4).toString('hex');
+    await writeFile(join(folder, 'engine-installation'), installation); // for whoever cleans up after a run that was killed
     const open = () =>
       createIncusEngine({ installation, socketPath, addressRange: '10.232.0.0/16', poolBytes: 5 * 2 ** 30 });
     return {

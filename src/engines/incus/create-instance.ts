@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { PoolhouseError } from '../../core/errors.ts';
 import type { InstanceSpec } from '../engine.ts';
-import type { DaemonInstances } from './daemon-instances.ts';
+import { isMade, type DaemonInstance, type DaemonInstances } from './daemon-instances.ts';
 import { hostnameKey, labelPrefix, nameserverKey, readyKey, seedName, type EngineNames } from './names.ts';
 import { DaemonError, isBeingCreated, isPresent, unless, type RestClient } from './rest-client.ts';
 
@@ -16,10 +16,12 @@ function instanceDocument(spec: InstanceSpec, names: EngineNames, gateway: strin
     'limits.cpu': String(Math.min(spec.cpus, availableParallelism())),
     'limits.memory': `${Math.floor(spec.memoryBytes / 2 ** 20)}MiB`,
     'limits.memory.swap': 'false',
-    'boot.autostart': 'true',
+    // As it was before the daemon ended: one that was switched off stays so, and one that was never made to its end is not
+    // tried, which would keep the daemon from its start for many seconds.
+    'boot.autostart': '',
     [hostnameKey]: spec.hostname,
     [nameserverKey]: gateway,
-    [readyKey]: '',
+    [readyKey]: 'no',
     'raw.lxc': '',
   };
   for (const [label, value] of Object.entries(spec.labels)) config[`${labelPrefix}${label}`] = value;
@@ -57,7 +59,10 @@ function instanceDocument(spec: InstanceSpec, names: EngineNames, gateway: strin
   };
 }
 
-/** Idempotent by name. The seed must be ready. `AllocationFailed` where the storage is full. */
+/**
+ * Idempotent by name: one that was made to its end is left as it is, one whose making was cut off is made anew, for
+ * nobody can tell what it lacks. The seed must be ready. `AllocationFailed` where the storage is full.
+ */
 export async function createInstance(
   client: RestClient,
   instances: DaemonInstances,
@@ -67,12 +72,17 @@ export async function createInstance(
   signal: AbortSignal,
 ): Promise<void> {
   const madeBefore = (error: DaemonError) => isPresent(error) || isBeingCreated(error);
+  const make = async () => {
+    await client.change('POST', instances.path(), instanceDocument(spec, names, gateway), signal);
+    return true;
+  };
   try {
-    const made = await unless(madeBefore, async () => {
-      await client.change('POST', instances.path(), instanceDocument(spec, names, gateway), signal);
-      return true;
-    });
-    if (made !== true) await untilCreated(client, instances, names.project, spec.name, signal);
+    if ((await unless(madeBefore, make)) !== true) {
+      if (isMade(await untilCreated(client, instances, names.project, spec.name, signal))) return;
+      await instances.remove(spec.name, signal);
+      await make();
+    }
+    await instances.patch(spec.name, { config: { [readyKey]: 'yes' } }, signal);
   } catch (error) {
     if (error instanceof DaemonError && /no space|out of space|quota/i.test(error.message)) {
       throw new PoolhouseError(
@@ -92,7 +102,7 @@ async function untilCreated(
   project: string,
   name: string,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<DaemonInstance> {
   const isCreating = z.looseObject({
     description: z.string(),
     resources: z.record(z.string(), z.array(z.string())).nullish(),
@@ -109,7 +119,8 @@ async function untilCreated(
       );
     });
     if (!busy) {
-      if ((await instances.find(name, signal)) !== undefined) return;
+      const found = await instances.find(name, signal);
+      if (found !== undefined) return found;
       throw new PoolhouseError('EngineUnavailable', `Another call was making '${name}', and failed.`, {
         retryable: true,
       });

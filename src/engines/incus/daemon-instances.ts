@@ -6,7 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { PoolhouseError } from '../../core/errors.ts';
 import type { Power } from '../engine.ts';
-import { attachmentPrefix } from './names.ts';
+import { removeEmptyVolume } from './empty-volume.ts';
+import { attachmentPrefix, readyKey } from './names.ts';
 import { DaemonError, isMissing, unless, type RestClient } from './rest-client.ts';
 
 export const instanceSchema = z.object({
@@ -16,6 +17,11 @@ export const instanceSchema = z.object({
   devices: z.record(z.string(), z.record(z.string(), z.string())),
 });
 export type DaemonInstance = z.infer<typeof instanceSchema>;
+
+/** False of one whose making was cut off, or is under way. */
+export function isMade(instance: Pick<DaemonInstance, 'config'>): boolean {
+  return instance.config[readyKey] !== 'no';
+}
 
 export type StateAction = 'start' | 'stop' | 'freeze' | 'unfreeze';
 
@@ -104,11 +110,18 @@ export function createDaemonInstances(client: RestClient, project: string): Daem
         () => client.change('PUT', statePath(name), { action: 'stop', force: true, timeout: stopLimitSeconds }, signal),
       );
     }
-    await changing(name, signal, () =>
-      unless(isMissing, () => client.change('DELETE', path(name), undefined, signal)),
-    ).catch((error: unknown) => {
-      if (!(error instanceof PoolhouseError) || error.code !== 'InstanceNotFound') throw error;
-    });
+    const drop = () =>
+      changing(name, signal, () => unless(isMissing, () => client.change('DELETE', path(name), undefined, signal)));
+    await drop()
+      .catch(async (error: unknown) => {
+        const pool = found.devices['root']?.['pool'];
+        if (!(error instanceof DaemonError) || pool === undefined) throw error;
+        if (!(await removeEmptyVolume(client.socketPath, { pool, kind: 'containers', project, name }))) throw error;
+        await drop();
+      })
+      .catch((error: unknown) => {
+        if (!(error instanceof PoolhouseError) || error.code !== 'InstanceNotFound') throw error;
+      });
   }
 
   /** Removing needs the whole document: a PATCH only adds. */

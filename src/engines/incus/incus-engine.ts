@@ -8,7 +8,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import { PoolhouseError } from '../../core/errors.ts';
 import type { Attachment, Engine, EngineInstance, EngineNetwork, InstanceMetrics } from '../engine.ts';
 import { createInstance } from './create-instance.ts';
-import { createDaemonInstances, powerOf, type DaemonInstance } from './daemon-instances.ts';
+import { createDaemonInstances, isMade, powerOf, type DaemonInstance } from './daemon-instances.ts';
 import { execInside } from './exec.ts';
 import { parseMetrics } from './metrics.ts';
 import { deviceName, engineNames, hostnameKey, labelPrefix, seedName, seedPrefix } from './names.ts';
@@ -188,6 +188,7 @@ function engineInstance(instance: DaemonInstance): EngineInstance {
       ),
     ),
     attachments: attachmentsOf(instance.config),
+    made: isMade(instance),
   };
 }
 

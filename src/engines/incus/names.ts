@@ -40,6 +40,7 @@ export const labelPrefix = 'user.poolhouse.label.';
 export const hostnameKey = 'user.poolhouse.hostname';
 /** The address of the network's name server: the image renders it into /etc/resolv.conf. */
 export const nameserverKey = 'user.poolhouse.nameserver';
+/** `yes` once it was made to its end: of instances, seeds, and volumes of shares. `no` until then. */
 export const readyKey = 'user.poolhouse.ready';
 /** JSON of what a share device shows: `{account, share, folder}`. */
 export const attachmentPrefix = 'user.poolhouse.attachment.';

@@ -5,17 +5,16 @@
 import { z } from 'zod';
 import { PoolhouseError } from '../../core/errors.ts';
 import type { Attachment, ShareSpec } from '../engine.ts';
-import { attachmentPrefix, deviceName, volumeName, type EngineNames } from './names.ts';
+import { removeEmptyVolume } from './empty-volume.ts';
+import { attachmentPrefix, deviceName, readyKey, volumeName, type EngineNames } from './names.ts';
 import { DaemonError, isMissing, isPresent, unless, type RestClient } from './rest-client.ts';
 
-const volumesSchema = z.array(
-  z.object({
-    name: z.string(),
-    type: z.string(),
-    config: z.record(z.string(), z.string()),
-    used_by: z.array(z.string()).nullish(),
-  }),
-);
+const volumeSchema = z.object({
+  name: z.string(),
+  type: z.string(),
+  config: z.record(z.string(), z.string()),
+  used_by: z.array(z.string()).nullish(),
+});
 /** The daemon leaves `used` out while the volume is empty. */
 const stateSchema = z.object({ usage: z.object({ used: z.number().optional() }).nullish() });
 const attachmentSchema = z.object({ account: z.string(), share: z.string(), folder: z.string(), path: z.string() });
@@ -30,23 +29,41 @@ export function createShareVolumes(client: RestClient, names: EngineNames) {
   const { project, sharePool } = names;
   const volumes = `/1.0/storage-pools/${sharePool}/volumes/custom`;
 
+  async function isMade(name: string, signal: AbortSignal): Promise<boolean> {
+    const found = await unless(isMissing, () => client.get(`${volumes}/${name}?project=${project}`, signal));
+    return found !== undefined && volumeSchema.parse(found).config[readyKey] !== 'no';
+  }
+
+  const removeEmpty = (name: string) =>
+    removeEmptyVolume(client.socketPath, { pool: sharePool, kind: 'custom', project, name });
+
   return {
     async ensure({ account, share, quotaBytes }: ShareSpec, signal: AbortSignal): Promise<void> {
       const name = volumeName(account, share);
       const config = { size: String(quotaBytes), 'user.poolhouse.account': account, 'user.poolhouse.share': share };
-      await unless(isPresent, () =>
+      const make = () =>
         client.change(
           'POST',
           `${volumes}?project=${project}`,
-          { name, type: 'custom', content_type: 'filesystem', config },
+          { name, type: 'custom', content_type: 'filesystem', config: { ...config, [readyKey]: 'no' } },
           signal,
-        ),
+        );
+      const isNew = await unless(isPresent, () => make().then(() => true));
+      // Cut off while it was made: what is there is an empty folder that no instance has ever been shown.
+      if (isNew !== true && !(await isMade(name, signal)) && (await removeEmpty(name))) {
+        await client.change('DELETE', `${volumes}/${name}?project=${project}`, undefined, signal);
+        await make();
+      }
+      await client.change(
+        'PATCH',
+        `${volumes}/${name}?project=${project}`,
+        { config: { ...config, [readyKey]: 'yes' } },
+        signal,
       );
-      await client.change('PATCH', `${volumes}/${name}?project=${project}`, { config }, signal);
     },
 
     async list(signal: AbortSignal): Promise<(ShareSpec & { usedBytes: number })[]> {
-      const found = volumesSchema.parse(await client.get(`${volumes}?project=${project}&recursion=1`, signal));
+      const found = z.array(volumeSchema).parse(await client.get(`${volumes}?project=${project}&recursion=1`, signal));
       const result: (ShareSpec & { usedBytes: number })[] = [];
       for (const volume of found) {
         const account = volume.config['user.poolhouse.account'];
@@ -68,10 +85,15 @@ export function createShareVolumes(client: RestClient, names: EngineNames) {
     },
 
     async remove(account: string, share: string, signal: AbortSignal): Promise<void> {
+      const name = volumeName(account, share);
+      const drop = () =>
+        unless(isMissing, () => client.change('DELETE', `${volumes}/${name}?project=${project}`, undefined, signal));
       try {
-        await unless(isMissing, () =>
-          client.change('DELETE', `${volumes}/${volumeName(account, share)}?project=${project}`, undefined, signal),
-        );
+        await drop().catch(async (error: unknown) => {
+          const isCutOff = error instanceof DaemonError && !(await isMade(name, signal));
+          if (!isCutOff || !(await removeEmpty(name))) throw error;
+          await drop();
+        });
       } catch (error) {
         if (!(error instanceof DaemonError) || !/in use/i.test(error.message)) throw error;
         throw new PoolhouseError('Conflict', `The share '${share}' of '${account}' is still attached to an instance.`, {
@@ -81,12 +103,8 @@ export function createShareVolumes(client: RestClient, names: EngineNames) {
       }
     },
 
-    async exists(account: string, share: string, signal: AbortSignal): Promise<boolean> {
-      const found = await unless(isMissing, () =>
-        client.get(`${volumes}/${volumeName(account, share)}?project=${project}`, signal),
-      );
-      return found !== undefined;
-    },
+    /** True when it was made to its end. */
+    exists: (account: string, share: string, signal: AbortSignal) => isMade(volumeName(account, share), signal),
 
     /** The device that shows the share, and the key that remembers what it shows. */
     deviceFor(attachment: Attachment): { name: string; device: Record<string, string>; key: string; value: string } {

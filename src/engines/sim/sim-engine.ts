@@ -56,6 +56,7 @@ const instanceSchema = z.object({
   address: z.string(),
   labels: z.record(z.string(), z.string()),
   attachments: z.array(attachmentSchema),
+  made: z.boolean().default(true),
 });
 const shareSchema = z.object({ account: z.string(), share: z.string(), quotaBytes: z.number() });
 const stateSchema = z.object({ instances: z.array(instanceSchema), shares: z.array(shareSchema) });
@@ -117,7 +118,15 @@ export function createSimEngine(options: SimEngineOptions): SimEngine {
       if (options.createMs !== undefined) await clock.sleep(options.createMs, signal);
       if (instances.has(spec.name)) return; // made by another call meanwhile
       const { name, hostname, address, labels } = spec;
-      instances.set(name, { name, hostname, address, labels: { ...labels }, power: 'stopped', attachments: [] });
+      instances.set(name, {
+        name,
+        hostname,
+        address,
+        labels: { ...labels },
+        power: 'stopped',
+        attachments: [],
+        made: true,
+      });
       save();
     },
 
