@@ -1,0 +1,53 @@
+/**
+ * What the installations of one machine have taken for themselves: the port of the API, and the block of loopback
+ * addresses. Each writes it into its project in the engine, which all of them see, also while others are stopped, and
+ * which goes when the installation goes. (A port that nobody listens on at the moment may be a stopped neighbour's.)
+ */
+import { z } from 'zod';
+import type { Installation } from '../core/installation.ts';
+import { engineNames } from '../engines/incus/names.ts';
+import { createRestClient } from '../engines/incus/rest-client.ts';
+
+/** What is not free any more. */
+export interface Taken {
+  ports: ReadonlySet<number>;
+  /** Address blocks, such as `127.77.5.0/24`. */
+  blocks: ReadonlySet<string>;
+}
+
+export const nothingTaken: Taken = { ports: new Set(), blocks: new Set() };
+
+const portKey = 'user.poolhouse.api-port';
+const blockKey = 'user.poolhouse.address-block';
+const projectsSchema = z.array(z.object({ name: z.string(), config: z.record(z.string(), z.string()) }));
+
+/** What others than this installation have claimed; without one, all of them. */
+export async function claimsOfOthers(
+  socketPath: string,
+  installation: string | undefined,
+  signal: AbortSignal,
+): Promise<Taken> {
+  const own = installation === undefined ? undefined : engineNames(installation).project;
+  const client = createRestClient(socketPath);
+  try {
+    const projects = projectsSchema.parse(await client.get('/1.0/projects?recursion=1', signal));
+    const others = projects.filter(({ name }) => name !== own).map(({ config }) => config);
+    return {
+      ports: new Set(others.flatMap((config) => (config[portKey] === undefined ? [] : [Number(config[portKey])]))),
+      blocks: new Set(others.flatMap((config) => config[blockKey] ?? [])),
+    };
+  } finally {
+    client.close();
+  }
+}
+
+/** Claims for this installation, whose project is there. */
+export async function claim(socketPath: string, installation: Installation, signal: AbortSignal): Promise<void> {
+  const client = createRestClient(socketPath);
+  try {
+    const config = { [portKey]: String(installation.apiPort), [blockKey]: installation.addressBlock };
+    await client.change('PATCH', `/1.0/projects/${engineNames(installation.id).project}`, { config }, signal);
+  } finally {
+    client.close();
+  }
+}
