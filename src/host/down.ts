@@ -57,10 +57,7 @@ export async function destroy(home: Home, progress: Progress, signal: AbortSigna
     await leaveMachine(progress, signal, removed);
   if (await exists(home.folder)) {
     // What is in it, and the folder itself where it may be removed: it may be a mount point.
-    const kept = [basename(home.installation), ...lockFiles];
-    for (const name of await readdir(home.folder)) if (!kept.includes(name)) await removeTree(`${home.folder}/${name}`);
-    for (const name of kept) await rm(join(home.folder, name), { force: true });
-    await rmdir(home.folder).catch(() => undefined);
+    await emptyFolder(home.folder, [basename(home.installation), ...lockFiles]);
     removed.push(home.folder);
   }
   return removed;
@@ -73,7 +70,7 @@ async function destroyInEngine(
   signal: AbortSignal,
 ): Promise<void> {
   const unlock = await lockMachine(progress, signal);
-  const daemon = await ensureEngineDaemon({ logFolder: home.logs, signal }).finally(unlock);
+  const daemon = await ensureEngineDaemon({ logFolder: machineFolder, signal }).finally(unlock);
   const { instanceRange, poolGiB } = readConfig({}, home.config); // nothing is made: what is set does not matter
   const engine = createIncusEngine({
     installation: installation.id,
@@ -94,12 +91,21 @@ async function leaveMachine(progress: Progress, signal: AbortSignal, removed: st
     if (stopped.length > 0) removed.push(`${stopped.join(' and ')}, which runs no more`);
     if (await anotherInstallation()) return;
     if (await removeServiceUser(signal)) removed.push(`the account '${serviceUser}'`);
-    // While the lock is held: who waits for it notices.
-    for (const name of lockFiles) await rm(join(machineFolder, name), { force: true });
-    await rmdir(machineFolder).catch(() => undefined);
+    await emptyFolder(machineFolder, lockFiles);
   } finally {
     await unlock();
   }
+}
+
+/**
+ * Removes what is in a folder whose lock is held, and the folder itself where that may be: it may be a mount point, and
+ * who waits for the lock makes it anew.
+ * @param last what goes last, in this order
+ */
+async function emptyFolder(folder: string, last: readonly string[]): Promise<void> {
+  for (const name of await readdir(folder)) if (!last.includes(name)) await removeTree(join(folder, name));
+  for (const name of last) await rm(join(folder, name), { force: true });
+  await rmdir(folder).catch(() => undefined);
 }
 
 /** Another installation runs on this machine, and needs the account. */

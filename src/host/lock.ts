@@ -32,7 +32,7 @@ export async function lockHome(home: Home, progress: Progress, signal: AbortSign
   return lockFolder(home.folder, progress, signal);
 }
 
-/** Where all installations of a machine meet. */
+/** Where all installations of a machine meet, with the log of an engine daemon that one of them started. */
 export const machineFolder = '/run/poolhouse';
 
 /**

@@ -9,7 +9,7 @@ import { claim, claimsOfOthers, nothingTaken, type Taken } from './claims.ts';
 import { ensureEngineDaemon } from './engine-daemon.ts';
 import { checkHost } from './host-checks.ts';
 import { ensureInstallation, leaveTakenPort, readInstallation } from './installations.ts';
-import { lockMachine } from './lock.ts';
+import { lockMachine, machineFolder } from './lock.ts';
 import { findProcess } from './processes.ts';
 import type { Progress } from './progress.ts';
 import { runCommand } from './run-command.ts';
@@ -31,7 +31,7 @@ export async function takePlace(home: Home, config: Config, progress: Progress, 
   try {
     await progress.step(`account ${serviceUser}`, () => ensureServiceUser(signal));
     const { socketPath } = await progress.step(`the engine's daemon`, () =>
-      ensureEngineDaemon({ logFolder: home.logs, signal }),
+      ensureEngineDaemon({ logFolder: machineFolder, signal }),
     );
     await checkHost({ ownIdMap: socketPath.startsWith('/var/snap/') }); // a snap maps ids by files of its own
     const taken = await claimsOfOthers(socketPath, (await readInstallation(home))?.id, signal);
