@@ -19,7 +19,11 @@ export const nothingTaken: Taken = { ports: new Set(), blocks: new Set() };
 
 const portKey = 'user.poolhouse.api-port';
 const blockKey = 'user.poolhouse.address-block';
-const projectsSchema = z.array(z.object({ name: z.string(), config: z.record(z.string(), z.string()) }));
+const projectSchema = z.object({
+  name: z.string(),
+  description: z.string(),
+  config: z.record(z.string(), z.string()),
+});
 
 /** What others than this installation have claimed; without one, all of them. */
 export async function claimsOfOthers(
@@ -30,7 +34,7 @@ export async function claimsOfOthers(
   const own = installation === undefined ? undefined : engineNames(installation).project;
   const client = createRestClient(socketPath);
   try {
-    const projects = projectsSchema.parse(await client.get('/1.0/projects?recursion=1', signal));
+    const projects = z.array(projectSchema).parse(await client.get('/1.0/projects?recursion=1', signal));
     const others = projects.filter(({ name }) => name !== own).map(({ config }) => config);
     return {
       ports: new Set(others.flatMap((config) => (config[portKey] === undefined ? [] : [Number(config[portKey])]))),
@@ -45,8 +49,12 @@ export async function claimsOfOthers(
 export async function claim(socketPath: string, installation: Installation, signal: AbortSignal): Promise<void> {
   const client = createRestClient(socketPath);
   try {
-    const config = { [portKey]: String(installation.apiPort), [blockKey]: installation.addressBlock };
-    await client.change('PATCH', `/1.0/projects/${engineNames(installation.id).project}`, { config }, signal);
+    const path = `/1.0/projects/${engineNames(installation.id).project}`;
+    const { description, config } = projectSchema.parse(await client.get(path, signal));
+    const claims = { [portKey]: String(installation.apiPort), [blockKey]: installation.addressBlock };
+    if (Object.entries(claims).every(([key, value]) => config[key] === value)) return;
+    // All of it: LXD 5.0 takes what a PATCH does not name for taken away, and the project would share others' images.
+    await client.change('PUT', path, { description, config: { ...config, ...claims } }, signal);
   } finally {
     client.close();
   }

@@ -10,9 +10,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expect } from 'vitest';
 import { createRestClient, isMissing, unless } from '../../src/engines/incus/rest-client.ts';
 import { buildTinyImage } from '../conformance/tiny-image.ts';
 import { must, run } from './installation.ts';
+import { pictureOfEngine } from './machine-picture.ts';
 
 export interface Neighbour {
   name: string;
@@ -77,14 +79,18 @@ export async function plantNeighbour(socketPath: string): Promise<Neighbour> {
     const state = await client.get(`/1.0/instances/${name}/state`, signal);
     return (state as { pid: number }).pid; // the daemon's own shape
   };
-  const before = { pid: await pid(), answers: await answers(program) };
+  const look = async () => [
+    `pid ${await pid()}`,
+    ...(await answers(program)).map((text, index) => `${ports[index] ?? ''} ${text ?? 'closed'}`),
+    ...(await pictureOfEngine(socketPath)).filter((line) => line.includes(name) || /^default images/.test(line)),
+    ...(await must('nft', ['list', 'table', 'inet', name])).split('\n'),
+  ];
+  const before = await look();
 
   return {
     name,
     async expectUndisturbed() {
-      const now = { pid: await pid(), answers: await answers(program) };
-      if (JSON.stringify(now) !== JSON.stringify(before))
-        throw new Error(`The neighbour was ${JSON.stringify(before)}, and is ${JSON.stringify(now)}.`);
+      expect(await look()).toEqual(before);
     },
     async remove() {
       program.kill();
