@@ -219,7 +219,14 @@ async function main(): Promise<void> {
     url,
     log,
   });
-  await arm.listen({ host: '127.0.0.1', port: installation.apiPort });
+  await arm.listen({ host: '127.0.0.1', port: installation.apiPort }).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    throw new PoolhouseError(
+      'HostNotReady',
+      `Something else has begun to listen on 127.0.0.1:${installation.apiPort}. 'poolhouse up' chooses another port.`,
+      { cause: error },
+    );
+  });
   const admin = await startAdminServer({
     socketPath: run.adminSocket,
     health: () => Promise.resolve({ healthy: true, pid: process.pid }),

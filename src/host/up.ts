@@ -14,6 +14,7 @@ import type { JsonObject } from '../core/json.ts';
 import { programFiles } from '../core/program-files.ts';
 import { buildImage, hostSuite } from '../images/build-image.ts';
 import { fingerprintOf, loadRecipe } from '../images/recipe.ts';
+import { refuseNewerStore } from '../store/store.ts';
 import { readBuild } from './build.ts';
 import { changeConfigFile, readConfigFile } from './config-file.ts';
 import { readInstallation } from './installations.ts';
@@ -62,6 +63,7 @@ export async function up(home: Home, options: UpOptions, progress: Progress, sig
       `This installation was made with the engine '${present.engine}'; the engine cannot be changed to '${config.engine}'. Use another POOLHOUSE_HOME, or 'poolhouse down --destroy' first.`,
     );
   }
+  refuseNewerStore(home.store, home.backups); // what a newer program has started runs on
   if (config.engine === 'incus' && !isRoot) {
     throw new PoolhouseError(
       'HostNotReady',

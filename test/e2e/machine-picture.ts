@@ -99,6 +99,7 @@ export async function takePicture(): Promise<Picture> {
 
 /** Processes that have to do with any of these words: by their arguments, environment, folder or open files. */
 export async function processesOf(words: readonly string[]): Promise<string[]> {
+  if (words.length === 0 || words.includes('')) throw new Error('Every process has to do with nothing.');
   const found: string[] = [];
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)) {
     const read = (name: string) => readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '');
