@@ -5,7 +5,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
-import { Server as TlsServer } from 'node:tls';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { createArmServer } from '../arm/server.ts';
@@ -28,7 +27,7 @@ import { createLinkServer } from '../link/server.ts';
 import { renderRedirects } from '../pool/render-redirects.ts';
 import type { Surroundings } from '../providers/resource-type.ts';
 import { sameSecret } from '../secrets/secrets.ts';
-import { ensureCertificates, renewCertificates } from '../secrets/certificates.ts';
+import { ensureCertificates } from '../secrets/certificates.ts';
 import { openStore } from '../store/store.ts';
 import { findInstances } from '../store/instance-records.ts';
 import { parseLenient } from '../template/parse-lenient.ts';
@@ -36,6 +35,7 @@ import { startAdminServer } from './admin-server.ts';
 import { hashPassword } from './hash-password.ts';
 import { assembleControl } from './assemble.ts';
 import { awaitEngine } from './await-engine.ts';
+import { runCertificateLoop } from './certificate-loop.ts';
 import { createImageKeeper } from './image-keeper.ts';
 import { createListenPorts } from './listen-ports.ts';
 import { applyRedirects } from './redirects.ts';
@@ -44,7 +44,6 @@ import { openSecrets } from './open-secrets.ts';
 import { settleAddresses } from './settle-addresses.ts';
 import { statusDocument } from './status.ts';
 
-const day = 24 * 3_600_000;
 const stopLimit = 20_000;
 
 async function main(): Promise<void> {
@@ -92,13 +91,8 @@ async function main(): Promise<void> {
     { file: home.masterKey, memoryFile: run.masterKey, credentials: process.env['CREDENTIALS_DIRECTORY'] },
     () => clock.now(),
   );
-  const certificateRequest = () => ({
-    folder: home.certificates,
-    keys: privateKeys,
-    names: ['127.0.0.1', 'localhost'],
-    now: clock.now(),
-  });
-  let certificates = await ensureCertificates(certificateRequest());
+  const certificateRequest = { folder: home.certificates, keys: privateKeys, names: ['127.0.0.1', 'localhost'] };
+  const certificates = await ensureCertificates({ ...certificateRequest, now: clock.now() });
 
   const catalogue = await loadCatalogue([home.catalogue, `${programFiles.root}/images/catalogue.json`]);
   const surroundings: Surroundings = {
@@ -224,7 +218,7 @@ async function main(): Promise<void> {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
     throw new PoolhouseError(
       'HostNotReady',
-      `The port ${installation.apiPort} of the ARM API is taken by another program: 'ss -ltnp' tells which. End it, or set another 'apiPort' in config.json.`,
+      `Something else has begun to listen on 127.0.0.1:${installation.apiPort}. 'poolhouse up' chooses another port.`,
       { cause: error },
     );
   });
@@ -253,17 +247,10 @@ async function main(): Promise<void> {
       log.error({ err: error }, 'a question of the command line could not be answered');
     },
   });
-  const renewal = runLoop({
-    name: 'certificates',
-    pass: async () => {
-      const renewed = await renewCertificates(certificates, certificateRequest());
-      if (renewed === undefined) return day;
-      certificates = renewed;
-      if (arm.server instanceof TlsServer)
-        arm.server.setSecureContext({ key: renewed.keyPem, cert: renewed.certificatePem });
-      log.info('the certificate of the API was renewed');
-      return day;
-    },
+  const renewal = runCertificateLoop({
+    present: certificates,
+    request: certificateRequest,
+    server: arm.server,
     clock,
     log,
     signal,

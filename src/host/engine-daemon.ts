@@ -2,7 +2,7 @@
  * Finds the engine's daemon on this host, or starts it: by systemd where there is systemd, else directly.
  *
  * The daemon is not ours alone. One that answers is used as it is; what we started directly is noted with its identity,
- * and only that is ever stopped, and only while the daemon holds no instance of anybody.
+ * and only that is ever stopped, and only while the daemon holds nothing of anybody.
  */
 import { execFile, spawn } from 'node:child_process';
 import { constants } from 'node:os';
@@ -108,7 +108,7 @@ export async function ensureEngineDaemon(options: EngineDaemonOptions): Promise<
 
 /**
  * Ends what `ensureEngineDaemon` started directly, and nothing else. Left alone, with the reason in `kept`: a daemon
- * with instances (of any project, also others'), and one that somebody else started.
+ * that holds anything that somebody made (of any project, also others'), and one that somebody else started.
  */
 export async function stopEngineDaemon(
   options: Omit<EngineDaemonOptions, 'logFolder'>,
@@ -118,14 +118,13 @@ export async function stopEngineDaemon(
   const stopped: string[] = [];
   if (note.daemon !== undefined && (await isAlive(note.daemon))) {
     const socketPath = note.socketPath ?? '';
-    const count = await countInstances(socketPath, signal);
-    if (count === undefined)
+    const held = await holdings(socketPath, signal);
+    if (held === undefined)
       return {
         stopped,
         kept: `${note.daemon.program} does not answer at ${socketPath}: whether it holds instances is unknown.`,
       };
-    if (count > 0)
-      return { stopped, kept: `${note.daemon.program} holds ${count} ${count === 1 ? 'instance' : 'instances'}.` };
+    if (held.length > 0) return { stopped, kept: `${note.daemon.program} holds ${held.join(', ')}.` };
     // SIGPWR is the daemon's own shutdown: networks and storage are taken down with it. SIGTERM would leave them up.
     await end(note.daemon, constants.signals.SIGPWR, signal);
     stopped.push(note.daemon.program);
@@ -309,10 +308,38 @@ async function answers(socketPath: string, signal: AbortSignal): Promise<boolean
   return (await ask(socketPath, '/1.0', signal)) !== undefined;
 }
 
-async function countInstances(socketPath: string, signal: AbortSignal): Promise<number | undefined> {
-  const found = z.array(z.unknown()).safeParse(await ask(socketPath, '/1.0/instances?all-projects=true', signal));
-  return found.success ? found.data.length : undefined;
+/** What the daemon holds beyond what it makes for itself, in words; undefined where it does not tell. */
+async function holdings(socketPath: string, signal: AbortSignal): Promise<string[] | undefined> {
+  const held: string[] = [];
+  for (const { one, many, path, schema } of holdingKinds) {
+    const found = schema.safeParse(await ask(socketPath, path, signal));
+    if (!found.success) return undefined;
+    if (found.data > 0) held.push(`${found.data} ${found.data === 1 ? one : many}`);
+  }
+  return held;
 }
+
+const countOf = z.array(z.unknown()).transform((list) => list.length);
+const holdingKinds: readonly { one: string; many: string; path: string; schema: z.ZodType<number> }[] = [
+  { one: 'instance', many: 'instances', path: '/1.0/instances?all-projects=true', schema: countOf },
+  {
+    one: 'project',
+    many: 'projects',
+    path: '/1.0/projects?recursion=1',
+    schema: z
+      .array(z.object({ name: z.string() }))
+      .transform((list) => list.filter(({ name }) => name !== 'default').length),
+  },
+  { one: 'storage pool', many: 'storage pools', path: '/1.0/storage-pools', schema: countOf },
+  {
+    one: 'network',
+    many: 'networks',
+    path: '/1.0/networks?recursion=1',
+    schema: z
+      .array(z.object({ managed: z.boolean() }))
+      .transform((list) => list.filter(({ managed }) => managed).length),
+  },
+];
 
 /** The daemon's answer; undefined when there is none, which is no failure here. */
 async function ask(socketPath: string, path: string, signal: AbortSignal): Promise<unknown> {

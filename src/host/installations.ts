@@ -6,6 +6,7 @@ import type { Config } from '../core/config.ts';
 import { PoolhouseError } from '../core/errors.ts';
 import type { Home } from '../core/home.ts';
 import { installationSchema, type Installation } from '../core/installation.ts';
+import { nothingTaken, type Taken } from './claims.ts';
 import { runCommand } from './run-command.ts';
 
 /** The installation of a home; undefined before the first `up`. */
@@ -31,8 +32,13 @@ export async function readInstallation(home: Home): Promise<Installation | undef
 /**
  * Makes the home folder with everything that must exist before control starts. Gives what is there already as it is, but
  * for the port, which the operator may change.
+ * @param taken what other installations have; nobody else may take from it meanwhile
  */
-export async function ensureInstallation(home: Home, config: Config): Promise<Installation> {
+export async function ensureInstallation(
+  home: Home,
+  config: Config,
+  taken: Taken = nothingTaken,
+): Promise<Installation> {
   await mkdir(home.folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
     throw new PoolhouseError(
       'HostNotReady',
@@ -43,17 +49,21 @@ export async function ensureInstallation(home: Home, config: Config): Promise<In
   await chmod(home.folder, 0o700);
   for (const folder of [home.secrets, home.backups, home.images, home.logs, home.recipes])
     await mkdir(folder, { recursive: true, mode: 0o700 });
+  if (config.apiPort !== undefined && taken.ports.has(config.apiPort))
+    throw new PoolhouseError(
+      'InvalidConfiguration',
+      `'apiPort' ${config.apiPort} belongs to another installation on this machine. Set another one in ${home.config}.`,
+    );
   const present = await readInstallation(home);
   if (present !== undefined) {
     if (config.apiPort === undefined || config.apiPort === present.apiPort) return present;
     return write(home, { ...present, apiPort: config.apiPort });
   }
-  const others = await othersInUse();
   const installation: Installation = {
     id: randomBytes(4).toString('hex'),
     engine: config.engine,
-    apiPort: config.apiPort ?? (await freePort(8_943)),
-    addressBlock: freeBlock(others),
+    apiPort: config.apiPort ?? (await freePort(taken.ports)),
+    addressBlock: freeBlock(new Set([...taken.blocks, ...(await blocksInRules())])),
     subscriptionId: randomUUID(),
     tenantId: randomUUID(),
     clientId: randomUUID(),
@@ -69,18 +79,39 @@ async function write(home: Home, installation: Installation): Promise<Installati
   return installation;
 }
 
-/** Address blocks that rules of the kernel lead somewhere already. */
-async function othersInUse(): Promise<Set<number>> {
-  const result = await runCommand('nft', ['list', 'ruleset'], { timeoutMs: 10_000 }).catch(() => undefined);
-  const found = result?.stdout.matchAll(/127\.77\.(\d{1,3})\.\d{1,3}/g) ?? [];
-  return new Set([...found].map((match) => Number(match[1])));
+/**
+ * Another port for the API, where something else listens on the present one by now. Not where the operator has set it:
+ * then the operator is told. To be asked only while control does not run.
+ */
+export async function leaveTakenPort(
+  home: Home,
+  installation: Installation,
+  config: Config,
+  taken: Taken,
+): Promise<Installation> {
+  if (await isFree(installation.apiPort)) return installation;
+  if (config.apiPort !== undefined)
+    throw new PoolhouseError(
+      'HostNotReady',
+      `Something else listens on 127.0.0.1:${config.apiPort}, which is 'apiPort' in ${home.config}. End it, or set another port.`,
+    );
+  return write(home, { ...installation, apiPort: await freePort(taken.ports) });
 }
 
-function freeBlock(taken: ReadonlySet<number>): string {
+/** Address blocks that rules of the kernel lead somewhere already. */
+async function blocksInRules(): Promise<string[]> {
+  const result = await runCommand('nft', ['list', 'ruleset'], { timeoutMs: 10_000 }).catch(() => undefined);
+  const found = result?.stdout.matchAll(/127\.77\.(\d{1,3})\.\d{1,3}/g) ?? [];
+  return [...found].map((match) => blockOf(Number(match[1])));
+}
+
+const blockOf = (number: number) => `127.77.${number}.0/24`;
+
+function freeBlock(taken: ReadonlySet<string>): string {
   const start = randomBytes(1)[0] ?? 0;
   for (let step = 0; step < 256; step += 1) {
-    const block = (start + step) % 256;
-    if (!taken.has(block)) return `127.77.${block}.0/24`;
+    const block = blockOf((start + step) % 256);
+    if (!taken.has(block)) return block;
   }
   throw new PoolhouseError(
     'HostNotReady',
@@ -88,23 +119,29 @@ function freeBlock(taken: ReadonlySet<number>): string {
   );
 }
 
-async function freePort(first: number): Promise<number> {
-  for (let port = first; port < first + 200; port += 1) {
-    const free = await new Promise<boolean>((resolve) => {
-      const server = createServer();
-      server.once('error', () => {
-        resolve(false);
-      });
-      server.listen({ host: '127.0.0.1', port }, () =>
-        server.close(() => {
-          resolve(true);
-        }),
-      );
-    });
-    if (free) return port;
+const firstPort = 8_943;
+const ports = 200;
+
+async function freePort(taken: ReadonlySet<number>): Promise<number> {
+  for (let port = firstPort; port < firstPort + ports; port += 1) {
+    if (!taken.has(port) && (await isFree(port))) return port;
   }
   throw new PoolhouseError(
     'HostNotReady',
-    `No free port was found between ${first} and ${first + 199} for the ARM API. Set 'apiPort' in config.json.`,
+    `No free port was found between ${firstPort} and ${firstPort + ports - 1} for the ARM API. Set 'apiPort' in config.json.`,
   );
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => {
+      resolve(false);
+    });
+    server.listen({ host: '127.0.0.1', port }, () =>
+      server.close(() => {
+        resolve(true);
+      }),
+    );
+  });
 }

@@ -1,5 +1,5 @@
 /**
- * One `up` or `down` of an installation at a time, and one sign-in of az. A lock is SQLite's on a file: the kernel gives
+ * One `up` or `down` of an installation at a time, one sign-in of az, one change to what installations share. A lock is SQLite's on a file: the kernel gives
  * it back when its holder ends, however it ends, so no lock is ever left behind, and none is taken from the living.
  */
 import { access, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
@@ -9,6 +9,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PoolhouseError } from '../core/errors.ts';
 import type { Home } from '../core/home.ts';
 import type { Progress } from './progress.ts';
+
+const lockFile = '.lock';
+/** Only for what is told to those who wait. */
+const tellFile = '.lock-holder';
+/** What a lock leaves in its folder, for who removes that. */
+export const lockFiles = [lockFile, `${lockFile}-journal`, tellFile] as const;
 
 const limitMs = 30 * 60_000;
 const pollDelay = 200;
@@ -26,14 +32,32 @@ export async function lockHome(home: Home, progress: Progress, signal: AbortSign
   return lockFolder(home.folder, progress, signal);
 }
 
+/** Where all installations of a machine meet, with the log of an engine daemon that one of them started. */
+export const machineFolder = '/run/poolhouse';
+
+/**
+ * What installations share is changed by one at a time: the engine's daemon, the account, ports and addresses. Root only.
+ * Who removes the folder while holding it (nobody else is there any more) gives it back all the same.
+ */
+export async function lockMachine(progress: Progress, signal: AbortSignal): Promise<() => Promise<void>> {
+  for (;;) {
+    await mkdir(machineFolder, { recursive: true, mode: 0o700 });
+    try {
+      return await lockFolder(machineFolder, progress, signal);
+    } catch (error) {
+      // The last installation went, and took the folder with it, just now.
+      if (!(await isMissing(machineFolder))) throw error;
+    }
+  }
+}
+
 /** Waits until nobody else holds the lock of a folder. Gives the function that gives it back. */
 export async function lockFolder(
   folder: string,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<() => Promise<void>> {
-  const file = join(folder, '.lock');
-  const holderFile = join(folder, '.lock-holder'); // only for what is told to those who wait
+  const [file, holderFile] = [join(folder, lockFile), join(folder, tellFile)];
   const deadline = Date.now() + limitMs;
   for (let told = false, tries = 1; ; tries += 1) {
     const lock = await tryLock(file);
@@ -87,6 +111,13 @@ async function tryLock(file: string): Promise<DatabaseSync | undefined> {
       { cause: error },
     );
   }
+}
+
+async function isMissing(path: string): Promise<boolean> {
+  return access(path).then(
+    () => false,
+    (error: unknown) => (error as NodeJS.ErrnoException).code === 'ENOENT',
+  );
 }
 
 /** Which file it is that stands there: another one of the same name is another one. */

@@ -3,30 +3,29 @@
  * changes nothing, and a run that was cut off is completed by the next.
  */
 import { createHash } from 'node:crypto';
-import { chmod, chown, mkdir, readFile, writeFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, writeFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readConfig, type Config } from '../core/config.ts';
 import { PoolhouseError } from '../core/errors.ts';
-import { runtimeFolderOf, type Home, type RuntimeFolder } from '../core/home.ts';
+import type { Home, RuntimeFolder } from '../core/home.ts';
 import type { Installation } from '../core/installation.ts';
 import type { JsonObject } from '../core/json.ts';
 import { programFiles } from '../core/program-files.ts';
-import { createIncusEngine } from '../engines/incus/incus-engine.ts';
 import { buildImage, hostSuite } from '../images/build-image.ts';
 import { fingerprintOf, loadRecipe } from '../images/recipe.ts';
+import { refuseNewerStore } from '../store/store.ts';
 import { readBuild } from './build.ts';
 import { changeConfigFile, readConfigFile } from './config-file.ts';
-import { ensureEngineDaemon } from './engine-daemon.ts';
-import { checkHost } from './host-checks.ts';
-import { ensureInstallation, readInstallation } from './installations.ts';
+import { readInstallation } from './installations.ts';
 import { askControl } from './local-api.ts';
 import { ensureMasterKey, type AskPassphrase } from './master-key.ts';
 import { engineSetup, installPackages, installSnaps, presentTools, readDistribution } from './packages.ts';
 import { findProcess, startProcess, stopProcess } from './processes.ts';
 import { readLives, writePrograms } from './supervisor.ts';
 import type { Progress } from './progress.ts';
-import { runCommand } from './run-command.ts';
+import { serviceUser } from './service-user.ts';
+import { takePlace, takeSimulatedPlace } from './take-place.ts';
 import { endOtherBuild } from './upgrade.ts';
 
 export interface UpOptions {
@@ -42,8 +41,6 @@ export interface UpResult {
   url: string;
 }
 
-/** The unprivileged account of the gateway, and of helpers that touch what strangers send. */
-export const serviceUser = 'poolhouse';
 const startLimit = 60_000;
 /** What most templates ask for: built at once, so that the first deployment does not wait for it. */
 const firstImage = 'datascience';
@@ -66,6 +63,7 @@ export async function up(home: Home, options: UpOptions, progress: Progress, sig
       `This installation was made with the engine '${present.engine}'; the engine cannot be changed to '${config.engine}'. Use another POOLHOUSE_HOME, or 'poolhouse down --destroy' first.`,
     );
   }
+  refuseNewerStore(home.store, home.backups); // what a newer program has started runs on
   if (config.engine === 'incus' && !isRoot) {
     throw new PoolhouseError(
       'HostNotReady',
@@ -76,28 +74,15 @@ export async function up(home: Home, options: UpOptions, progress: Progress, sig
     const setup = engineSetup(await readDistribution(), await presentTools());
     await progress.step('Debian packages', (phase) => installPackages(setup.packages, phase, signal));
     if (setup.snaps.length > 0) await progress.step('snaps', (phase) => installSnaps(setup.snaps, phase, signal));
-    await progress.step(`account ${serviceUser}`, () => ensureUser(signal));
   }
-  const installation = await ensureInstallation(home, config);
+  const { installation, run, engineSocket, engine } =
+    config.engine === 'incus'
+      ? await takePlace(home, config, progress, signal)
+      : await takeSimulatedPlace(home, config, isRoot, signal);
   await changeConfigFile(home.config, file, changes);
-  const run = runtimeFolderOf(home, installation.id, isRoot);
-  await prepareRuntimeFolder(run, config.engine === 'incus', signal);
   await ensureMasterKey({ home, run, installation, kind: config.masterKey, passphrase: options.passphrase });
 
-  let engineSocket: string | undefined;
-  if (config.engine === 'incus') {
-    const daemon = await progress.step(`the engine's daemon`, () =>
-      ensureEngineDaemon({ logFolder: home.logs, signal }),
-    );
-    engineSocket = daemon.socketPath;
-    await checkHost({ ownIdMap: engineSocket.startsWith('/var/snap/') }); // a snap maps ids by files of its own
-    const engine = createIncusEngine({
-      installation: installation.id,
-      socketPath: engineSocket,
-      addressRange: config.instanceRange,
-      poolBytes: config.poolGiB * 2 ** 30,
-    });
-    await progress.step('project, network and storage in the engine', () => engine.prepare(signal));
+  if (engine !== undefined) {
     await progress.step(`the image '${firstImage}'`, async (phase) => {
       const recipe = await loadRecipe(firstImage, [home.recipes, join(programFiles.root, 'images', 'recipes')]);
       const suite = recipe.suite ?? (await hostSuite()).suite;
@@ -110,41 +95,6 @@ export async function up(home: Home, options: UpOptions, progress: Progress, sig
   }
   await startProcesses(home, run, installation, engineSocket, config, progress, signal);
   return { installation, run, url: `https://127.0.0.1:${installation.apiPort}` };
-}
-
-async function ensureUser(signal: AbortSignal): Promise<void> {
-  if ((await runCommand('getent', ['passwd', serviceUser], { signal })).exitCode === 0) return;
-  const result = await runCommand(
-    'useradd',
-    [
-      '--system',
-      '--user-group',
-      '--no-create-home',
-      '--home-dir',
-      '/nonexistent',
-      '--shell',
-      '/usr/sbin/nologin',
-      serviceUser,
-    ],
-    { signal },
-  );
-  if (result.exitCode !== 0)
-    throw new PoolhouseError(
-      'HostNotReady',
-      `The system account '${serviceUser}' could not be made: ${result.stderr.trim()}`,
-    );
-}
-
-/** Control's sockets are for their owner only; the gateway's user gets through to its own folder and to the link. */
-async function prepareRuntimeFolder(run: RuntimeFolder, withUser: boolean, signal: AbortSignal): Promise<void> {
-  await mkdir(run.folder, { recursive: true, mode: 0o711 });
-  await chmod(run.folder, 0o711);
-  await mkdir(run.gateway, { recursive: true, mode: 0o700 });
-  await mkdir(run.instances, { recursive: true, mode: 0o700 });
-  if (!withUser) return;
-  const { stdout } = await runCommand('id', ['-u', serviceUser], { signal });
-  const { stdout: group } = await runCommand('id', ['-g', serviceUser], { signal });
-  await chown(run.gateway, Number(stdout), Number(group));
 }
 
 async function startProcesses(

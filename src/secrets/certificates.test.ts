@@ -1,6 +1,9 @@
+import { execFile, spawnSync } from 'node:child_process';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createServer as createHttpsServer } from 'node:https';
 import { createServer, connect } from 'node:tls';
+import { promisify } from 'node:util';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +13,11 @@ import { ensureCertificates, renewCertificates, type Certificates, type PrivateK
 const day = 86_400_000;
 const now = Date.now();
 const names = ['127.0.0.1', 'localhost'];
+
+const certificatesIn = (pem: string) =>
+  [...pem.matchAll(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g)].map(
+    ([one]) => new X509Certificate(one),
+  );
 
 describe('certificates', () => {
   let folder: string;
@@ -30,8 +38,9 @@ describe('certificates', () => {
   afterEach(() => rm(folder, { recursive: true }));
 
   function expectWhole(made: Certificates): void {
-    const leaf = new X509Certificate(made.certificatePem);
-    const authority = new X509Certificate(made.caPem);
+    const [leaf, authority] = certificatesIn(made.certificatePem);
+    if (leaf === undefined || authority === undefined) throw new Error('the chain is not whole');
+    expect(certificatesIn(made.caPem).map((one) => one.serialNumber)).toContain(authority.serialNumber);
     expect(leaf.checkPrivateKey(createPrivateKey(made.keyPem))).toBe(true);
     expect(leaf.verify(authority.publicKey)).toBe(true);
     expect(leaf.checkIssued(authority)).toBe(true);
@@ -104,16 +113,93 @@ describe('certificates', () => {
     }
   });
 
-  it('get a new authority before the old one ends', async () => {
-    const made = await ensure();
-    const late = await ensure(now + 3_500 * day);
-    expectWhole(late);
-    expect(late.caPem).toBe(made.caPem);
-    const renewed = await ensure(now + 3_630 * day);
-    expectWhole(renewed);
-    expect(renewed.caPem).not.toBe(made.caPem);
-    expect(await ensure(now + 3_631 * day)).toEqual(renewed);
+  it('come from an authority that clients know for a year already, for ever', async () => {
+    const read: { at: number; serials: string[] }[] = [];
+    const signers = new Set<string>();
+    for (let at = 0; at < 30 * 365; at += 25) {
+      const made = await ensure(now + at * day);
+      expectWhole(made);
+      const [leaf, signer] = certificatesIn(made.certificatePem);
+      for (const one of [leaf, signer]) expect(one?.validToDate.getTime()).toBeGreaterThan(now + (at + 25) * day);
+      signers.add(signer?.serialNumber ?? '');
+      read.push({ at, serials: certificatesIn(made.caPem).map((one) => one.serialNumber) });
+      // Whoever has read the file within the last year, and not since.
+      for (const { at: before, serials } of read.slice(-15))
+        expect(serials, `read on day ${before}, on day ${at}`).toContain(signer?.serialNumber);
+    }
+    expect(signers.size).toBe(4);
+    // What has ended is gone, and so is its key.
+    expect(read.at(-1)?.serials.length).toBeLessThanOrEqual(2);
+    expect(kept.get('ca.key')?.match(/BEGIN/g)).toHaveLength(read.at(-1)?.serials.length ?? 0);
   });
+
+  it('begin anew where control did not run until the authority had ended', async () => {
+    const made = await ensure();
+    const late = await ensure(now + 3_700 * day);
+    expectWhole(late);
+    expect(certificatesIn(late.caPem)).toHaveLength(1);
+    expect(late.caPem).not.toBe(made.caPem);
+  });
+
+  it.each(['ca.pem', 'ca.key'])('keep both authorities where power failed before %s was written', async (name) => {
+    const made = await ensure();
+    const failing: PrivateKeys = {
+      ...keys,
+      write: (key, pem) => (key === name ? Promise.reject(new Error('power cut')) : keys.write(key, pem)),
+    };
+    if (name === 'ca.pem') await mkdir(file('ca.pem.new')); // what cannot be written over
+    const cut = ensureCertificates({ folder, keys: failing, names, now: now + 3_400 * day });
+    await expect(cut).rejects.toThrow();
+    await rm(file('ca.pem.new'), { recursive: true, force: true });
+    expect(await ensure()).toEqual(made);
+    const mended = await ensure(now + 3_400 * day);
+    expectWhole(mended);
+    expect(certificatesIn(mended.caPem)).toHaveLength(2);
+    expect(mended.caPem.startsWith(made.caPem)).toBe(true);
+  });
+
+  const curl = spawnSync('curl', ['--version']).status === 0;
+  const requests = spawnSync('python3', ['-c', 'import requests']).status === 0;
+  const clients: [string, boolean, (caFile: string, url: string) => [string, ...string[]]][] = [
+    ['curl', curl, (caFile, url) => ['curl', '-sS', '--noproxy', '*', '--cacert', caFile, url]],
+    [
+      `az's own library`,
+      requests,
+      (caFile, url) => [
+        'python3',
+        '-c',
+        'import requests, sys; s = requests.Session(); s.trust_env = False; sys.stdout.write(s.get(sys.argv[2], verify=sys.argv[1]).text)',
+        caFile,
+        url,
+      ],
+    ],
+  ];
+  for (const [client, there, command] of clients) {
+    it.skipIf(!there)(
+      `are taken by ${client} from either of two authorities${there ? '' : ' (it is missing)'}`,
+      async () => {
+        // On the day that the present authority has 20 days left, the next one signs.
+        for (const age of [3_300, 3_630]) {
+          for (const name of await readdir(folder)) await rm(file(name));
+          kept.clear();
+          const { caFile } = await ensure(now - age * day);
+          if (age === 3_630) await ensure(now - 200 * day); // then the next one was published
+          const { certificatePem: cert, keyPem: key, caPem } = await ensure();
+          expect(certificatesIn(caPem)).toHaveLength(2);
+          const server = createHttpsServer({ cert, key }, (_request, response) => response.end('served'));
+          await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+          const { port } = server.address() as AddressInfo; // a TCP server has one
+          try {
+            const [program, ...argv] = command(caFile, `https://127.0.0.1:${port}/`);
+            const { stdout } = await promisify(execFile)(program, argv);
+            expect(stdout).toBe('served');
+          } finally {
+            server.close();
+          }
+        }
+      },
+    );
+  }
 
   it('are made anew where the clock was wrong when they were made', async () => {
     const made = await ensure(now + 2_000 * day);

@@ -1,28 +1,32 @@
 /**
- * The installation's own certificate authority, and the certificate of the ARM API. Clients trust the authority once;
- * the server's certificate is made anew before it ends.
+ * The installation's own certificate authorities, and the certificate of the ARM API, made anew before it ends.
+ *
+ * Clients trust what `ca.pem` holds, and read it when they start. An authority ends too, so its successor is published
+ * there more than a year before anything is signed with it: `ca.pem` holds the present one and, in the last of its years,
+ * the next one. A client that has read the file within that year never meets a certificate that it does not trust.
  *
  * The server's certificate and its key lie in two places, which cannot be replaced at once: what a crash leaves is noticed
  * when they are read, for a pair that does not fit together, or does not come from the present authority, counts as none.
- * The authority is precious: one that is there and cannot be used is an error, and never replaced behind its clients' backs.
+ * Authorities are precious: one that is there and cannot be used is an error, and never replaced behind its clients' backs.
  */
 import 'reflect-metadata';
 import { createPrivateKey, webcrypto, X509Certificate } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
 import { PoolhouseError } from '../core/errors.ts';
 
 export interface Certificates {
+  /** What clients trust: all authorities, as they lie in `caFile`. */
   caFile: string;
   caPem: string;
-  /** The server's certificate followed by the authority's. */
+  /** The server's certificate followed by that of the authority which signed it. */
   certificatePem: string;
   keyPem: string;
 }
 
-/** Where private keys are kept: never in the clear beside their certificates. */
+/** Where private keys are kept: never in the clear beside their certificates. `ca.key` holds one for each authority. */
 export interface PrivateKeys {
   read(name: 'ca.key' | 'server.key'): Promise<string | undefined>;
   write(name: 'ca.key' | 'server.key', pem: string): Promise<void>;
@@ -42,6 +46,8 @@ const day = 86_400_000;
 const authorityDays = 3_650;
 const serverDays = 397;
 const renewalDays = 30;
+/** How long before its end an authority gets a successor: longer than any server's certificate that it still signs. */
+const successionDays = serverDays + renewalDays;
 
 /**
  * Gives what lies in the folder, made where it is missing or ends soon. `HostNotReady`
@@ -51,11 +57,14 @@ export async function ensureCertificates(request: CertificateRequest): Promise<C
   x509.cryptoProvider.set(globalThis.crypto);
   const { folder } = request;
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const authority = (await readAuthority(request)) ?? (await makeAuthority(request));
+  const authorities = await ensureAuthorities(request);
+  // The oldest that lasts, for clients know it longest.
+  const authority = authorities.find(({ pem }) => lasts(new X509Certificate(pem), request.now, renewalDays));
+  if (authority === undefined) throw new Error('an authority was made, and is none');
   const server = (await readServer(request, authority)) ?? (await makeServer(request, authority));
   return {
     caFile: join(folder, 'ca.pem'),
-    caPem: authority.pem,
+    caPem: authorities.map(({ pem }) => pem).join(''),
     certificatePem: `${server.pem.trim()}\n${authority.pem}`,
     keyPem: server.keyPem,
   };
@@ -73,27 +82,51 @@ export async function renewCertificates(
   return found.certificatePem === present.certificatePem && found.keyPem === present.keyPem ? undefined : found;
 }
 
-/** True while a certificate has begun and does not end soon. */
-function lasts(certificate: X509Certificate, now: number): boolean {
-  return certificate.validFromDate.getTime() <= now && certificate.validToDate.getTime() - now >= renewalDays * day;
+/** True while a certificate has begun, and does not end within so many days. */
+function lasts(certificate: X509Certificate, now: number, days: number): boolean {
+  return certificate.validFromDate.getTime() <= now && certificate.validToDate.getTime() - now >= days * day;
 }
 
 interface Authority {
   pem: string;
+  keyPem: string;
   certificate: x509.X509Certificate;
   privateKey: webcrypto.CryptoKey;
 }
 
-async function readAuthority({ folder, keys, now }: CertificateRequest): Promise<Authority | undefined> {
-  const pem = await read(folder, 'ca.pem');
-  if (pem === undefined) return undefined; // a key alone was made for a certificate that never was
-  const keyPem = await keys.read('ca.key');
+/** All that are valid, the oldest first; the last of them lasts long. */
+async function ensureAuthorities(request: CertificateRequest): Promise<Authority[]> {
+  const { folder, keys, now } = request;
+  const present = await readAuthorities(request);
+  const valid = present.filter(({ pem }) => lasts(new X509Certificate(pem), now, 0));
+  const authorities = valid.some(({ pem }) => lasts(new X509Certificate(pem), now, successionDays))
+    ? valid
+    : [...valid, await makeAuthority(now)];
+  if (authorities.length === present.length && authorities.every((one, index) => one === present[index]))
+    return present;
+  // Keys first: one without a certificate counts for nothing, a certificate without its key is an error.
+  const all = [...new Set([...present, ...authorities].map(({ keyPem }) => keyPem))];
+  await keys.write('ca.key', all.join(''));
+  await write(folder, 'ca.pem', authorities.map(({ pem }) => pem).join(''));
+  await keys.write('ca.key', authorities.map(({ keyPem }) => keyPem).join(''));
+  return authorities;
+}
+
+async function readAuthorities({ folder, keys }: CertificateRequest): Promise<Authority[]> {
+  const text = await read(folder, 'ca.pem');
+  if (text === undefined) return []; // keys alone were made for a certificate that never was
+  const keyPems = blocksOf((await keys.read('ca.key')) ?? '');
   try {
-    const certificate = new X509Certificate(pem);
-    if (keyPem === undefined) throw new Error('the key is missing');
-    if (!certificate.checkPrivateKey(createPrivateKey(keyPem))) throw new Error('the key is of another certificate');
-    if (!lasts(certificate, now)) return undefined;
-    return { pem, certificate: new x509.X509Certificate(pem), privateKey: await importKey(keyPem) };
+    const found = await Promise.all(
+      blocksOf(text).map(async (pem): Promise<Authority> => {
+        const certificate = new X509Certificate(pem);
+        const keyPem = keyPems.find((one) => certificate.checkPrivateKey(createPrivateKey(one)));
+        if (keyPem === undefined) throw new Error('the key is missing, or of another certificate');
+        return { pem, keyPem, certificate: new x509.X509Certificate(pem), privateKey: await importKey(keyPem) };
+      }),
+    );
+    if (found.length === 0) throw new Error('there is no certificate in it');
+    return found;
   } catch (error) {
     throw new PoolhouseError(
       'InvalidConfiguration',
@@ -103,7 +136,12 @@ async function readAuthority({ folder, keys, now }: CertificateRequest): Promise
   }
 }
 
-async function makeAuthority({ folder, keys: privateKeys, now }: CertificateRequest): Promise<Authority> {
+/** The PEM blocks of a text, each ended by a line end. */
+function blocksOf(text: string): string[] {
+  return [...text.matchAll(/-----BEGIN ([A-Z ]+)-----[\s\S]*?-----END \1-----/g)].map(([block]) => `${block}\n`);
+}
+
+async function makeAuthority(now: number): Promise<Authority> {
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serial(),
@@ -118,11 +156,12 @@ async function makeAuthority({ folder, keys: privateKeys, now }: CertificateRequ
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
-  const pem = `${certificate.toString('pem')}\n`;
-  await rm(join(folder, 'ca.pem'), { force: true }); // never beside a key that is not its own
-  await privateKeys.write('ca.key', await exportKey(keys.privateKey));
-  await write(folder, 'ca.pem', pem);
-  return { pem, certificate, privateKey: keys.privateKey };
+  return {
+    pem: `${certificate.toString('pem')}\n`,
+    keyPem: await exportKey(keys.privateKey),
+    certificate,
+    privateKey: keys.privateKey,
+  };
 }
 
 async function readServer(
@@ -137,7 +176,7 @@ async function readServer(
     const fits =
       certificate.checkPrivateKey(createPrivateKey(keyPem)) &&
       certificate.verify(new X509Certificate(authority.pem).publicKey) &&
-      lasts(certificate, now) &&
+      lasts(certificate, now, renewalDays) &&
       names.every((name) => namesOf(pem).includes(name));
     return fits ? { pem, keyPem } : undefined;
   } catch {

@@ -1,14 +1,17 @@
 /** Copies of the store, made before a newer program changes it. Secrets in it are sealed, and their key is elsewhere. */
-import { chmod, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sql, type Kysely } from 'kysely';
 import type { EpochMillis } from '../core/time.ts';
 import type { Tables } from './schema.ts';
 
 const kept = 5;
-const namePattern = /^store-v\d+-\d{8}T\d{6}Z\.sqlite$/;
+const namePattern = /^store-v(\d+)-(\d{8}T\d{6}Z)\.sqlite$/;
 
-/** A whole copy in the folder, named by version and time; the oldest go where there are more than five. */
+/**
+ * A whole copy in the folder, named by version and time. Five versions are kept, of each the newest copy: an upgrade that
+ * fails again and again must not push out the copies of those before it.
+ */
 export async function backUpStore(
   db: Kysely<Tables>,
   folder: string,
@@ -18,12 +21,34 @@ export async function backUpStore(
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const time = new Date(now).toISOString().replace(/[-:]|\.\d+/g, '');
   const file = join(folder, `store-v${version}-${time}.sqlite`);
-  await rm(`${file}.new`, { force: true }); // of an attempt that was cut off
-  await sql`VACUUM INTO ${`${file}.new`}`.execute(db);
-  await chmod(`${file}.new`, 0o600);
-  await rename(`${file}.new`, file);
-  const all = (await readdir(folder)).filter((name) => namePattern.test(name));
-  const byTime = all.toSorted((a, b) => (a.split('-').at(-1) ?? '').localeCompare(b.split('-').at(-1) ?? ''));
-  for (const name of byTime.slice(0, -kept)) await rm(join(folder, name));
+  // Of attempts that were cut off.
+  for (const name of await readdir(folder)) if (/^store-.*\.new/.test(name)) await rm(join(folder, name));
+  const unfinished = `${file}.new`;
+  await writeFile(unfinished, '', { mode: 0o600 }); // SQLite fills an empty file, whose mode stays
+  await sql`VACUUM INTO ${unfinished}`.execute(db);
+  await flush(unfinished);
+  await rename(unfinished, file);
+  await flush(folder);
+  for (const name of superfluousCopies(await readdir(folder))) await rm(join(folder, name));
   return file;
+}
+
+/** Which files of a folder are copies that need not be kept. Pure. */
+export function superfluousCopies(names: readonly string[]): string[] {
+  const copies = names
+    .flatMap((name) => {
+      const [, version, time] = namePattern.exec(name) ?? [];
+      return version === undefined || time === undefined ? [] : [{ name, version, time }];
+    })
+    .toSorted((a, b) => b.time.localeCompare(a.time));
+  const newest = new Map<string, string>();
+  for (const { name, version } of copies) if (!newest.has(version)) newest.set(version, name);
+  const stay = [...newest.values()].slice(0, kept);
+  return copies.map(({ name }) => name).filter((name) => !stay.includes(name));
+}
+
+/** So that it is there after a power cut too. */
+async function flush(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  await handle.sync().finally(() => handle.close());
 }

@@ -2,6 +2,8 @@
  * The store: all that control has to remember, in one SQLite file. Everything that belongs together is written in one
  * transaction: a resource never changes without the operation that asked for it.
  */
+import { existsSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
 import { Kysely, sql, type SqliteDialect, type Transaction } from 'kysely';
 import { PoolhouseError } from '../core/errors.ts';
 import type { EpochMillis } from '../core/time.ts';
@@ -54,23 +56,41 @@ async function migrate(
   { backups, now = 0, migrations = history }: StoreOptions,
 ): Promise<void> {
   const version = (await sql<{ user_version: number }>`PRAGMA user_version`.execute(db)).rows[0]?.user_version ?? 0;
-  if (version > migrations.length) {
-    throw new PoolhouseError(
-      'InvalidConfiguration',
-      `The store ${file} was written by a newer Poolhouse (its version is ${version}, this program knows ${migrations.length}). Install that version again, or restore a copy from before${backups === undefined ? '' : ` from ${backups}`}.`,
-    );
-  }
+  refuseNewer(file, version, migrations.length, backups);
   if (version === migrations.length) return;
   if (version > 0 && backups !== undefined) await backUpStore(db, backups, version, now);
-  for (const [index, migration] of migrations.entries()) {
-    if (index < version) continue;
-    await db.transaction().execute(async (tx) => {
+  // All or nothing: where one fails, the program from before still finds the store that it knows.
+  await db.transaction().execute(async (tx) => {
+    for (const migration of migrations.slice(version)) {
       for (const statement of migration.split(';').map((text) => text.trim())) {
         if (statement !== '') await sql.raw(statement).execute(tx);
       }
-      await sql.raw(`PRAGMA user_version = ${index + 1}`).execute(tx);
-    });
+    }
+    await sql.raw(`PRAGMA user_version = ${migrations.length}`).execute(tx);
+  });
+}
+
+/**
+ * For those who are about to end the processes of a newer program: `InvalidConfiguration` where this one could not open
+ * the store that it leaves. Reads only, also while another process has the store open.
+ */
+export function refuseNewerStore(file: string, backups: string): void {
+  if (!existsSync(file)) return;
+  const database = new DatabaseSync(file, { readOnly: true, timeout: 5_000 });
+  try {
+    const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
+    refuseNewer(file, version, history.length, backups);
+  } finally {
+    database.close();
   }
+}
+
+function refuseNewer(file: string, version: number, known: number, backups: string | undefined): void {
+  if (version <= known) return;
+  throw new PoolhouseError(
+    'InvalidConfiguration',
+    `The store ${file} was written by a newer Poolhouse (its version is ${version}, this program knows ${known}). Install that version again, or restore a copy from before${backups === undefined ? '' : ` from ${backups}`}.`,
+  );
 }
 
 /** The next value of a counter: 0 at first, and never the same again. */

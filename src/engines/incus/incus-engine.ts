@@ -11,6 +11,7 @@ import { createInstance } from './create-instance.ts';
 import { createDaemonInstances, isMade, powerOf, type DaemonInstance } from './daemon-instances.ts';
 import { execInside } from './exec.ts';
 import { parseMetrics } from './metrics.ts';
+import { removeAllLogs, removeInstanceLogs } from './daemon-logs.ts';
 import { deviceName, engineNames, hostnameKey, labelPrefix, seedName, seedPrefix } from './names.ts';
 import { preparePlaces, removePlaces, type PlacesOptions } from './places.ts';
 import { createRestClient, DaemonError, isMissing, unless } from './rest-client.ts';
@@ -90,7 +91,10 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
       });
     },
 
-    delete: (name, signal) => instances.remove(name, signal),
+    async delete(name, signal) {
+      await instances.remove(name, signal);
+      await removeInstanceLogs(client.socketPath, names, name);
+    },
 
     async exec(name, argv, execOptions, signal) {
       try {
@@ -170,6 +174,7 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
       for (const { account, share } of (await unless(isMissing, () => volumes.list(signal))) ?? [])
         await volumes.remove(account, share, signal);
       await removePlaces(client, names, signal);
+      await removeAllLogs(client.socketPath, names);
       network = undefined;
     },
   };
