@@ -1,7 +1,8 @@
 /** Makes an installation: its ids, ports and secrets, chosen so that they collide with no other one of this machine. */
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../core/config.ts';
 import { PoolhouseError } from '../core/errors.ts';
 import type { Home } from '../core/home.ts';
@@ -30,7 +31,7 @@ export async function readInstallation(home: Home): Promise<Installation | undef
 
 /**
  * Makes the home folder with everything that must exist before control starts. Gives what is there already as it is, but
- * for the port, which the operator may change.
+ * for the ports, which the operator may change.
  */
 export async function ensureInstallation(home: Home, config: Config): Promise<Installation> {
   await mkdir(home.folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
@@ -45,14 +46,17 @@ export async function ensureInstallation(home: Home, config: Config): Promise<In
     await mkdir(folder, { recursive: true, mode: 0o700 });
   const present = await readInstallation(home);
   if (present !== undefined) {
-    if (config.apiPort === undefined || config.apiPort === present.apiPort) return present;
-    return write(home, { ...present, apiPort: config.apiPort });
+    const apiPort = config.apiPort ?? present.apiPort;
+    const wanted = { ...present, apiPort, metricsPorts: await metricsPorts(config, apiPort, present.metricsPorts) };
+    return isDeepStrictEqual(wanted, present) ? present : write(home, wanted);
   }
   const others = await othersInUse();
+  const apiPort = config.apiPort ?? (await freePort({ first: 8_943, key: 'apiPort' }));
   const installation: Installation = {
     id: randomBytes(4).toString('hex'),
     engine: config.engine,
-    apiPort: config.apiPort ?? (await freePort(8_943)),
+    apiPort,
+    metricsPorts: await metricsPorts(config, apiPort),
     addressBlock: freeBlock(others),
     subscriptionId: randomUUID(),
     tenantId: randomUUID(),
@@ -88,8 +92,39 @@ function freeBlock(taken: ReadonlySet<number>): string {
   );
 }
 
-async function freePort(first: number): Promise<number> {
+/**
+ * Where the processes tell their health and metrics: as configured, else as before, else free ones. The search begins
+ * somewhere, not at one number, so that an installation that is down at the moment keeps its own.
+ */
+async function metricsPorts(
+  config: Config,
+  apiPort: number,
+  before?: Installation['metricsPorts'],
+): Promise<{ control: number; gateway: number }> {
+  const taken = new Set([apiPort, ...Object.values(config.metricsPorts)].filter((port) => port !== undefined));
+  const choose = async (name: 'control' | 'gateway') => {
+    const set = config.metricsPorts[name];
+    if (set !== undefined) return set;
+    const first = randomInt(18_000, 19_000);
+    const kept = before?.[name];
+    const port =
+      kept !== undefined && !taken.has(kept) ? kept : await freePort({ first, key: `metricsPorts.${name}`, taken });
+    taken.add(port);
+    return port;
+  };
+  const ports = { control: await choose('control'), gateway: await choose('gateway') };
+  if (new Set([apiPort, ports.control, ports.gateway]).size < 3)
+    throw new PoolhouseError(
+      'InvalidConfiguration',
+      `'apiPort' (${apiPort}), 'metricsPorts.control' (${ports.control}) and 'metricsPorts.gateway' (${ports.gateway}) have to be three different ports. Change config.json.`,
+    );
+  return ports;
+}
+
+async function freePort(wanted: { first: number; key: string; taken?: ReadonlySet<number> }): Promise<number> {
+  const { first, key, taken } = wanted;
   for (let port = first; port < first + 200; port += 1) {
+    if (taken?.has(port) === true) continue;
     const free = await new Promise<boolean>((resolve) => {
       const server = createServer();
       server.once('error', () => {
@@ -105,6 +140,6 @@ async function freePort(first: number): Promise<number> {
   }
   throw new PoolhouseError(
     'HostNotReady',
-    `No free port was found between ${first} and ${first + 199} for the ARM API. Set 'apiPort' in config.json.`,
+    `No free port was found between ${first} and ${first + 199} on 127.0.0.1. Set '${key}' in config.json.`,
   );
 }
