@@ -16,13 +16,13 @@ const layers: readonly (readonly string[])[] = [
   ['store'],
   ['engines'],
   ['pool', 'template'],
-  ['link'],
+  ['link', 'monitor'],
   ['core'],
 ];
 
 /** What a folder may import, where that is less than everything below it. */
 const onlyThese: Readonly<Record<string, readonly string[]>> = {
-  gateway: ['link', 'pool', 'core'],
+  gateway: ['link', 'monitor', 'pool', 'core'],
 };
 
 export interface SourceFile {

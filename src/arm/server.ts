@@ -27,12 +27,26 @@ export interface ArmServerParts {
   /** Where clients reach it: `https://127.0.0.1:PORT`. */
   url: string;
   log: Logger;
+  /** Called when a request was answered. */
+  onEnd?: (request: RequestEnd) => void;
 }
+
+/** A request, for those who count: nothing in it that a client could make up. */
+export interface RequestEnd {
+  method: string;
+  /** The kind of path: what `classifyPath` calls it, `sign-in`, or `unknown`. */
+  route: Asked['asked'] | 'sign-in' | 'unknown';
+  status: number;
+  milliseconds: number;
+}
+
+const countedMethods = new Set(['GET', 'HEAD', 'PUT', 'PATCH', 'POST', 'DELETE']);
 
 /** A template of 4 MB, and what is around it. */
 const largestBody = 8 * 2 ** 20;
 /** What there is only to look at. */
 const readOnly = new Set<Asked['asked']>(['subscriptions', 'subscription', 'tenants', 'locations', 'operation']);
+const everyPath = '/*';
 /** Types that answer 200 to a PUT that made something new, where all others answer 201. */
 const neverCreated = new Set(['microsoft.storage/storageaccounts']);
 
@@ -70,6 +84,12 @@ export function createArmServer(parts: ArmServerParts): FastifyInstance {
       },
       'request',
     );
+    parts.onEnd?.({
+      method: countedMethods.has(request.method) ? request.method : 'other',
+      route: routeOf(request),
+      status: reply.statusCode,
+      milliseconds: reply.elapsedTime,
+    });
     return Promise.resolve();
   });
   app.setErrorHandler((error, request, reply) => {
@@ -86,7 +106,7 @@ export function createArmServer(parts: ArmServerParts): FastifyInstance {
 
   app.route({
     method: ['GET', 'HEAD', 'PUT', 'PATCH', 'POST', 'DELETE'],
-    url: '/*',
+    url: everyPath,
     exposeHeadRoute: false,
     handler: async (request, reply) => {
       await tokens.verify(request.headers.authorization);
@@ -344,6 +364,16 @@ function providersBody(service: ResourceService, asked: Extract<Asked, { asked: 
       `The resource namespace '${wanted}' is invalid. Known here: ${namespaces.join(', ')}.`,
     );
   return describe(found);
+}
+
+function routeOf(request: FastifyRequest): RequestEnd['route'] {
+  if (request.is404) return 'unknown';
+  if (request.routeOptions.url !== everyPath) return 'sign-in';
+  try {
+    return classifyPath(decodePath(request.url.split('?')[0] ?? ''))?.asked ?? 'unknown';
+  } catch {
+    return 'unknown'; // a path that is not encoded as one
+  }
 }
 
 function query(request: FastifyRequest, name: string): string | undefined {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { describeLogLine, logDocument, mergeLogs } from './log-lines.ts';
+import { describeLogLine, isAtLeast, logDocument, mergeLogs } from './log-lines.ts';
 
 const time = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
 const line = (fields: object) =>
@@ -36,6 +36,25 @@ describe('a line of a log in plain words', () => {
     expect(logDocument('{"msg": "a"}')).toEqual({ msg: 'a' });
     expect(logDocument('crash')).toEqual({ msg: 'crash' });
     expect(logDocument('[1]')).toEqual({ msg: '[1]' });
+  });
+});
+
+describe('lines by how grave they are', () => {
+  it.each([
+    [20, 'info', false],
+    [30, 'info', true],
+    [30, 'warn', false],
+    [40, 'warn', true],
+    [50, 'warn', true],
+    [60, 'error', true],
+    [10, 'trace', true],
+  ] as const)('level %i is at least %s: %s', (level, least, shown) => {
+    expect(isAtLeast(line({ level, msg: 'm' }), least)).toBe(shown);
+  });
+
+  it('are shown where they say no level: a crash is grave', () => {
+    expect(isAtLeast('node:internal/process: crash', 'error')).toBe(true);
+    expect(isAtLeast('{"level": "x"}', 'error')).toBe(true);
   });
 });
 

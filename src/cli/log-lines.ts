@@ -1,5 +1,6 @@
 /** Log lines (JSON, as pino writes them) in plain words. Pure. */
 import { dig, isObject, textOf, type JsonObject } from '../core/json.ts';
+import type { LogLevel } from '../core/log-levels.ts';
 import { plainText } from './plain-text.ts';
 
 const levels: Readonly<Record<number, string>> = {
@@ -20,6 +21,19 @@ function parse(line: string): JsonObject | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Whether a line is at least as grave. One that says no level (what Node says when a process ends badly) is shown
+ * whatever is asked for: it is rare, and it matters.
+ */
+export function isAtLeast(line: string, least: LogLevel): boolean {
+  const level = parse(line)?.['level'];
+  return typeof level !== 'number' || level >= numberOf(least);
+}
+
+function numberOf(level: LogLevel): number {
+  return Number(Object.keys(levels).find((number) => levels[Number(number)] === level));
 }
 
 /** Lines of several logs in the order of their times. One that does not say its time stays behind the one before it. */

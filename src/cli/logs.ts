@@ -4,12 +4,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { PoolhouseError } from '../core/errors.ts';
 import { runtimeFolderOf } from '../core/home.ts';
+import { logLevels, type LogLevel } from '../core/log-levels.ts';
 import { readInstallation } from '../host/installations.ts';
 import { askControl } from '../host/local-api.ts';
-import { describeLogLine, logDocument, mergeLogs } from './log-lines.ts';
+import { describeLogLine, isAtLeast, logDocument, mergeLogs } from './log-lines.ts';
 import { plainText } from './plain-text.ts';
 import type { Shared } from './shared.ts';
 import { UsageError } from './usage-error.ts';
+
+interface LogsOptions {
+  follow?: boolean;
+  lines: string;
+  level?: string;
+  json?: boolean;
+}
 
 const pollDelay = 300;
 const processes = ['control', 'gateway'];
@@ -23,15 +31,19 @@ export function logsCommand({ home, signal }: Shared): Command {
     .argument('[of]', 'control, gateway, or the name of an instance; both processes without it')
     .option('-f, --follow', 'go on showing what comes')
     .option('-n, --lines <count>', 'how many lines', '50')
+    .option('--level <level>', `only what is as grave or graver: ${logLevels.join(', ')}`)
     .option('--json', 'print one JSON document, a list; with --follow one document a line')
     .addHelpText(
       'after',
-      '\nExamples:\n  poolhouse logs\n  poolhouse logs control -f\n  poolhouse logs teampool000000 -n 200',
+      '\nExamples:\n  poolhouse logs\n  poolhouse logs control -f\n  poolhouse logs --level warn\n  poolhouse logs teampool000000 -n 200',
     )
-    .action(async (of: string | undefined, options: { follow?: boolean; lines: string; json?: boolean }) => {
+    .action(async (of: string | undefined, options: LogsOptions) => {
       const count = Number(options.lines);
       if (!Number.isInteger(count) || count < 1 || count > 100_000)
         throw new UsageError(`'${options.lines}' is not a number of lines.`);
+      const least = logLevels.find((one) => one === options.level);
+      if (options.level !== undefined && least === undefined)
+        throw new UsageError(`'${options.level}' is not a level: ${logLevels.join(', ')}.`);
       const installation = await readInstallation(home);
       if (installation === undefined)
         throw new PoolhouseError(
@@ -49,29 +61,37 @@ export function logsCommand({ home, signal }: Shared): Command {
         const showJournal = (lines: readonly string[]) => {
           show(lines, (line) => ({ instance: of, msg: line }), plainText);
         };
-        return followJournal(run.adminSocket, of, count, following, showJournal, signal);
+        return followJournal(
+          { adminSocket: run.adminSocket, instance: of, least },
+          count,
+          following,
+          showJournal,
+          signal,
+        );
       }
       const files = (of === undefined ? processes : [of]).map((name) => join(home.logs, `${name}.log`));
+      const wanted = (lines: readonly string[]) =>
+        least === undefined ? lines : lines.filter((line) => isAtLeast(line, least));
       const showLog = (lines: readonly string[]) => {
-        show(lines, logDocument, describeLogLine);
+        show(wanted(lines), logDocument, describeLogLine);
       };
       const tails = await Promise.all(files.map(readTail));
-      showLog(mergeLogs(tails.map((tail) => tail.lines)).slice(-count));
+      showLog(wanted(mergeLogs(tails.map((tail) => tail.lines))).slice(-count));
       if (following)
         await Promise.all(tails.map((tail, index) => follow(files[index] ?? '', tail.end, showLog, signal)));
     });
 }
 
 async function followJournal(
-  adminSocket: string,
-  instance: string,
+  { adminSocket, instance, least }: { adminSocket: string; instance: string; least: LogLevel | undefined },
   count: number,
   following: boolean,
   show: (lines: readonly string[]) => void,
   signal: AbortSignal,
 ): Promise<void> {
+  const path = `/v1/instances/${encodeURIComponent(instance)}/journal`;
   const read = async (lines: number) =>
-    (await askControl(adminSocket, `/v1/instances/${encodeURIComponent(instance)}/journal?lines=${lines}`, 60_000))
+    (await askControl(adminSocket, `${path}?lines=${lines}${least === undefined ? '' : `&level=${least}`}`, 60_000))
       .split('\n')
       .filter((line) => line !== '');
   let seen = await read(count);

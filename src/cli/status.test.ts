@@ -51,6 +51,20 @@ describe('the status in words', () => {
     );
   });
 
+  it('tells where health and metrics are, and what is wrong with control', () => {
+    const urls = (port: number) => ({
+      healthUrl: `http://127.0.0.1:${port}/healthz`,
+      metricsUrl: `http://127.0.0.1:${port}/metrics`,
+    });
+    const status = serving();
+    Object.assign(status.control, urls(1), { reasons: ['The file system is full.'] });
+    Object.assign(status.gateway, urls(2));
+    expect(describeStatus(status, 80).split('\n').slice(2, 4)).toEqual([
+      'health   http://127.0.0.1:1/healthz  http://127.0.0.1:2/healthz  (metrics: /metrics)',
+      '! The file system is full.',
+    ]);
+  });
+
   it('tells of a process that hangs', () => {
     const hanging = { ...serving(), gateway: { healthy: false, pid: 8 } };
     expect(describeStatus(hanging, 80)).toContain('gateway  does not answer (pid 8)');

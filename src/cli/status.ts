@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { runtimeFolderOf } from '../core/home.ts';
+import { monitorUrls } from '../core/installation.ts';
 import type { StatusDocument } from '../control/status.ts';
 import { readInstallation } from '../host/installations.ts';
 import { askControl } from '../host/local-api.ts';
@@ -39,8 +40,12 @@ export async function readStatus(home: Shared['home']): Promise<StatusDocument> 
   const control = await findProcess(run.controlPid);
   const gateway = await findProcess(run.gatewayPid);
   return {
-    control: { url, healthy: false, pid: control?.pid ?? 0 },
-    gateway: { healthy: gateway !== undefined, pid: gateway?.pid ?? null },
+    control: { url, healthy: false, pid: control?.pid ?? 0, ...monitorUrls(installation, 'control') },
+    gateway: {
+      healthy: gateway !== undefined,
+      pid: gateway?.pid ?? null,
+      ...monitorUrls(installation, 'gateway'),
+    },
     pools: [],
   };
 }
@@ -54,6 +59,9 @@ export function describeStatus(status: StatusDocument, width: number): string {
     `${state('control', status.control.healthy, status.control.pid)}${status.control.url === '' ? '' : `  ${status.control.url}`}`,
   );
   lines.push(state('gateway', status.gateway.healthy, status.gateway.pid));
+  const urls = [status.control, status.gateway].map((one) => one.healthUrl ?? '').filter((one) => one !== '');
+  if (urls.length > 0) lines.push(`health   ${urls.join('  ')}  (metrics: /metrics)`);
+  for (const reason of status.control.reasons ?? []) lines.push(plainLine(`! ${reason}`));
   if (!status.control.healthy) lines.push('', `Start it with: poolhouse up`);
   else if (status.pools.length === 0) lines.push('', 'There is no pool yet. A first one: poolhouse up --sample');
   for (const pool of status.pools) {

@@ -5,14 +5,14 @@
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { z } from 'zod';
+import { logLevels, type LogLevel } from '../core/log-levels.ts';
 import { errorBodyOf, httpStatusOf, PoolhouseError, type ErrorCode } from '../core/errors.ts';
 
 export interface AdminServerParts {
   socketPath: string;
-  health(): Promise<object>;
   status(): Promise<object>;
-  /** The newest lines of an instance's journal. */
-  journal(instance: string, lines: number, signal: AbortSignal): Promise<string>;
+  /** The newest lines of an instance's journal, of this level and graver. */
+  journal(instance: string, lines: number, level: LogLevel, signal: AbortSignal): Promise<string>;
   /** What the command line and az sign in with. */
   clientSecret(): Promise<string>;
   /** Seals every secret with this key; it is kept at `path`, or where control cannot write. */
@@ -80,14 +80,14 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
 
 async function answer(parts: AdminServerParts, url: URL, signal: AbortSignal): Promise<{ type: string; body: string }> {
   const json = (body: object) => ({ type: 'application/json', body: JSON.stringify(body) });
-  if (url.pathname === '/v1/health') return json(await parts.health());
   if (url.pathname === '/v1/status') return json(await parts.status());
   const journal = /^\/v1\/instances\/([^/]+)\/journal$/.exec(url.pathname);
   if (journal !== null) {
+    const level = logLevels.find((one) => one === url.searchParams.get('level')) ?? 'trace';
     const lines = Math.min(10_000, Math.max(1, Number(url.searchParams.get('lines') ?? '200') || 200));
     return {
       type: 'text/plain; charset=utf-8',
-      body: await parts.journal(decodeURIComponent(journal[1] ?? ''), lines, signal),
+      body: await parts.journal(decodeURIComponent(journal[1] ?? ''), lines, level, signal),
     };
   }
   throw new PoolhouseError('NotFound', `There is nothing at ${url.pathname}.`);

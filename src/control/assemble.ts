@@ -23,6 +23,9 @@ import { createInstanceDoors, type InstanceDoors } from './instance-doors.ts';
 import type { ListenPorts } from './listen-ports.ts';
 import { createLiveView } from './live-view.ts';
 import { createMounts } from './mounts.ts';
+import { observeMounts } from './observe-mounts.ts';
+import { observeSteps } from './observe-steps.ts';
+import { nobodyObserves, type Observer } from './observer.ts';
 import { createResourceGroupLoop } from './resource-group-loop.ts';
 import { createScaleSetLoop } from './scale-set-loop.ts';
 import { createScaleSetSteps } from './scale-set-steps.ts';
@@ -46,6 +49,7 @@ export interface ControlParts {
   hashPassword: (password: string, signal: AbortSignal) => Promise<string>;
   publish: (table: RoutingTable) => void;
   redirect: (routes: readonly Route[], signal: AbortSignal) => Promise<void>;
+  observer?: Observer;
   clock: Clock;
   log: Logger;
   newId: () => string;
@@ -71,7 +75,7 @@ export interface Control {
 }
 
 export function assembleControl(parts: ControlParts): Control {
-  const { store, secrets, engine, images, surroundings, clock, log, newId, changed } = parts;
+  const { store, secrets, engine, images, surroundings, observer = nobodyObserves, clock, log, newId, changed } = parts;
   const live = createLiveView();
   const reports = createGatewayReports();
   const registry = createRegistry(
@@ -96,13 +100,30 @@ export function assembleControl(parts: ControlParts): Control {
     newId,
     changed,
   });
-  const world: World = { store, engine, secrets, registry, service, reports, live, clock, log, newId, changed };
+  const world: World = {
+    store,
+    engine,
+    secrets,
+    registry,
+    service,
+    reports,
+    live,
+    observer,
+    clock,
+    log,
+    newId,
+    changed,
+  };
   const typeContext = (queries: Queries) => ({ queries, secrets, surroundings, now: clock.now(), newId });
 
-  const mounts = createMounts(world);
+  const mounts = observeMounts(createMounts(world), observer);
   const doors = createInstanceDoors({ folder: parts.doorFolder, mounts, clock, log });
   const scripts = createCustomScripts({ store, secrets, engine, mounts, fetch: parts.fetch, clock, log });
-  const steps = createScaleSetSteps({ world, surroundings, images, doors, scripts, hashPassword: parts.hashPassword });
+  const steps = observeSteps(
+    createScaleSetSteps({ world, surroundings, images, doors, scripts, hashPassword: parts.hashPassword }),
+    observer,
+    clock,
+  );
   const scaleSets = createScaleSetLoop(world, steps, images, createUnclaimed(world, steps, doors));
   const frontEnds = createFrontEndLoop({
     world,

@@ -14,6 +14,7 @@ import { NeedsRuntime, type RuntimeNeed } from '../template/evaluate.ts';
 import type { ExpandedResource, Runtime } from '../template/expand.ts';
 import { scheduleDeployment, type StepStatus } from '../template/schedule.ts';
 import type { DeploymentStepRow } from '../store/schema.ts';
+import { endedOperations } from './ended-operations.ts';
 import type { World } from './world.ts';
 
 const busyDelay = 1_000;
@@ -175,6 +176,7 @@ export function createDeploymentLoop(world: World) {
       }
     }
     const state = outcome === 'canceled' ? 'Canceled' : error === undefined ? 'Succeeded' : 'Failed';
+    const ended = endedOperations(world);
     await store.transaction(async (tx) => {
       const current = await findResource(tx, record.id);
       if (current?.generation !== record.generation) return;
@@ -188,13 +190,14 @@ export function createDeploymentLoop(world: World) {
       await saveResource(tx, { ...current, found, provisioningState: state, error });
       for (const operation of await openOperations(tx, record.key)) {
         await endOperation(tx, operation.id, { status: state, ...(error === undefined ? {} : { error }), at: now });
+        ended.note(record, operation, state, now);
       }
     });
+    ended.tell();
     plans.delete(record.key);
-    log.info(
-      { deployment: record.key, state, ...(error === undefined ? {} : { code: error.code }) },
-      `deployment ${state.toLowerCase()}`,
-    );
+    const fields = { deployment: record.key, state, ...(error === undefined ? {} : { code: error.code }) };
+    if (state === 'Failed') log.warn(fields, 'deployment failed');
+    else log.info(fields, `deployment ${state.toLowerCase()}`);
     world.changed();
   }
 
@@ -256,13 +259,17 @@ export function createDeploymentLoop(world: World) {
   /** The plan itself cannot be made any more: its group is gone, say. */
   async function fail(record: ResourceRecord, error: PoolhouseError): Promise<void> {
     log.error({ err: error, deployment: record.key }, 'a deployment cannot go on');
+    const ended = endedOperations(world);
     await store.transaction(async (tx) => {
       const current = await findResource(tx, record.id);
       if (current === undefined) return;
       await saveResource(tx, { ...current, provisioningState: 'Failed', error: error.toBody() });
-      for (const operation of await openOperations(tx, record.key))
+      for (const operation of await openOperations(tx, record.key)) {
         await endOperation(tx, operation.id, { status: 'Failed', error: error.toBody(), at: clock.now() });
+        ended.note(record, operation, 'Failed', clock.now());
+      }
     });
+    ended.tell();
   }
 }
 

@@ -5,6 +5,8 @@ export interface GatewayReports {
   take(report: Report, now: number): boolean;
   healthy(probeId: string, instance: string): boolean | undefined;
   connections(instance: string): number;
+  /** When the newest report came. */
+  seenAt(): number | undefined;
   /** The newest report, when it is not older than `maximumAge` milliseconds. */
   latest(now: number, maximumAge: number): Report | undefined;
 }
@@ -26,6 +28,7 @@ export function createGatewayReports(): GatewayReports {
     },
     healthy: (probeId, instance) => health.get(`${probeId}\n${instance}`),
     connections: (instance) => open.get(instance) ?? 0,
+    seenAt: () => latest?.at,
     latest: (now, maximumAge) => (latest !== undefined && now - latest.at <= maximumAge ? latest.report : undefined),
   };
 }

@@ -6,7 +6,6 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { pino } from 'pino';
 import { createArmServer } from '../arm/server.ts';
 import { createTokens } from '../arm/tokens.ts';
 import { readConfig } from '../core/config.ts';
@@ -23,7 +22,10 @@ import { createFetcher } from '../fetch/fetcher.ts';
 import { buildImage, hostSuite } from '../images/build-image.ts';
 import { loadCatalogue, resolveImage } from '../images/catalogue.ts';
 import { fingerprintOf, loadRecipe } from '../images/recipe.ts';
+import type { RoutingTable } from '../link/routes.ts';
 import { createLinkServer } from '../link/server.ts';
+import { createProcessMetrics } from '../monitor/metric-registry.ts';
+import { openLog } from '../monitor/open-log.ts';
 import { renderRedirects } from '../pool/render-redirects.ts';
 import type { Surroundings } from '../providers/resource-type.ts';
 import { sameSecret } from '../secrets/secrets.ts';
@@ -35,9 +37,14 @@ import { startAdminServer } from './admin-server.ts';
 import { hashPassword } from './hash-password.ts';
 import { assembleControl } from './assemble.ts';
 import { awaitEngine } from './await-engine.ts';
-import { runCertificateLoop } from './certificate-loop.ts';
+import { renewCertificate } from './renew-certificate.ts';
+import { createControlMetrics } from './control-metrics.ts';
+import { createControlMonitor } from './control-monitor.ts';
 import { createImageKeeper } from './image-keeper.ts';
 import { createListenPorts } from './listen-ports.ts';
+import { createLoopWatch } from './loop-watch.ts';
+import { observeBuild, observeFetch } from './observe-downloads.ts';
+import { observeEngine } from './observe-engine.ts';
 import { applyRedirects } from './redirects.ts';
 import { runLoop, type Loop } from './run-loop.ts';
 import { openSecrets } from './open-secrets.ts';
@@ -45,6 +52,7 @@ import { settleAddresses } from './settle-addresses.ts';
 import { statusDocument } from './status.ts';
 
 const stopLimit = 20_000;
+const journalPriority = { trace: 'debug', debug: 'debug', info: 'info', warn: 'warning', error: 'err' } as const;
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -52,13 +60,13 @@ async function main(): Promise<void> {
       home: { type: 'string' },
       'engine-socket': { type: 'string' },
       group: { type: 'string' },
-      'log-level': { type: 'string', default: 'info' },
+      build: { type: 'string', default: 'unknown' },
     },
   });
-  const log = pino(
-    { level: values['log-level'], base: { process: 'control' } },
-    pino.destination({ fd: 1, sync: true }),
-  );
+  const processMetrics = createProcessMetrics(values.build);
+  const log = openLog('control', 'info', (level) => {
+    processMetrics.logged(level);
+  });
   const home = homeAt(values.home ?? '/var/lib/poolhouse');
   const clock = systemClock;
   const stopping = new AbortController();
@@ -67,11 +75,14 @@ async function main(): Promise<void> {
 
   const installation = installationSchema.parse(JSON.parse(await readFile(home.installation, 'utf8')));
   const config = readConfig(await readJson(home.config), home.config);
+  log.level = config.logLevel;
   const run = runtimeFolderOf(home, installation.id, isRoot);
   await mkdir(run.instances, { recursive: true, mode: 0o700 });
   const url = `https://127.0.0.1:${installation.apiPort}`;
 
-  const engine: Engine =
+  const metrics = createControlMetrics(processMetrics.registry);
+  const watch = createLoopWatch(clock, metrics);
+  const rawEngine: Engine =
     installation.engine === 'sim'
       ? createSimEngine({ clock, stateFile: `${home.folder}/sim.json` })
       : createIncusEngine({
@@ -80,6 +91,21 @@ async function main(): Promise<void> {
           addressRange: config.instanceRange,
           poolBytes: config.poolGiB * 2 ** 30,
         });
+  const observedEngine = observeEngine(rawEngine, clock, (method, outcome, milliseconds) => {
+    metrics.engineCalled(method, outcome, milliseconds);
+    log.debug({ method, outcome, milliseconds }, 'call to the engine');
+  });
+  const { engine } = observedEngine;
+  const monitor = createControlMonitor({
+    home,
+    processMetrics,
+    metrics,
+    loops: watch,
+    engine: observedEngine,
+    clock,
+    log,
+  });
+  if (installation.metricsPorts !== undefined) monitor.serveOn(installation.metricsPorts.control);
   await awaitEngine(engine, { clock, log, signal });
   const capabilities = engine.capabilities();
 
@@ -103,12 +129,17 @@ async function main(): Promise<void> {
     policy: {
       mirrors: config.mirrors,
       fetchAllow: config.fetchAllow,
-      forbidden: [`127.0.0.1:${installation.apiPort}`],
+      forbidden: [installation.apiPort, ...Object.values(installation.metricsPorts ?? {})].map(
+        (port) => `127.0.0.1:${port}`,
+      ),
     },
     log,
   });
-  const fetchDocument = (address: string, fetchSignal: AbortSignal = signal) =>
-    fetcher.fetch(address, { signal: fetchSignal });
+  const fetchDocument = observeFetch(
+    (address: string, fetchSignal: AbortSignal = signal) => fetcher.fetch(address, { signal: fetchSignal }),
+    clock,
+    metrics,
+  );
 
   const loopbackAddresses = blockAddresses(installation.addressBlock);
   await settleAddresses(store, config.publicAddresses, loopbackAddresses, log);
@@ -126,20 +157,24 @@ async function main(): Promise<void> {
   const images = createImageKeeper({
     engine,
     fingerprint: (recipe) => (capabilities.real ? fingerprint(recipe) : Promise.resolve('0'.repeat(64))),
-    build: async (recipe, buildSignal) => {
-      const loaded = await loadRecipe(recipe, recipeFolders);
-      return buildImage({
-        recipe: loaded,
-        fingerprint: await fingerprint(recipe),
-        suite: loaded.suite ?? suite,
-        folder: home.images,
-        onProgress: (phase) => {
-          log.info({ recipe, phase }, 'the image is being built');
-        },
-        signal: buildSignal,
-        log,
-      });
-    },
+    build: observeBuild(
+      async (recipe, buildSignal) => {
+        const loaded = await loadRecipe(recipe, recipeFolders);
+        return buildImage({
+          recipe: loaded,
+          fingerprint: await fingerprint(recipe),
+          suite: loaded.suite ?? suite,
+          folder: home.images,
+          onProgress: (phase) => {
+            log.info({ recipe, phase }, 'the image is being built');
+          },
+          signal: buildSignal,
+          log,
+        });
+      },
+      clock,
+      metrics,
+    ),
     clock,
     log,
     signal,
@@ -163,7 +198,7 @@ async function main(): Promise<void> {
     fetch: fetchDocument,
     hashPassword,
     publish: (table) => {
-      link.publish(table);
+      link.publish(withSettings(table));
     },
     redirect: async (routes, redirectSignal) => {
       // A simulated pool has nothing to lead to; without root the kernel's rules cannot be set.
@@ -173,15 +208,23 @@ async function main(): Promise<void> {
         redirectSignal,
       );
     },
+    observer: metrics,
     clock,
     log,
     newId: randomUUID,
     changed,
   });
   const { service, world, doors } = control;
+  const withSettings = (table: RoutingTable): RoutingTable => ({
+    ...table,
+    settings: {
+      logLevel: config.logLevel,
+      ...(installation.metricsPorts === undefined ? {} : { metricsPort: installation.metricsPorts.gateway }),
+    },
+  });
   const link = createLinkServer({
     socketPath: run.linkSocket,
-    currentTable: () => control.frontEnds.table(),
+    currentTable: () => withSettings(control.frontEnds.table()),
     onReport: async (report) => {
       for (const failure of report.failures) {
         log.warn({ route: failure.route }, `the gateway could not open a port: ${failure.message}`);
@@ -196,7 +239,7 @@ async function main(): Promise<void> {
   });
 
   for (const instance of await findInstances(store.db)) if (capabilities.real) await doors.open(instance.name);
-  for (const { name, pass } of control.loops) loops.push(runLoop({ name, pass, clock, log, signal }));
+  for (const loop of control.loops) loops.push(runLoop({ ...watch.watch(loop), clock, log, signal }));
   await link.listen();
 
   const arm = createArmServer({
@@ -213,6 +256,9 @@ async function main(): Promise<void> {
     tls: { key: certificates.keyPem, cert: certificates.certificatePem },
     url,
     log,
+    onEnd: (request) => {
+      metrics.requestEnded(request);
+    },
   });
   await arm.listen({ host: '127.0.0.1', port: installation.apiPort }).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
@@ -224,15 +270,14 @@ async function main(): Promise<void> {
   });
   const admin = await startAdminServer({
     socketPath: run.adminSocket,
-    health: () => Promise.resolve({ healthy: true, pid: process.pid }),
-    status: () => statusDocument(world, url),
-    journal: async (name, lines, journalSignal) => {
+    status: async () => statusDocument(world, installation, await monitor.health()),
+    journal: async (name, lines, level, journalSignal) => {
       const instance = (await findInstances(store.db)).find((one) => one.hostname === name || one.name === name);
       if (instance === undefined)
         throw new PoolhouseError('InstanceNotFound', `There is no instance '${name}'. 'poolhouse status' lists them.`);
       const result = await engine.exec(
         instance.name,
-        ['journalctl', '--no-pager', '-q', '-n', String(lines)],
+        ['journalctl', '--no-pager', '-q', '-n', String(lines), '-p', journalPriority[level]],
         { keepBytes: 2 ** 20 },
         journalSignal,
       );
@@ -247,14 +292,15 @@ async function main(): Promise<void> {
       log.error({ err: error }, 'a question of the command line could not be answered');
     },
   });
-  const renewal = runCertificateLoop({
-    present: certificates,
-    request: certificateRequest,
-    server: arm.server,
+  const renewal = runLoop({
+    ...watch.watch(
+      renewCertificate({ present: certificates, request: certificateRequest, server: arm.server, clock, log }),
+    ),
     clock,
     log,
     signal,
   });
+  monitor.serves({ world, apiListens: () => arm.server.listening, certificates: () => certificates });
   log.info({ url, installation: installation.id, engine: installation.engine }, 'control serves');
 
   await new Promise<void>((resolve) => {
@@ -264,6 +310,7 @@ async function main(): Promise<void> {
       });
   });
   log.info('control stops');
+  monitor.stops();
   stopping.abort(new Error('control stops'));
   const late = setTimeout(() => process.exit(1), stopLimit);
   await admin.close();
@@ -272,6 +319,7 @@ async function main(): Promise<void> {
   await Promise.all([...loops, renewal].map((one) => one.stopped));
   await Promise.all([control.idle(), images.idle()]);
   await doors.closeAll();
+  await monitor.close();
   await store.close();
   clearTimeout(late);
   process.exit(0);

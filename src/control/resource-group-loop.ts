@@ -1,10 +1,11 @@
 /** Takes down resource groups that are to be deleted: what uses others first, the group itself last. */
-import { errorBodyOf, PoolhouseError } from '../core/errors.ts';
+import { PoolhouseError } from '../core/errors.ts';
 import { eraseResource } from '../providers/erase-resource.ts';
 import type { TypeContext } from '../providers/resource-type.ts';
 import { endOperation, openOperations } from '../store/operations.ts';
 import { findResources, type ResourceRecord } from '../store/resource-records.ts';
 import type { Queries } from '../store/store.ts';
+import { endedOperations } from './ended-operations.ts';
 import type { World } from './world.ts';
 
 /** Lower goes first; types that are not listed go in the middle. */
@@ -22,18 +23,23 @@ const waitingDelay = 500;
 
 export function createResourceGroupLoop(world: World, typeContext: (queries: Queries) => TypeContext) {
   const { store, service, clock, log } = world;
+  /** Why a member cannot go yet, as it was logged: looked at twice a second, told once. */
+  const told = new Map<string, string>();
 
   async function takeDown(group: ResourceRecord): Promise<void> {
     const members = (await findResources(store.db, { groupKey: group.key })).filter(
       (one) => one.key !== group.key && one.parentKey === '',
     );
     if (members.length === 0) {
+      const ended = endedOperations(world);
       await store.transaction(async (tx) => {
         for (const operation of await openOperations(tx, group.key)) {
           await endOperation(tx, operation.id, { status: 'Succeeded', at: clock.now() });
+          ended.note(group, operation, 'Succeeded', clock.now());
         }
         await eraseResource(tx, group, world.registry, typeContext(tx));
       });
+      ended.tell();
       log.info({ group: group.key }, 'resource group removed');
       world.changed();
       return;
@@ -43,10 +49,13 @@ export function createResourceGroupLoop(world: World, typeContext: (queries: Que
     for (const member of members.filter((one) => rank(one) === first && one.deletingSince === undefined)) {
       try {
         await service.remove(member.id);
+        told.delete(member.key);
       } catch (error) {
-        // Something outside the group still needs it: said once more at the next pass, and in the log.
+        // Something outside the group still needs it: the next pass tries again.
         if (!(error instanceof PoolhouseError)) throw error;
-        log.warn({ resource: member.key, code: error.code }, `cannot be removed yet: ${errorBodyOf(error).message}`);
+        if (told.get(member.key) === error.message) continue;
+        told.set(member.key, error.message);
+        log.warn({ resource: member.key, code: error.code }, `cannot be removed yet: ${error.message}`);
       }
     }
   }

@@ -15,6 +15,7 @@ import { scriptsCanceled } from '../providers/compute/scale-sets.ts';
 import { findInstances, updateInstanceState, type InstanceRecord } from '../store/instance-records.ts';
 import { endOperation, openOperations } from '../store/operations.ts';
 import { findResource, findResources, saveResource, type ResourceRecord } from '../store/resource-records.ts';
+import { endedOperations } from './ended-operations.ts';
 import { readModel, type InstanceModel } from './instance-model.ts';
 import type { ScaleSetSteps } from './scale-set-steps.ts';
 import type { ImageKeeper } from './image-keeper.ts';
@@ -225,15 +226,16 @@ export function createScaleSetLoop(
   }
 
   async function erase(record: ResourceRecord): Promise<void> {
+    const ended = endedOperations(world);
     await store.transaction(async (tx) => {
       for (const operation of await openOperations(tx, record.key)) {
-        await endOperation(tx, operation.id, {
-          status: operation.action === 'put' ? 'Canceled' : 'Succeeded',
-          at: clock.now(),
-        });
+        const status = operation.action === 'put' ? 'Canceled' : 'Succeeded';
+        await endOperation(tx, operation.id, { status, at: clock.now() });
+        ended.note(record, operation, status, clock.now());
       }
       await eraseResource(tx, record, world.registry, steps.typeContext(tx));
     });
+    ended.tell();
     log.info({ scaleSet: record.key }, 'scale set removed');
     world.changed();
   }
@@ -254,6 +256,7 @@ export function createScaleSetLoop(
     const open = await openOperations(store.db, record.key);
     const state = outcome.outcome === 'succeeded' ? 'Succeeded' : 'Failed';
     if (open.length === 0 && record.provisioningState === state) return outcome.outcome === 'succeeded';
+    const ended = endedOperations(world);
     await store.transaction(async (tx) => {
       const current = await findResource(tx, record.id);
       // A PUT in the meantime asked for something else: the next pass looks again.
@@ -273,9 +276,12 @@ export function createScaleSetLoop(
           ...(error === undefined ? {} : { error }),
           at: clock.now(),
         });
+        ended.note(record, operation, state, clock.now());
       }
     });
-    log.info({ scaleSet: record.key, state }, `scale set ${state.toLowerCase()}`);
+    ended.tell();
+    if (outcome.outcome === 'failed') log.warn({ scaleSet: record.key, code: outcome.code }, 'scale set failed');
+    else log.info({ scaleSet: record.key }, 'scale set succeeded');
     world.changed();
     return true;
   }

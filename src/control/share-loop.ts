@@ -6,6 +6,7 @@ import { shareQuotaGiB } from '../providers/storage/file-shares.ts';
 import { endOperation, openOperations } from '../store/operations.ts';
 import { findResource, findResources, nameOf, saveResource, type ResourceRecord } from '../store/resource-records.ts';
 import type { Queries } from '../store/store.ts';
+import { endedOperations } from './ended-operations.ts';
 import type { World } from './world.ts';
 
 const settledDelay = 10_000;
@@ -35,6 +36,7 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
       error = errorBodyOf(thrown);
     }
     const state = error === undefined ? 'Succeeded' : 'Failed';
+    const ended = endedOperations(world);
     await store.transaction(async (tx) => {
       const current = await findResource(tx, share.id);
       if (current?.generation !== share.generation) return;
@@ -45,8 +47,10 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
           ...(error === undefined ? {} : { error }),
           at: clock.now(),
         });
+        ended.note(share, operation, state, clock.now());
       }
     });
+    ended.tell();
     world.changed();
   }
 
@@ -64,15 +68,16 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
   }
 
   async function erase(record: ResourceRecord): Promise<void> {
+    const ended = endedOperations(world);
     await store.transaction(async (tx) => {
       for (const operation of await openOperations(tx, record.key)) {
-        await endOperation(tx, operation.id, {
-          status: operation.action === 'delete' ? 'Succeeded' : 'Canceled',
-          at: clock.now(),
-        });
+        const status = operation.action === 'delete' ? 'Succeeded' : 'Canceled';
+        await endOperation(tx, operation.id, { status, at: clock.now() });
+        ended.note(record, operation, status, clock.now());
       }
       await eraseResource(tx, record, world.registry, typeContext(tx));
     });
+    ended.tell();
     log.info({ resource: record.key }, 'removed');
     world.changed();
   }

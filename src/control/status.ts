@@ -1,6 +1,8 @@
 /** The status document of `poolhouse status --json`: pools as people see them, put together from the store and the moment. */
+import { monitorUrls, type Installation, type MonitorUrls } from '../core/installation.ts';
 import { keyOf } from '../core/resource-id.ts';
 import { tryParseResourceId } from '../core/resource-id.ts';
+import type { Health } from '../monitor/health.ts';
 import { readScaleSet } from '../providers/compute/scale-set-model.ts';
 import { findInstances } from '../store/instance-records.ts';
 import { findResources, nameOf } from '../store/resource-records.ts';
@@ -8,8 +10,9 @@ import { frontEnds } from './front-end-loop.ts';
 import type { World } from './world.ts';
 
 export interface StatusDocument {
-  control: { url: string; healthy: boolean; pid: number };
-  gateway: { healthy: boolean; pid: number | null };
+  /** `reasons`: what is wrong with a control that serves, in words. */
+  control: { url: string; healthy: boolean; pid: number; reasons?: string[] } & Partial<MonitorUrls>;
+  gateway: { healthy: boolean; pid: number | null } & Partial<MonitorUrls>;
   pools: PoolStatus[];
 }
 
@@ -44,7 +47,11 @@ export interface PoolStatus {
 /** A gateway that has not reported for this long is not healthy: it does so every five seconds. */
 const reportAge = 12_000;
 
-export async function statusDocument(world: World, url: string): Promise<StatusDocument> {
+export async function statusDocument(
+  world: World,
+  installation: Pick<Installation, 'apiPort' | 'metricsPorts'>,
+  health: Pick<Health, 'reasons'>,
+): Promise<StatusDocument> {
   const { store, live, reports } = world;
   const gateway = reports.latest(world.clock.now(), reportAge);
   const { rules, natPools } = await frontEnds(world);
@@ -117,8 +124,14 @@ export async function statusDocument(world: World, url: string): Promise<StatusD
     });
   }
   return {
-    control: { url, healthy: true, pid: process.pid },
-    gateway: { healthy: gateway !== undefined, pid: gateway?.pid ?? null },
+    control: {
+      url: `https://127.0.0.1:${installation.apiPort}`,
+      healthy: true,
+      pid: process.pid,
+      reasons: [...health.reasons],
+      ...monitorUrls(installation, 'control'),
+    },
+    gateway: { healthy: gateway !== undefined, pid: gateway?.pid ?? null, ...monitorUrls(installation, 'gateway') },
     pools,
   };
 }

@@ -8,6 +8,7 @@ import type { Secrets } from '../secrets/secrets.ts';
 import type { Store } from '../store/store.ts';
 import type { GatewayReports } from './gateway-reports.ts';
 import type { LiveView } from './live-view.ts';
+import type { Observer } from './observer.ts';
 
 export interface World {
   store: Store;
@@ -17,6 +18,7 @@ export interface World {
   service: InnerResourceService;
   reports: GatewayReports;
   live: LiveView;
+  observer: Observer;
   clock: Clock;
   log: Logger;
   newId(): string;

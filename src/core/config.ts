@@ -2,12 +2,16 @@
 import { z } from 'zod';
 import { PoolhouseError } from './errors.ts';
 import type { Json } from './json.ts';
+import { logLevels } from './log-levels.ts';
 
 /** Each installation takes a /22 of it. */
 const cidr = z
   .cidrv4('expected a network such as 10.231.0.0/16')
   .refine((network) => Number(network.split('/')[1]) <= 22, 'expected a network of /22 or larger');
 const hostAndPort = z.string().regex(/^(\[[0-9a-f:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$/, 'expected HOST:PORT');
+
+/** The gateway has no right to any other. */
+const unprivilegedPort = z.int().min(1024).max(65535);
 
 const configSchema = z.strictObject({
   /** Where the key is kept that opens all secrets: a file beside the store, nowhere (`up` asks), or a credential of systemd. */
@@ -16,6 +20,12 @@ const configSchema = z.strictObject({
   engine: z.enum(['incus', 'sim']).default('incus'),
   /** Port of the ARM API on 127.0.0.1; a free one is chosen at the first `up` when this is not set. */
   apiPort: z.int().min(1).max(65535).optional(),
+  /** Ports on 127.0.0.1 where the processes tell their health and metrics; free ones are chosen where this is not set. */
+  metricsPorts: z
+    .strictObject({ control: unprivilegedPort.optional(), gateway: unprivilegedPort.optional() })
+    .default({}),
+  /** What is written into the logs: this, and what is graver. */
+  logLevel: z.enum(logLevels).default('info'),
   /** The host's own addresses that pools may have; without them pools are reached from this machine only. */
   publicAddresses: z.array(z.ipv4()).default([]),
   /** URL prefix → folder: downloads of templates and scripts that are read from disk instead. */
@@ -40,6 +50,7 @@ export function readConfig(value: Json, file: string): Config {
       return issue.path.length === 0 ? issue.message : `'${issue.path.join('.')}': ${issue.message}`;
     return issue.keys
       .map((key) => {
+        if (issue.path.length > 0) return `'${[...issue.path, key].join('.')}' is not a known key`;
         const near = nearest(key, configKeys);
         return `'${key}' is not a known key${near === undefined ? '' : `: did you mean '${near}'?`}`;
       })

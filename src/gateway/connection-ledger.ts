@@ -4,11 +4,23 @@
  */
 import type { Report } from '../link/routes.ts';
 
+export interface Carried {
+  toInstance: number;
+  toClient: number;
+}
+
+/** What the open connections of a route have carried so far. */
+export interface Traffic extends Carried {
+  open: number;
+}
+
 export interface LedgerEntry {
   route: string;
   instance: string;
   /** Ends the connection at once. */
   destroy(): void;
+  /** Bytes carried so far. */
+  carried(): Carried;
   /** Called when no route leads to the instance any more: it may be gone without a word. */
   doubt(): void;
 }
@@ -20,6 +32,8 @@ export interface ConnectionLedger {
   /** Tells connections to instances outside this set that their peer may be gone. */
   doubtAllBut(instances: ReadonlySet<string>): void;
   report(): Report['connections'];
+  /** By route; those without an open connection are left out. */
+  traffic(): Map<string, Traffic>;
   /** Resolves when nothing is open. */
   idle(): Promise<void>;
   destroyAll(): void;
@@ -55,6 +69,18 @@ export function createConnectionLedger(onChange: () => void): ConnectionLedger {
         else row.open++;
       }
       return [...rows.values()];
+    },
+    traffic() {
+      const rows = new Map<string, Traffic>();
+      for (const entry of entries) {
+        const row = rows.get(entry.route) ?? { open: 0, toInstance: 0, toClient: 0 };
+        const { toInstance, toClient } = entry.carried();
+        row.open += 1;
+        row.toInstance += toInstance;
+        row.toClient += toClient;
+        rows.set(entry.route, row);
+      }
+      return rows;
     },
     idle() {
       return entries.size === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve));

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../core/system-clock.ts';
 import type { RoutingTable } from '../link/routes.ts';
 import { createControlLink } from './control-link.ts';
 import type { LinkAnswer, LinkClient } from './link-request.ts';
@@ -42,7 +43,13 @@ describe('the control link', () => {
       if (path === '/v1/routes') return { status: 200, body: { revision: 7, routes: [] } };
       return tables.length === 1 ? { status: 200, body: { revision: 3, routes: [] } } : undefined;
     });
-    void createControlLink({ client, log: silentLog, onTable: (table) => tables.push(table), report }).run(stop.signal);
+    void createControlLink({
+      client,
+      clock: systemClock,
+      log: silentLog,
+      onTable: (table) => tables.push(table),
+      report,
+    }).run(stop.signal);
     await until('two tables came', () => tables.length === 2);
     await until('it waits for the third', () => client.asked.includes('GET /v1/routes?after=3'));
     expect(client.asked.filter((line) => line.startsWith('GET'))).toEqual([
@@ -62,6 +69,7 @@ describe('the control link', () => {
     });
     const options = {
       client,
+      clock: systemClock,
       log: silentLog,
       onTable: () => undefined,
       report,
@@ -81,7 +89,15 @@ describe('the control link', () => {
 
   it('reports without a change after a while', async () => {
     const client = fakeControl((method) => (method === 'GET' ? undefined : { status: 204, body: undefined }));
-    const options = { client, log: silentLog, onTable: () => undefined, report, reportGapMs: 1, reportEveryMs: 10 };
+    const options = {
+      client,
+      clock: systemClock,
+      log: silentLog,
+      onTable: () => undefined,
+      report,
+      reportGapMs: 1,
+      reportEveryMs: 10,
+    };
     void createControlLink(options).run(stop.signal);
     await until('five reports', () => client.asked.filter((line) => line.startsWith('POST')).length >= 5);
   });
@@ -99,6 +115,7 @@ describe('the control link', () => {
     });
     const options = {
       client,
+      clock: systemClock,
       log: silentLog,
       onTable: (table: RoutingTable) => (good = tables.push(table) < 1),
       report,
@@ -107,5 +124,34 @@ describe('the control link', () => {
     await until('it tried four times', () => client.asked.filter((line) => line.startsWith('GET')).length >= 4);
     good = true;
     await until('the table came', () => tables.length === 1);
+  });
+
+  it('knows whether control answers, since when not, and why', async () => {
+    let isThere = true;
+    const client = fakeControl((method, path) => {
+      if (!isThere) return new Error('nobody listens');
+      if (method === 'POST') return { status: 204, body: undefined };
+      return path === '/v1/routes' ? { status: 200, body: { revision: 1, routes: [] } } : undefined;
+    });
+    const clock = { ...systemClock, now: () => 7_000 };
+    const options = {
+      client,
+      clock,
+      log: silentLog,
+      onTable: () => undefined,
+      report,
+      reportGapMs: 1,
+      reportEveryMs: 5,
+    };
+    const link = createControlLink({ ...options, retryMs: 5, maxRetryMs: 5 });
+    expect(link.contact()).toEqual({ up: false, answeredAt: undefined, failure: undefined });
+    void link.run(stop.signal);
+    await until('it answers', () => link.contact().up);
+    expect(link.contact()).toEqual({ up: true, answeredAt: 7_000, failure: undefined });
+    isThere = false;
+    await until('it is away', () => !link.contact().up);
+    expect(link.contact()).toEqual({ up: false, answeredAt: 7_000, failure: 'nobody listens' });
+    isThere = true;
+    await until('it is back', () => link.contact().up);
   });
 });

@@ -3,6 +3,7 @@
  * what it sees. Control may be away for any time; nothing here stops the gateway from serving.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock, EpochMillis } from '../core/time.ts';
 import { routingTableSchema } from '../link/routes.ts';
 import type { Report, RoutingTable } from '../link/routes.ts';
 import type { LinkClient } from './link-request.ts';
@@ -10,6 +11,7 @@ import type { GatewayLog } from './protocol.ts';
 
 export interface ControlLinkOptions {
   client: LinkClient;
+  clock: Clock;
   log: GatewayLog;
   onTable: (table: RoutingTable) => void;
   report: () => Report;
@@ -22,11 +24,22 @@ export interface ControlLinkOptions {
   maxRetryMs?: number;
 }
 
+/** What the gateway knows of control. */
+export interface ControlContact {
+  /** False from the first question that was not answered until one is. */
+  up: boolean;
+  /** When control answered last; undefined where it never has. */
+  answeredAt: EpochMillis | undefined;
+  /** Why the last question was not answered. */
+  failure: string | undefined;
+}
+
 export interface ControlLink {
   /** Runs both conversations until the signal aborts. Never rejects. */
   run(signal: AbortSignal): Promise<void>;
   /** There is something new to report. */
   changed(): void;
+  contact(): ControlContact;
 }
 
 /** Longer than control holds a poll. */
@@ -34,9 +47,12 @@ const pollLimitMs = 60_000;
 const reportLimitMs = 10_000;
 
 export function createControlLink(options: ControlLinkOptions): ControlLink {
-  const { client, log, onTable, report } = options;
+  const { client, clock, log, onTable, report } = options;
   const { reportGapMs = 100, reportEveryMs = 5000, retryMs = 250, maxRetryMs = 5000 } = options;
   let dirty: PromiseWithResolvers<void> = Promise.withResolvers();
+  let answeredAt: EpochMillis | undefined;
+  /** By conversation: why it stands still. */
+  const failures = new Map<string, string>();
 
   /** Repeats `once` until the signal aborts, with a growing delay after failures. Says once when control went away, and when it came back. */
   async function repeat(what: string, signal: AbortSignal, once: () => Promise<void>): Promise<void> {
@@ -46,11 +62,13 @@ export function createControlLink(options: ControlLinkOptions): ControlLink {
     while (!stopped()) {
       try {
         await once();
+        failures.delete(what);
         if (away) log.info({}, `${what}: control is back`);
         away = false;
         delay = retryMs;
       } catch (error) {
         if (stopped()) return;
+        failures.set(what, error instanceof Error ? error.message : 'it failed');
         if (!away) log.warn({ err: error }, `${what}: control is away; serving with what is known`);
         away = true;
         await pause(delay, signal);
@@ -65,6 +83,7 @@ export function createControlLink(options: ControlLinkOptions): ControlLink {
     await repeat('routing table', signal, async () => {
       const path = revision === undefined ? '/v1/routes' : `/v1/routes?after=${String(revision)}`;
       const answer = await client.send('GET', path, { limitMs: pollLimitMs, signal });
+      answeredAt = clock.now();
       if (answer.status === 204) return;
       if (answer.status !== 200) throw new Error(`control answered ${path} with ${String(answer.status)}`);
       const table = routingTableSchema.parse(answer.body);
@@ -77,6 +96,7 @@ export function createControlLink(options: ControlLinkOptions): ControlLink {
     await repeat('reports', signal, async () => {
       dirty = Promise.withResolvers();
       const answer = await client.send('POST', '/v1/reports', { body: report(), limitMs: reportLimitMs, signal });
+      answeredAt = clock.now();
       if (answer.status >= 300) throw new Error(`control answered a report with ${String(answer.status)}`);
       await pause(reportGapMs, signal);
       const quiet = new AbortController();
@@ -92,6 +112,11 @@ export function createControlLink(options: ControlLinkOptions): ControlLink {
     changed: () => {
       dirty.resolve();
     },
+    contact: () => ({
+      up: answeredAt !== undefined && failures.size === 0,
+      answeredAt,
+      failure: [...failures.values()][0],
+    }),
   };
 }
 

@@ -14,6 +14,7 @@ import {
   freePort,
   listening,
   meet,
+  nobodyObserves,
   portOf,
   silentLog,
   startInstance,
@@ -28,7 +29,15 @@ let revision = 0;
 
 beforeEach(() => {
   cleanUp = [];
-  gateway = createGateway({ id: 'g', pid: 1, clock: systemClock, log: silentLog, runProbe, onChange: () => undefined });
+  gateway = createGateway({
+    id: 'g',
+    pid: 1,
+    clock: systemClock,
+    log: silentLog,
+    runProbe,
+    observer: nobodyObserves,
+    onChange: () => undefined,
+  });
 });
 afterEach(async () => {
   await gateway.close(0, AbortSignal.abort());
@@ -313,6 +322,7 @@ describe('probing', () => {
         await asked.promise;
         return { ok: true, reason: 'answers' };
       },
+      observer: nobodyObserves,
       onChange: () => undefined,
     });
     cleanUp.push(() => slow.close(0, AbortSignal.abort()));

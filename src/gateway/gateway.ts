@@ -3,10 +3,12 @@
  * Where tables come from and reports go to (`control-link.ts`, `state-file.ts`) is the composition root's affair.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Clock } from '../core/time.ts';
+import type { Clock, EpochMillis } from '../core/time.ts';
 import type { Report, Route, RoutingTable } from '../link/routes.ts';
 import { createConnectionLedger } from './connection-ledger.ts';
+import type { Traffic } from './connection-ledger.ts';
 import { diffRoutes, instancesOf } from './diff-routes.ts';
+import type { GatewayObserver } from './observer.ts';
 import { createProber } from './probes/prober.ts';
 import type { RunProbe } from './probes/run-probe.ts';
 import type { GatewayLog, Protocol } from './protocol.ts';
@@ -21,39 +23,77 @@ export interface GatewayOptions {
   clock: Clock;
   log: GatewayLog;
   runProbe: RunProbe;
+  observer: GatewayObserver;
   /** Something that a report tells has changed. */
   onChange: () => void;
   /** Connections carried at once; one more is reset. */
   maxConnections?: number;
 }
 
+/** What there is at this moment, for those who watch. */
+export interface GatewayView {
+  /** The table that is served, and since when; undefined before the first. */
+  table: { revision: number; appliedAt: EpochMillis } | undefined;
+  routes: readonly RouteView[];
+  /** Connections that may be carried at once. */
+  maxConnections: number;
+  stopping: boolean;
+}
+
+export interface RouteView {
+  route: Route;
+  isOpen: boolean;
+  /** Why its port cannot be opened. */
+  failure: string | undefined;
+  /** How many of its instances are in which state. */
+  instances: Readonly<Record<BackendState, number>>;
+}
+
+/** In rotation: it accepts and is healthy. Failing: it accepts, and its probe does not succeed. Else control holds it back. */
+export const backendStates = ['in_rotation', 'failing', 'held_back'] as const;
+export type BackendState = (typeof backendStates)[number];
+
 export interface Gateway {
   /** Makes the table so. The same table again changes nothing. */
   apply(table: RoutingTable): void;
   report(): Report;
+  view(): GatewayView;
+  /** What the open connections have carried so far, by route. */
+  traffic(): ReadonlyMap<string, Traffic>;
   /** Closes all listeners, waits up to `graceMs` (or until the signal) for connections to end, then ends them. */
   close(graceMs: number, signal: AbortSignal): Promise<void>;
 }
 
 export function createGateway(options: GatewayOptions): Gateway {
-  const { id, pid, clock, log, runProbe, onChange, maxConnections = 20_000 } = options;
+  const { id, pid, clock, log, runProbe, observer, onChange, maxConnections = 20_000 } = options;
   const listeners = new Map<string, RouteListener>();
   let table: RoutingTable = { revision: 0, routes: [] };
+  let appliedAt: EpochMillis | undefined;
+  let stopping = false;
   const ledger = createConnectionLedger(onChange);
   const prober = createProber({
     clock,
     runProbe,
-    onChange: ({ probe, instance, healthy, reason }) => {
-      log.info({ probe, instance, reason }, healthy ? 'instance is healthy' : 'instance is not healthy');
+    onChange: ({ probe, instance, healthy, wasHealthy, reason }) => {
+      const fields = { probe, instance, reason };
+      if (healthy) log.info(fields, 'instance is healthy');
+      else if (wasHealthy) log.warn(fields, 'instance is not healthy any more');
+      else log.info(fields, 'instance is not healthy yet');
       onChange();
     },
+    onOutcome: (probe, ok) => {
+      observer.probed(probe, ok);
+    },
   });
-  const tcp = createTcpProtocol({ prober, ledger, log, clock });
+  const tcp = createTcpProtocol({ prober, ledger, observer, log, clock });
 
   function open(route: Route): void {
     const protocol = protocolOf(route, { tcp });
+    const onNoRoom = (refused: Route): void => {
+      observer.refused(refused, 'no_room');
+    };
     const hasRoom = (): boolean => ledger.size + protocol.pending < maxConnections;
-    listeners.set(route.id, openRouteListener({ route, protocol, log, onChange, hasRoom }));
+    listeners.set(route.id, openRouteListener({ route, protocol, log, onChange, hasRoom, onNoRoom }));
   }
 
   function closeListener(routeId: string): void {
@@ -65,6 +105,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     apply(next) {
       const changes = diffRoutes(table.routes, next.routes);
       table = next;
+      appliedAt = clock.now();
       for (const route of changes.close) closeListener(route.id);
       // Before listeners open, so that no connection meets a back end that nobody asks about.
       prober.watch(next.routes);
@@ -96,7 +137,23 @@ export function createGateway(options: GatewayOptions): Gateway {
         failures,
       };
     },
+    view() {
+      return {
+        table: appliedAt === undefined ? undefined : { revision: table.revision, appliedAt },
+        routes: table.routes.map((route) => {
+          const listener = listeners.get(route.id);
+          const instances = { in_rotation: 0, failing: 0, held_back: 0 };
+          for (const { accepting, instance } of route.backends)
+            instances[!accepting ? 'held_back' : prober.isHealthy(route.probe, instance) ? 'in_rotation' : 'failing']++;
+          return { route, isOpen: listener?.isOpen() === true, failure: listener?.failure(), instances };
+        }),
+        maxConnections,
+        stopping,
+      };
+    },
+    traffic: () => ledger.traffic(),
     async close(graceMs, signal) {
+      stopping = true;
       for (const routeId of [...listeners.keys()]) closeListener(routeId);
       const over = new AbortController();
       const limit = sleep(graceMs, undefined, { signal: AbortSignal.any([signal, over.signal]) }).catch(

@@ -7,12 +7,16 @@
  * SIGTERM closes the listeners and waits for connections up to `--grace`; a second signal ends at once.
  */
 import { randomUUID } from 'node:crypto';
-import { pino } from 'pino';
 import { errorBodyOf } from '../core/errors.ts';
 import { systemClock } from '../core/system-clock.ts';
-import type { RoutingTable } from '../link/routes.ts';
+import type { GatewaySettings, RoutingTable } from '../link/routes.ts';
+import { createProcessMetrics } from '../monitor/metric-registry.ts';
+import { createMonitorServer } from '../monitor/monitor-server.ts';
+import { openLog } from '../monitor/open-log.ts';
 import { createControlLink } from './control-link.ts';
 import { dropPrivileges } from './drop-privileges.ts';
+import { judgeGateway } from './gateway-health.ts';
+import { createGatewayMetrics } from './gateway-metrics.ts';
 import { createGateway } from './gateway.ts';
 import { createLinkClient } from './link-request.ts';
 import { parseGatewayArguments } from './options.ts';
@@ -22,7 +26,12 @@ import { createStateWriter, readState } from './state-file.ts';
 
 async function main(args: GatewayArguments): Promise<void> {
   if (args.user !== undefined) dropPrivileges(args.user);
-  const log = pino({ level: args.logLevel, base: { process: 'gateway' } }, pino.destination({ fd: 1, sync: true }));
+  const clock = systemClock;
+  const processMetrics = createProcessMetrics(args.build);
+  const log = openLog('gateway', args.logLevel, (level) => {
+    processMetrics.logged(level);
+  });
+  const metrics = createGatewayMetrics(processMetrics.registry);
   const client = createLinkClient(args.socket);
   const stateWriter = createStateWriter(args.state, (error) => {
     log.error(
@@ -33,9 +42,10 @@ async function main(args: GatewayArguments): Promise<void> {
   const gateway = createGateway({
     id: randomUUID(),
     pid: process.pid,
-    clock: systemClock,
+    clock,
     log,
     runProbe,
+    observer: metrics,
     onChange: () => {
       link.changed();
     },
@@ -43,13 +53,30 @@ async function main(args: GatewayArguments): Promise<void> {
   });
   const link = createControlLink({
     client,
+    clock,
     log,
     report: () => gateway.report(),
     onTable: (table) => {
       gateway.apply(table);
       stateWriter.save(table);
+      if (table.settings !== undefined) follow(table.settings);
     },
   });
+  const health = () => judgeGateway(gateway.view(), link.contact(), clock.now());
+  const monitor = createMonitorServer({
+    health: () => Promise.resolve(health()),
+    metrics: () => {
+      metrics.take(gateway.view(), gateway.traffic(), link.contact());
+      return processMetrics.expose(health());
+    },
+    onBusy: (port, error) => {
+      log.warn({ port, err: error }, 'the port for health and metrics cannot be had; trying again');
+    },
+    onError: (error) => {
+      log.error({ err: error }, 'a question for health or metrics could not be answered');
+    },
+  });
+  if (args.metricsPort !== undefined) monitor.serveOn(args.metricsPort);
 
   const stopping = new AbortController();
   const hurry = new AbortController();
@@ -62,6 +89,8 @@ async function main(args: GatewayArguments): Promise<void> {
 
   const known = await lastKnownTable();
   if (known !== undefined) gateway.apply(known);
+  // The port is the one we were started with: control, when it answers, knows a newer one.
+  if (known?.settings !== undefined) log.level = known.settings.logLevel;
   log.info({ pid: process.pid, revision: known?.revision }, 'gateway started');
 
   // Control hears what is still open until the last connection has ended.
@@ -74,7 +103,14 @@ async function main(args: GatewayArguments): Promise<void> {
   await talk;
   await stateWriter.flushed();
   client.close();
+  await monitor.close();
   log.info({}, 'gateway stopped');
+
+  /** What an operator has changed meanwhile, without an end to any connection. */
+  function follow({ logLevel, metricsPort }: GatewaySettings): void {
+    log.level = logLevel;
+    if (metricsPort !== undefined) monitor.serveOn(metricsPort);
+  }
 
   async function lastKnownTable(): Promise<RoutingTable | undefined> {
     try {

@@ -1,6 +1,7 @@
 /** The gateway's command line. Other programs start it; people read this when they look at `ps`. */
 import { parseArgs } from 'node:util';
 import { PoolhouseError } from '../core/errors.ts';
+import { logLevels, type LogLevel } from '../core/log-levels.ts';
 
 export interface GatewayArguments {
   /** Control's Unix socket. */
@@ -12,11 +13,16 @@ export interface GatewayArguments {
   /** How long connections may go on after SIGTERM, in milliseconds. */
   graceMs: number;
   maxConnections: number;
-  logLevel: string;
+  /** Until control says another, now or in the stored table. */
+  logLevel: LogLevel;
+  /** Where to tell health and metrics, on loopback, until control says another; undefined: nowhere. */
+  metricsPort: number | undefined;
+  /** Which build this is, for the metrics. */
+  build: string;
 }
 
 const usage =
-  'usage: main.ts --socket PATH --state FILE [--user NAME] [--grace SECONDS] [--max-connections N] [--log-level LEVEL]';
+  'usage: main.ts --socket PATH --state FILE [--user NAME] [--grace SECONDS] [--max-connections N] [--log-level LEVEL] [--metrics-port PORT] [--build VERSION]';
 
 /** Reads the arguments; `InvalidParameter` says what is wrong with them. */
 export function parseGatewayArguments(argv: readonly string[]): GatewayArguments {
@@ -31,6 +37,8 @@ export function parseGatewayArguments(argv: readonly string[]): GatewayArguments
         grace: { type: 'string', default: '10' },
         'max-connections': { type: 'string', default: '20000' },
         'log-level': { type: 'string', default: 'info' },
+        'metrics-port': { type: 'string' },
+        build: { type: 'string', default: 'unknown' },
       },
     }));
   } catch (error) {
@@ -44,13 +52,14 @@ export function parseGatewayArguments(argv: readonly string[]): GatewayArguments
   if (socket === undefined || state === undefined) {
     throw new PoolhouseError('InvalidParameter', `--socket and --state are needed. ${usage}`);
   }
-  const level = values['log-level'];
-  if (!['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].includes(level)) {
+  const level = logLevels.find((one) => one === values['log-level']);
+  if (level === undefined) {
     throw new PoolhouseError(
       'InvalidParameter',
-      `'${level}' is not a log level: trace, debug, info, warn, error, fatal, silent.`,
+      `'${values['log-level']}' is not a log level: ${logLevels.join(', ')}.`,
     );
   }
+  const port = values['metrics-port'];
   return {
     socket,
     state,
@@ -58,6 +67,8 @@ export function parseGatewayArguments(argv: readonly string[]): GatewayArguments
     graceMs: numberOf('--grace', values.grace, 0, 86_400) * 1000,
     maxConnections: numberOf('--max-connections', values['max-connections'], 1, 1_000_000),
     logLevel: level,
+    metricsPort: port === undefined ? undefined : numberOf('--metrics-port', port, 1, 65_535),
+    build: values.build,
   };
 }
 

@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import type { Clock } from '../core/time.ts';
 import type { Route } from '../link/routes.ts';
 import type { ConnectionLedger } from './connection-ledger.ts';
+import type { GatewayObserver } from './observer.ts';
 import type { Prober } from './probes/prober.ts';
 
 /** A connection just accepted: nothing was read from it yet. */
@@ -28,6 +29,7 @@ export interface Protocol {
 export interface ProtocolContext {
   prober: Pick<Prober, 'isHealthy' | 'firstOutcome'>;
   ledger: ConnectionLedger;
+  observer: GatewayObserver;
   log: GatewayLog;
   clock: Clock;
 }

@@ -16,6 +16,8 @@ export interface RouteListenerOptions {
   onChange: () => void;
   /** True while another connection may be taken; a connection beyond is reset. */
   hasRoom: () => boolean;
+  /** A connection came when there was no room. */
+  onNoRoom: (route: Route) => void;
   retryMs?: number;
 }
 
@@ -24,12 +26,13 @@ export interface RouteListener {
   update(route: Route): void;
   /** Why it does not listen; undefined while it does, or has not tried yet. */
   failure(): string | undefined;
+  isOpen(): boolean;
   /** Stops listening at once; connections go on. */
   close(): void;
 }
 
 export function openRouteListener(options: RouteListenerOptions): RouteListener {
-  const { protocol, log, onChange, hasRoom, retryMs = 1000 } = options;
+  const { protocol, log, onChange, hasRoom, onNoRoom, retryMs = 1000 } = options;
   let route = options.route;
   let failure: string | undefined;
   let server: Server | undefined;
@@ -48,7 +51,9 @@ export function openRouteListener(options: RouteListenerOptions): RouteListener 
       // A client that gives up is no fault of ours: 'close' follows, and that is what protocols listen to.
       socket.on('error', () => undefined);
       const { remoteAddress, remotePort } = socket;
-      if (remoteAddress === undefined || remotePort === undefined || !hasRoom()) {
+      const room = hasRoom();
+      if (!room) onNoRoom(route);
+      if (remoteAddress === undefined || remotePort === undefined || !room) {
         socket.resetAndDestroy();
         return;
       }
@@ -78,6 +83,7 @@ export function openRouteListener(options: RouteListenerOptions): RouteListener 
       route = next;
     },
     failure: () => failure,
+    isOpen: () => server?.listening === true,
     close() {
       closed.abort();
       server?.close();

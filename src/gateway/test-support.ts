@@ -4,6 +4,7 @@ import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Route } from '../link/routes.ts';
+import type { GatewayObserver } from './observer.ts';
 
 /** Waits until this holds; fails with what was waited for. */
 export async function until(what: string, holds: () => boolean | Promise<boolean>, limitMs = 10_000): Promise<void> {
@@ -142,4 +143,12 @@ export const silentLog = {
   info: () => undefined,
   warn: () => undefined,
   error: () => undefined,
+};
+
+export const nobodyObserves: GatewayObserver = {
+  carried: () => undefined,
+  ended: () => undefined,
+  refused: () => undefined,
+  connectFailed: () => undefined,
+  probed: () => undefined,
 };

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { locateFiles } from '../core/program-files.ts';
-import { describeBuild, readBuild, readCommit } from './build.ts';
+import { buildName, describeBuild, readBuild, readCommit } from './build.ts';
 
 describe('the build', () => {
   let root: string;
@@ -30,6 +30,11 @@ describe('the build', () => {
     expect(readBuild(clone())).toEqual({ version: '1.2.3', build: hash, date: '2026-03-04' });
     await writeFile(join(root, 'new'), '');
     expect(readBuild(clone())).toEqual({ version: '1.2.3', build: `${hash}-dirty`, date: '2026-03-04' });
+  });
+
+  it('has a name for programs, whatever lies in a clone', () => {
+    expect(buildName({ version: '1.2.3', build: 'abc1234-dirty' })).toBe('1.2.3+abc1234');
+    expect(buildName({ version: '1.2.3', build: null })).toBe('1.2.3');
   });
 
   it('of a package is what its making wrote, whatever lies around it', async () => {

@@ -51,3 +51,11 @@ export function readCommit(root: string): Commit {
 export function describeBuild({ version, build, date }: Build): string {
   return `poolhouse ${version} (build ${[build ?? 'unknown', ...(date === null ? [] : [date])].join(', ')})`;
 }
+
+/**
+ * For programs: `0.1.0+2c027fe`, as versions name their build; the version alone where nobody knows it. Files of a clone
+ * that differ from its commit do not count, or what is started would be another with each of them. Pure.
+ */
+export function buildName({ version, build }: Pick<Build, 'version' | 'build'>): string {
+  return build === null ? version : `${version}+${build.replace(/-dirty$/, '')}`;
+}

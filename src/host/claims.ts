@@ -1,6 +1,6 @@
 /**
- * What the installations of one machine have taken for themselves: the port of the API, and the block of loopback
- * addresses. Each writes it into its project in the engine, which all of them see, also while others are stopped, and
+ * What the installations of one machine have taken for themselves: the ports that control and
+ * gateway listen on for this machine, and the block of loopback addresses. Each writes it into its project in the engine, which all of them see, also while others are stopped, and
  * which goes when the installation goes. (A port that nobody listens on at the moment may be a stopped neighbour's.)
  */
 import { z } from 'zod';
@@ -17,7 +17,8 @@ export interface Taken {
 
 export const nothingTaken: Taken = { ports: new Set(), blocks: new Set() };
 
-const portKey = 'user.poolhouse.api-port';
+/** Numbers, with commas between. */
+const portsKey = 'user.poolhouse.ports';
 const blockKey = 'user.poolhouse.address-block';
 const projectSchema = z.object({
   name: z.string(),
@@ -37,7 +38,7 @@ export async function claimsOfOthers(
     const projects = z.array(projectSchema).parse(await client.get('/1.0/projects?recursion=1', signal));
     const others = projects.filter(({ name }) => name !== own).map(({ config }) => config);
     return {
-      ports: new Set(others.flatMap((config) => (config[portKey] === undefined ? [] : [Number(config[portKey])]))),
+      ports: new Set(others.flatMap((config) => config[portsKey]?.split(',').map(Number) ?? [])),
       blocks: new Set(others.flatMap((config) => config[blockKey] ?? [])),
     };
   } finally {
@@ -51,7 +52,8 @@ export async function claim(socketPath: string, installation: Installation, sign
   try {
     const path = `/1.0/projects/${engineNames(installation.id).project}`;
     const { description, config } = projectSchema.parse(await client.get(path, signal));
-    const claims = { [portKey]: String(installation.apiPort), [blockKey]: installation.addressBlock };
+    const { apiPort, metricsPorts = {}, addressBlock } = installation;
+    const claims = { [portsKey]: [apiPort, ...Object.values(metricsPorts)].join(','), [blockKey]: addressBlock };
     if (Object.entries(claims).every(([key, value]) => config[key] === value)) return;
     // All of it: LXD 5.0 takes what a PATCH does not name for taken away, and the project would share others' images.
     await client.change('PUT', path, { description, config: { ...config, ...claims } }, signal);

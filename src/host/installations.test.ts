@@ -52,6 +52,40 @@ describe('an installation', () => {
     expect(await readInstallation(home)).toEqual({ ...made, apiPort: 20_002 });
   });
 
+  it('has ports for health and metrics, three different ones with that of the API', async () => {
+    const made = await ensureInstallation(home, config);
+    const { control = 0, gateway = 0 } = made.metricsPorts ?? {};
+    expect(new Set([made.apiPort, control, gateway]).size).toBe(3);
+    const moved = await ensureInstallation(home, { ...config, metricsPorts: { gateway: 20_011 } });
+    expect(moved).toEqual({ ...made, metricsPorts: { control, gateway: 20_011 } });
+    expect(await ensureInstallation(home, config)).toEqual(moved);
+    // What the operator gives to one is not the other's any more.
+    const given = await ensureInstallation(home, { ...config, metricsPorts: { gateway: control } });
+    expect(given.metricsPorts?.gateway).toBe(control);
+    expect(given.metricsPorts?.control).not.toBe(control);
+  });
+
+  it('from before gets such ports, and keeps all else', async () => {
+    const { metricsPorts: _later, ...before } = await ensureInstallation(home, config);
+    await writeFile(home.installation, JSON.stringify(before));
+    expect(await readInstallation(home)).toEqual(before);
+    const now = await ensureInstallation(home, config);
+    expect(now).toMatchObject(before);
+    expect(now.metricsPorts).toBeDefined();
+    expect(await readInstallation(home)).toEqual(now);
+  });
+
+  it.each([
+    { apiPort: 20_001, metricsPorts: { control: 20_001 } },
+    { apiPort: 20_001, metricsPorts: { control: 20_002, gateway: 20_002 } },
+  ])('has no port twice: %j', async (ports) => {
+    await expect(ensureInstallation(home, { ...config, ...ports })).rejects.toMatchObject({
+      code: 'InvalidConfiguration',
+      message: expect.stringContaining('three different ports') as string,
+    });
+    expect(await readInstallation(home)).toBeUndefined();
+  });
+
   it.each(['{"id": ', '{}', '[]'])('that is damaged is not made anew: %s', async (text) => {
     await ensureInstallation(home, config);
     await writeFile(home.installation, text);

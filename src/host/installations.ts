@@ -1,7 +1,8 @@
 /** Makes an installation: its ids, ports and secrets, chosen so that they collide with no other one of this machine. */
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../core/config.ts';
 import { PoolhouseError } from '../core/errors.ts';
 import type { Home } from '../core/home.ts';
@@ -31,7 +32,7 @@ export async function readInstallation(home: Home): Promise<Installation | undef
 
 /**
  * Makes the home folder with everything that must exist before control starts. Gives what is there already as it is, but
- * for the port, which the operator may change.
+ * for the ports, which the operator may change.
  * @param taken what other installations have; nobody else may take from it meanwhile
  */
 export async function ensureInstallation(
@@ -56,13 +57,20 @@ export async function ensureInstallation(
     );
   const present = await readInstallation(home);
   if (present !== undefined) {
-    if (config.apiPort === undefined || config.apiPort === present.apiPort) return present;
-    return write(home, { ...present, apiPort: config.apiPort });
+    const apiPort = config.apiPort ?? present.apiPort;
+    const wanted = {
+      ...present,
+      apiPort,
+      metricsPorts: await metricsPorts(config, apiPort, taken.ports, present.metricsPorts),
+    };
+    return isDeepStrictEqual(wanted, present) ? present : write(home, wanted);
   }
+  const apiPort = config.apiPort ?? (await freePort(taken.ports, apiPorts));
   const installation: Installation = {
     id: randomBytes(4).toString('hex'),
     engine: config.engine,
-    apiPort: config.apiPort ?? (await freePort(taken.ports)),
+    apiPort,
+    metricsPorts: await metricsPorts(config, apiPort, taken.ports),
     addressBlock: freeBlock(new Set([...taken.blocks, ...(await blocksInRules())])),
     subscriptionId: randomUUID(),
     tenantId: randomUUID(),
@@ -95,7 +103,7 @@ export async function leaveTakenPort(
       'HostNotReady',
       `Something else listens on 127.0.0.1:${config.apiPort}, which is 'apiPort' in ${home.config}. End it, or set another port.`,
     );
-  return write(home, { ...installation, apiPort: await freePort(taken.ports) });
+  return write(home, { ...installation, apiPort: await freePort(taken.ports, apiPorts) });
 }
 
 /** Address blocks that rules of the kernel lead somewhere already. */
@@ -119,16 +127,48 @@ function freeBlock(taken: ReadonlySet<string>): string {
   );
 }
 
-const firstPort = 8_943;
-const ports = 200;
+/**
+ * Where the processes tell their health and metrics: as configured, else as before, else free ones. The search
+ * begins somewhere, not at one number: without an engine there are no claims, and a neighbour may be down at the moment.
+ */
+async function metricsPorts(
+  config: Config,
+  apiPort: number,
+  others: ReadonlySet<number>,
+  before?: Installation['metricsPorts'],
+): Promise<{ control: number; gateway: number }> {
+  const taken = new Set(
+    [...others, apiPort, ...Object.values(config.metricsPorts)].filter((port) => port !== undefined),
+  );
+  const choose = async (name: 'control' | 'gateway') => {
+    const set = config.metricsPorts[name];
+    if (set !== undefined) return set;
+    const first = randomInt(18_000, 19_000);
+    const kept = before?.[name];
+    const port =
+      kept !== undefined && !taken.has(kept) ? kept : await freePort(taken, { first, key: `metricsPorts.${name}` });
+    taken.add(port);
+    return port;
+  };
+  const ports = { control: await choose('control'), gateway: await choose('gateway') };
+  if (new Set([apiPort, ports.control, ports.gateway]).size < 3)
+    throw new PoolhouseError(
+      'InvalidConfiguration',
+      `'apiPort' (${apiPort}), 'metricsPorts.control' (${ports.control}) and 'metricsPorts.gateway' (${ports.gateway}) have to be three different ports. Change config.json.`,
+    );
+  return ports;
+}
 
-async function freePort(taken: ReadonlySet<number>): Promise<number> {
-  for (let port = firstPort; port < firstPort + ports; port += 1) {
+const ports = 200;
+const apiPorts = { first: 8_943, key: 'apiPort' };
+
+async function freePort(taken: ReadonlySet<number>, { first, key }: { first: number; key: string }): Promise<number> {
+  for (let port = first; port < first + ports; port += 1) {
     if (!taken.has(port) && (await isFree(port))) return port;
   }
   throw new PoolhouseError(
     'HostNotReady',
-    `No free port was found between ${firstPort} and ${firstPort + ports - 1} for the ARM API. Set 'apiPort' in config.json.`,
+    `No free port was found between ${first} and ${first + ports - 1} on 127.0.0.1. Set '${key}' in config.json.`,
   );
 }
 

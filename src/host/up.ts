@@ -15,7 +15,7 @@ import { programFiles } from '../core/program-files.ts';
 import { buildImage, hostSuite } from '../images/build-image.ts';
 import { fingerprintOf, loadRecipe } from '../images/recipe.ts';
 import { refuseNewerStore } from '../store/store.ts';
-import { readBuild } from './build.ts';
+import { buildName, readBuild } from './build.ts';
 import { changeConfigFile, readConfigFile } from './config-file.ts';
 import { readInstallation } from './installations.ts';
 import { askControl } from './local-api.ts';
@@ -112,7 +112,8 @@ async function startProcesses(
     LC_ALL: 'C.UTF-8',
     NODE_ENV: 'production',
   };
-  await endOtherBuild(run, { ...readBuild(), root: programFiles.root }, progress);
+  const build = readBuild();
+  await endOtherBuild(run, { ...build, root: programFiles.root }, progress);
   // Control reads its configuration when it starts: one that was started with another is started anew.
   const startedWith = join(run.folder, 'control.config');
   const digest = createHash('sha256')
@@ -131,6 +132,7 @@ async function startProcesses(
     home.folder,
     ...(engineSocket === undefined ? [] : ['--engine-socket', engineSocket]),
     ...(withUser ? ['--group', serviceUser] : []),
+    ...['--build', buildName(build)],
   ];
   const gateway = [
     programFiles.program('gateway/main'),
@@ -141,6 +143,8 @@ async function startProcesses(
     '--grace',
     '2',
     ...(withUser ? ['--user', serviceUser] : []),
+    ...['--build', buildName(build)],
+    ...(installation.metricsPorts === undefined ? [] : ['--metrics-port', String(installation.metricsPorts.gateway)]),
   ];
   const program = (name: 'control' | 'gateway', argv: string[], pidFile: string) => ({
     name,

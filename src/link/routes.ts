@@ -3,6 +3,7 @@
  * `GET /v1/routes?after=REVISION` (a long poll), and keeps the last answer when control is away.
  */
 import { z } from 'zod';
+import { logLevels } from '../core/log-levels.ts';
 
 export const backendSchema = z.object({
   /** The instance's name in the engine. */
@@ -39,12 +40,21 @@ export const routeSchema = z.object({
   backends: z.array(backendSchema),
 });
 
+/** What an operator changes in a gateway that runs: a restart would end connections. */
+const gatewaySettingsSchema = z.object({
+  logLevel: z.enum(logLevels),
+  /** Where the gateway tells its health and its metrics, on loopback. */
+  metricsPort: z.int().min(1).max(65535).optional(),
+});
+
 export const routingTableSchema = z.object({
   /** Grows with every change; a new control process begins above the last one. */
   revision: z.number(),
   routes: z.array(routeSchema),
+  settings: gatewaySettingsSchema.optional(),
 });
 
+export type GatewaySettings = z.infer<typeof gatewaySettingsSchema>;
 export type Backend = z.infer<typeof backendSchema>;
 export type Probe = z.infer<typeof probeSchema>;
 export type Route = z.infer<typeof routeSchema>;

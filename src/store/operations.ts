@@ -1,6 +1,6 @@
 /** Operations: changes that take longer than a request, and how each ended. */
 import type { ErrorBody } from '../core/errors.ts';
-import type { ResourceId, ResourceKey } from '../core/resource-id.ts';
+import { tryParseResourceId, type ResourceId, type ResourceKey } from '../core/resource-id.ts';
 import type { EpochMillis } from '../core/time.ts';
 import type { OperationRow } from './schema.ts';
 import type { Queries } from './store.ts';
@@ -49,6 +49,28 @@ export async function openOperations(queries: Queries, resourceKey: string): Pro
     .orderBy('started_at')
     .execute();
   return rows.map(operationOf);
+}
+
+/** How many operations have not ended yet, by type of resource, and when the oldest was begun. */
+export async function openOperationCounts(
+  queries: Queries,
+): Promise<{ type: string; open: number; oldestStartedAt: EpochMillis }[]> {
+  const rows = await queries
+    .selectFrom('operations')
+    .select(['resource_key', 'started_at'])
+    .where('status', '=', 'InProgress')
+    .execute();
+  const counts = new Map<string, { type: string; open: number; oldestStartedAt: EpochMillis }>();
+  for (const { resource_key, started_at } of rows) {
+    const type = tryParseResourceId(resource_key)?.type ?? 'unknown';
+    const known = counts.get(type) ?? { type, open: 0, oldestStartedAt: started_at };
+    counts.set(type, {
+      type,
+      open: known.open + 1,
+      oldestStartedAt: Math.min(known.oldestStartedAt, started_at),
+    });
+  }
+  return [...counts.values()];
 }
 
 export async function beginOperation(

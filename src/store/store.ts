@@ -93,6 +93,11 @@ function refuseNewer(file: string, version: number, known: number, backups: stri
   );
 }
 
+/** Asks the store for something that it has to look up. Fails where it cannot. */
+export async function answers({ db }: Pick<Store, 'db'>): Promise<void> {
+  await db.selectFrom('resources').select('key').limit(1).execute();
+}
+
 /** The next value of a counter: 0 at first, and never the same again. */
 export async function nextOf(tx: Queries, name: string): Promise<number> {
   const row = await tx

@@ -35,7 +35,7 @@ export interface EngineView {
   isBusy(): Promise<boolean>;
   /** The process that is the first one inside; undefined where it does not run. */
   initOf(name: string): Promise<number | undefined>;
-  change(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<unknown>;
+  change: (method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown) => Promise<unknown>;
   /** What the storage holds of instances, as folders on the host: also what the daemon has forgotten. */
   foldersOnHost(): string[];
   project: string;

@@ -14,7 +14,16 @@ import { systemClock } from '../../src/core/system-clock.ts';
 import { createGateway } from '../../src/gateway/gateway.ts';
 import type { Gateway } from '../../src/gateway/gateway.ts';
 import { runProbe } from '../../src/gateway/probes/run-probe.ts';
-import { dial, freePort, meet, silentLog, startInstance, tcpRoute, until } from '../../src/gateway/test-support.ts';
+import {
+  dial,
+  freePort,
+  meet,
+  silentLog,
+  nobodyObserves,
+  startInstance,
+  tcpRoute,
+  until,
+} from '../../src/gateway/test-support.ts';
 import type { FakeInstance } from '../../src/gateway/test-support.ts';
 import type { Route } from '../../src/link/routes.ts';
 import { renderRedirects } from '../../src/pool/render-redirects.ts';
@@ -83,6 +92,7 @@ describe.skipIf(reason !== undefined)(
         clock: systemClock,
         log: silentLog,
         runProbe,
+        observer: nobodyObserves,
         onChange: () => undefined,
       });
       routes = [

@@ -57,6 +57,9 @@ describe.skipIf(missing !== undefined)(`a full disk${missing === undefined ? '' 
     expect(refused.exitCode).toBe(1);
     expect(refused.stderr).toContain('Unavailable: ');
     expect(refused.stderr).toContain('full');
+    const { control } = await status();
+    expect(control.reasons?.join()).toContain('The file system of the installation is full');
+    expect((await fetch(control.healthUrl ?? '')).status).toBe(503);
     expect(await count()).toBe(2);
   });
 
@@ -74,6 +77,7 @@ describe.skipIf(missing !== undefined)(`a full disk${missing === undefined ? '' 
     await rm(join(home, 'filler'));
     expect(await deploy(3)).toMatchObject({ exitCode: 0 });
     expect(await count()).toBe(3);
+    expect((await fetch((await status()).control.healthUrl ?? '')).status).toBe(200);
     // A line that was cut off by the full disk hides no other.
     expect(await readFile(join(home, 'logs', 'control.log'), 'utf8')).toContain('control serves');
     expect((await poolhouse('logs', 'control', '--json')).exitCode).toBe(0);

@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sampleOf } from '../check/metric-documents.ts';
 import { makeFarMachine, type FarMachine } from './far-machine.ts';
 import {
   killHard,
@@ -121,6 +122,26 @@ describe.skipIf(missing !== undefined)(
       );
       expect(names.toSorted()).toEqual(['nat000000', 'nat000001']);
       expect((await ssh(secret, 'bob', where, 'hostname', ['-p', '50002'])).stdout).toBe('');
+    });
+
+    it('is counted, by front end and pool, and nobody is named', async () => {
+      const { control, gateway } = await installation.status();
+      const read = async (url = '') => (await fetch(url)).text();
+      const [ofControl, ofGateway] = [await read(control.metricsUrl), await read(gateway.metricsUrl)];
+      const pool = { resource_group: 'shared-pool', pool: 'sharedpool' };
+      expect(sampleOf(ofControl, 'poolhouse_pool_instances', { ...pool, state: 'in_rotation' })).toBe(2);
+      expect(sampleOf(ofControl, 'poolhouse_mounts_total', { result: 'mounted' })).toBeGreaterThanOrEqual(2);
+      const frontEnd = { resource_group: 'shared-pool', rule: 'ssh' };
+      expect(sampleOf(ofGateway, 'poolhouse_gateway_connections_total', frontEnd)).toBeGreaterThanOrEqual(4);
+      expect(
+        sampleOf(ofGateway, 'poolhouse_gateway_carried_bytes_total', { ...frontEnd, direction: 'to_client' }),
+      ).toBeGreaterThan(4_000);
+      expect(sampleOf(ofGateway, 'poolhouse_gateway_connections_total', { resource_group: 'nat' })).toBe(2);
+      for (const text of [ofControl, ofGateway]) {
+        expect(sampleOf(text, 'poolhouse_healthy')).toBe(1);
+        expect(sampleOf(text, 'process_open_fds')).toBeGreaterThan(0);
+        for (const name of [user, 'bob', password, address]) expect(text).not.toContain(name);
+      }
     });
 
     it('is reached again after control and gateway were killed, and after a firewall took its rules away', async () => {

@@ -9,11 +9,22 @@ import { initialProbeState, nextProbeState, probeDelayMs, probeLimitMs } from '.
 import type { ProbeState } from './probe-state.ts';
 import type { RunProbe } from './run-probe.ts';
 
+export interface HealthChange {
+  probe: string;
+  instance: string;
+  healthy: boolean;
+  /** It was healthy before: until now people were sent there. */
+  wasHealthy: boolean;
+  reason: string;
+}
+
 export interface ProberOptions {
   clock: Clock;
   runProbe: RunProbe;
   /** Called after every change of an instance's health. */
-  onChange: (change: { probe: string; instance: string; healthy: boolean; reason: string }) => void;
+  onChange: (change: HealthChange) => void;
+  /** Called after every question. */
+  onOutcome: (probe: Probe, ok: boolean) => void;
 }
 
 interface Target {
@@ -37,7 +48,7 @@ export interface Prober {
   close(): void;
 }
 
-export function createProber({ clock, runProbe, onChange }: ProberOptions): Prober {
+export function createProber({ clock, runProbe, onChange, onOutcome }: ProberOptions): Prober {
   const targets = new Map<string, Target>();
 
   async function run(target: Target): Promise<void> {
@@ -47,6 +58,7 @@ export function createProber({ clock, runProbe, onChange }: ProberOptions): Prob
       const { probe, address } = target;
       const outcome = await runProbe(probe, address, probeLimitMs(target.state, probe, clock.now()), signal);
       if (stopped()) return;
+      onOutcome(probe, outcome.ok);
       const before = target.state;
       target.state = nextProbeState(before, outcome, target.probe, clock.now());
       target.settled.resolve();
@@ -55,6 +67,7 @@ export function createProber({ clock, runProbe, onChange }: ProberOptions): Prob
           probe: probe.id,
           instance: target.instance,
           healthy: target.state.health === 'healthy',
+          wasHealthy: before.health === 'healthy',
           reason: target.state.reason,
         });
       }

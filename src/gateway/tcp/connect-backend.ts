@@ -56,7 +56,7 @@ function connectOnce(backend: Backend, { limitMs, signal }: ConnectOptions): Pro
       fail(new Error('the client went away'));
     };
     const timer = setTimeout(() => {
-      fail(new Error(`no answer within ${String(limitMs)} ms`));
+      fail(Object.assign(new Error(`no answer within ${String(limitMs)} ms`), { code: 'ETIMEDOUT' }));
     }, limitMs);
     const finish = (): void => {
       clearTimeout(timer);

@@ -23,6 +23,8 @@ export interface SpliceOptions {
 export interface Splice {
   /** Resets both sides. */
   readonly destroy: () => void;
+  /** Bytes read from each side so far, also after the end. */
+  readonly carried: () => { toInstance: number; toClient: number };
   /** Asks the upstream after this much silence whether it still exists. */
   readonly keepAlive: (afterMs: number) => void;
 }
@@ -60,7 +62,12 @@ export function splice(clientSocket: Socket, upstreamSocket: Socket, options: Sp
   client.setTimeout(idleMs, destroy);
   client.resume();
   upstream.resume();
-  return { destroy, keepAlive: (afterMs) => upstream.setKeepAlive(true, afterMs) };
+  return {
+    destroy,
+    // Counted by the sockets themselves: nothing is added to the way of a byte.
+    carried: () => ({ toInstance: client.bytesRead, toClient: upstream.bytesRead }),
+    keepAlive: (afterMs) => upstream.setKeepAlive(true, afterMs),
+  };
 }
 
 /** One direction: reads from one socket into one buffer, and reads on when it is written to the other. */

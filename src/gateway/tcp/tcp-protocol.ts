@@ -1,4 +1,5 @@
 /** Plain TCP: choose a back end as the rule's distribution says, connect, carry bytes. Knows no people. */
+import type { Route } from '../../link/routes.ts';
 import { createLogLimit } from '../log-limit.ts';
 import type { Arrival, Protocol, ProtocolContext } from '../protocol.ts';
 import { rankBackends } from './choose-backend.ts';
@@ -15,7 +16,7 @@ export interface TcpProtocolOptions extends ProtocolContext {
 }
 
 export function createTcpProtocol(options: TcpProtocolOptions): Protocol {
-  const { prober, ledger, log, clock, connectLimitMs = 3000, tries = 3, firstOutcomeMs = 2000 } = options;
+  const { prober, ledger, observer, log, clock, connectLimitMs = 3000, tries = 3, firstOutcomeMs = 2000 } = options;
   const buffers = createReadBufferPool();
   const logLimit = createLogLimit(clock);
   let pending = 0;
@@ -24,11 +25,13 @@ export function createTcpProtocol(options: TcpProtocolOptions): Protocol {
     const accepting = route.backends.filter((backend) => backend.accepting).map((backend) => backend.instance);
     await within(firstOutcomeMs, prober.firstOutcome(route.probe, accepting));
     const choices = rankBackends(route, from, (instance) => prober.isHealthy(route.probe, instance));
+    const connecting = clock.now();
     const connected = await connectBackend(choices, {
       limitMs: connectLimitMs,
       tries,
       signal,
       onFailure: (backend, error) => {
+        observer.connectFailed(route, error);
         const leftOut = logLimit(`${route.id} ${backend.instance}`);
         if (leftOut === undefined) return;
         const fields = { route: route.id, instance: backend.instance, reason: error.message, leftOut };
@@ -36,11 +39,7 @@ export function createTcpProtocol(options: TcpProtocolOptions): Protocol {
       },
     });
     if (connected === undefined) {
-      const leftOut = signal.aborted ? undefined : logLimit(route.id);
-      if (leftOut !== undefined) {
-        const fields = { route: route.id, client: from.address, healthy: choices.length, leftOut };
-        log.warn(fields, 'no back end; the connection was reset');
-      }
+      if (!signal.aborted) refuse(route, from.address, accepting.length, choices.length);
       client.resetAndDestroy();
       return;
     }
@@ -54,17 +53,33 @@ export function createTcpProtocol(options: TcpProtocolOptions): Protocol {
       idleMs: route.idleTimeoutSeconds * 1000,
       onClosed: () => {
         closed();
+        observer.ended(route, spliced.carried());
+        log.debug({ ...about, ...spliced.carried() }, 'a connection has ended');
       },
     });
+    observer.carried(route, clock.now() - connecting);
+    const about = { route: route.id, instance: backend.instance, client: from.address };
+    log.debug(about, 'a connection begins');
     const closed = ledger.add({
       route: route.id,
       instance: backend.instance,
       destroy: spliced.destroy,
+      carried: spliced.carried,
       // An instance that was deleted says no goodbye: ask it soon, and its silence ends the connection.
       doubt: () => {
         spliced.keepAlive(1000);
       },
     });
+  }
+
+  /** Nobody there is how a pool may be wanted; instances that should answer and do not are for the operator to look at. */
+  function refuse(route: Route, client: string, accepting: number, healthy: number): void {
+    observer.refused(route, healthy === 0 ? 'no_instance' : 'no_answer');
+    const leftOut = logLimit(route.id);
+    if (leftOut === undefined) return;
+    const fields = { route: route.id, client, accepting, healthy, leftOut };
+    if (accepting === 0) log.info(fields, 'no instance accepts connections; the connection was reset');
+    else log.warn(fields, 'no back end; the connection was reset');
   }
 
   return {
@@ -82,6 +97,7 @@ export function createTcpProtocol(options: TcpProtocolOptions): Protocol {
       socket.once('close', abort);
       carry(arrival, gone.signal)
         .catch((error: unknown) => {
+          observer.refused(route, 'error');
           log.error({ route: route.id, err: error }, 'a connection failed unexpectedly');
           socket.resetAndDestroy();
         })

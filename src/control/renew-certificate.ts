@@ -3,11 +3,11 @@ import { Server as TlsServer } from 'node:tls';
 import type { Logger } from 'pino';
 import type { Clock } from '../core/time.ts';
 import { renewCertificates, type CertificateRequest, type Certificates } from '../secrets/certificates.ts';
-import { runLoop, type Loop } from './run-loop.ts';
+import type { NamedPass } from './assemble.ts';
 
 const day = 24 * 3_600_000;
 
-export interface CertificateLoopParts {
+export interface CertificateParts {
   /** What the server was started with. */
   present: Certificates;
   request: Omit<CertificateRequest, 'now'>;
@@ -15,13 +15,12 @@ export interface CertificateLoopParts {
   server: unknown;
   clock: Clock;
   log: Logger;
-  signal: AbortSignal;
 }
 
 /** Looks once a day. */
-export function runCertificateLoop({ present, request, server, clock, log, signal }: CertificateLoopParts): Loop {
+export function renewCertificate({ present, request, server, clock, log }: CertificateParts): NamedPass {
   let certificates = present;
-  return runLoop({
+  return {
     name: 'certificates',
     pass: async () => {
       const renewed = await renewCertificates(certificates, { ...request, now: clock.now() });
@@ -31,8 +30,5 @@ export function runCertificateLoop({ present, request, server, clock, log, signa
       log.info('the certificate of the API was renewed');
       return day;
     },
-    clock,
-    log,
-    signal,
-  });
+  };
 }

@@ -8,7 +8,8 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Clock } from '../core/time.ts';
 import { ensureCertificates, type PrivateKeys } from '../secrets/certificates.ts';
-import { runCertificateLoop } from './certificate-loop.ts';
+import { renewCertificate } from './renew-certificate.ts';
+import { runLoop } from './run-loop.ts';
 
 const day = 86_400_000;
 let folder: string;
@@ -57,7 +58,8 @@ it('renews the certificate of a server that serves, before it ends', async () =>
   const stopping = new AbortController();
   let renewed = () => undefined as unknown;
   const log = pino({ level: 'info' }, { write: () => renewed() });
-  const loop = runCertificateLoop({ present, request: wanted, server, clock, log, signal: stopping.signal });
+  const renewal = renewCertificate({ present, request: wanted, server, clock, log });
+  const loop = runLoop({ ...renewal, clock, log, signal: stopping.signal });
 
   const ask = async () => {
     const ca = await readFile(present.caFile);

@@ -1,0 +1,43 @@
+/**
+ * What control tells of its work as it happens. Who counts it is the composition root's affair; whoever tells does not
+ * wait for it, and a part that is made without an observer works the same.
+ */
+import type { StepName } from '../pool/plan.ts';
+
+export const outcomes = ['succeeded', 'failed', 'stopped'] as const;
+export type Outcome = (typeof outcomes)[number];
+export const endStates = ['Succeeded', 'Failed', 'Canceled'] as const;
+/** `adopt`: an instance that the engine has is written down. `prepareImage` is none of them: images are built beside. */
+export const observedSteps = [
+  'allocate',
+  'adopt',
+  'create',
+  'setPower',
+  'provision',
+  'runExtension',
+  'drain',
+  'undrain',
+  'remove',
+] as const satisfies (StepName | 'adopt')[];
+
+export interface EndedOperation {
+  /** The resource's type, in lower case. */
+  type: string;
+  action: string;
+  state: (typeof endStates)[number];
+  milliseconds: number;
+}
+
+export interface Observer {
+  passEnded(loop: string, outcome: Outcome, milliseconds: number): void;
+  stepEnded(step: (typeof observedSteps)[number], outcome: Outcome, milliseconds: number): void;
+  operationEnded(operation: EndedOperation): void;
+  mountEnded(result: 'mounted' | 'refused' | 'not_ours'): void;
+}
+
+export const nobodyObserves: Observer = {
+  passEnded: () => undefined,
+  stepEnded: () => undefined,
+  operationEnded: () => undefined,
+  mountEnded: () => undefined,
+};

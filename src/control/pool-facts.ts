@@ -1,0 +1,51 @@
+/** The pools in numbers, as metrics show them: read from the store and the moment when somebody asks. */
+import { tryParseResourceId } from '../core/resource-id.ts';
+import { instanceCondition, instanceConditions, type InstanceCondition } from '../pool/instance-condition.ts';
+import { readScaleSet } from '../providers/compute/scale-set-model.ts';
+import { sizeOf } from '../providers/compute/sizes.ts';
+import { findInstances } from '../store/instance-records.ts';
+import { findResources, nameOf } from '../store/resource-records.ts';
+import type { World } from './world.ts';
+
+export interface PoolFacts {
+  resourceGroup: string;
+  pool: string;
+  /** Instances asked for. */
+  capacity: number;
+  /** Memory that the capacity promises. */
+  memoryBytes: number;
+  instances: Record<InstanceCondition, number>;
+  /** Connections through the gateway. */
+  sessions: number;
+  /** Its last change ended badly. */
+  failed: boolean;
+}
+
+export async function readPoolFacts(world: Pick<World, 'store' | 'live' | 'reports'>): Promise<PoolFacts[]> {
+  const { store, live, reports } = world;
+  const sets = await findResources(store.db, { type: 'Microsoft.Compute/virtualMachineScaleSets' });
+  const facts = new Map(
+    sets.map((set): [string, PoolFacts] => {
+      const model = readScaleSet(set.document);
+      return [
+        set.key,
+        {
+          resourceGroup: tryParseResourceId(set.id)?.resourceGroup ?? '',
+          pool: nameOf(set.id),
+          capacity: model.capacity,
+          memoryBytes: Math.round(model.capacity * sizeOf(model.sizeName).memoryGiB * 2 ** 30),
+          instances: Object.fromEntries(instanceConditions.map((one) => [one, 0])) as Record<InstanceCondition, number>, // all of them
+          sessions: 0,
+          failed: set.provisioningState === 'Failed',
+        },
+      ];
+    }),
+  );
+  for (const instance of await findInstances(store.db)) {
+    const pool = facts.get(instance.scaleSetKey);
+    if (pool === undefined) continue;
+    pool.instances[instanceCondition(instance.state, live.rotation(instance.name).inRotation)] += 1;
+    pool.sessions += reports.connections(instance.name);
+  }
+  return [...facts.values()];
+}
