@@ -3,7 +3,6 @@
  * steps out. A step runs beside the loop, one at a time for each instance, and wakes the loop when it has ended.
  */
 import { errorBodyOf, PoolhouseError } from '../core/errors.ts';
-import type { ResourceKey } from '../core/resource-id.ts';
 import type { EpochMillis } from '../core/time.ts';
 import type { EngineInstance } from '../engines/engine.ts';
 import { failureOf } from '../pool/instance-state.ts';
