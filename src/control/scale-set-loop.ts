@@ -3,9 +3,9 @@
  * steps out. A step runs beside the loop, one at a time for each instance, and wakes the loop when it has ended.
  */
 import { errorBodyOf, PoolhouseError } from '../core/errors.ts';
-import type { ResourceKey } from '../core/resource-id.ts';
 import type { EpochMillis } from '../core/time.ts';
 import type { EngineInstance } from '../engines/engine.ts';
+import { failureOf } from '../pool/instance-state.ts';
 import { plan, type InstanceSnapshot, type ScaleSetSnapshot, type Step } from '../pool/plan.ts';
 import { scaleSetOutcome } from '../pool/scale-set-outcome.ts';
 import { eraseResource } from '../providers/erase-resource.ts';
@@ -171,7 +171,7 @@ export function createScaleSetLoop(
     const stop = new AbortController();
     if (step.step === 'runExtension' && scriptsCanceled(record)) stop.abort(canceled);
     underWay.set(slot, { step: step.step, stop });
-    const work = carryOut(record.key, step, AbortSignal.any([signal, stop.signal])).finally(() => {
+    const work = carryOut(record, step, AbortSignal.any([signal, stop.signal])).finally(() => {
       underWay.delete(slot);
       running.delete(work);
       world.changed();
@@ -180,7 +180,7 @@ export function createScaleSetLoop(
   }
 
   async function carryOut(
-    key: ResourceKey,
+    { key, generation }: ResourceRecord,
     step: Exclude<Step, { step: 'prepareImage' | 'allocate' }>,
     signal: AbortSignal,
   ): Promise<void> {
@@ -203,7 +203,8 @@ export function createScaleSetLoop(
       await store
         .transaction((tx) =>
           updateInstanceState(tx, { scaleSetKey: key, instanceId }, (state) => {
-            const attempts = (state.failure?.step === step.step ? state.failure.attempts : 0) + 1;
+            const before = failureOf(state, generation);
+            const attempts = (before?.step === step.step ? before.attempts : 0) + 1;
             const retryAt = clock.now() + Math.min(longestRetry, 1_000 * 2 ** (attempts - 1));
             const hopeless = error instanceof PoolhouseError && !error.retryable && error.code === 'AllocationFailed';
             return {
@@ -212,9 +213,10 @@ export function createScaleSetLoop(
                 step: step.step,
                 code: body.code,
                 message: body.message,
-                since: state.failure?.since ?? clock.now(),
+                since: before?.since ?? clock.now(),
                 attempts: hopeless ? 99 : attempts,
                 retryAt,
+                generation,
               },
             };
           }),

@@ -34,7 +34,24 @@ export interface InstanceState {
   /** Front end port by inbound NAT pool's key. */
   natPorts: Record<string, number>;
   /** Why the last step failed, and when it may be tried again. */
-  failure?: { step: string; code: string; message: string; since: EpochMillis; attempts: number; retryAt: EpochMillis };
+  failure?: StepFailure;
+}
+
+export interface StepFailure {
+  step: string;
+  code: string;
+  message: string;
+  since: EpochMillis;
+  attempts: number;
+  retryAt: EpochMillis;
+  /** The scale set's generation that it was tried for: a later PUT tries it again at once. */
+  generation?: number;
+}
+
+/** The failure that counts now; undefined where the last step was well, or something else has been asked for since. */
+export function failureOf(state: InstanceState, generation: number): StepFailure | undefined {
+  const { failure } = state;
+  return failure === undefined || (failure.generation ?? generation) < generation ? undefined : failure;
 }
 
 export function newInstanceState(): InstanceState {

@@ -8,7 +8,7 @@
 import type { Power } from './power.ts';
 import type { EpochMillis } from '../core/time.ts';
 import { chooseScaleIn } from './choose-scale-in.ts';
-import type { InstanceState } from './instance-state.ts';
+import { failureOf, type InstanceState } from './instance-state.ts';
 
 export interface AskedExtension {
   name: string;
@@ -121,10 +121,11 @@ const drainAtLeast = 500;
 
 function planInstance(snapshot: ScaleSetSnapshot, instance: InstanceSnapshot, now: EpochMillis): Step | undefined {
   const { instanceId, state, power } = instance;
-  const retryAt = state.failure?.retryAt ?? 0;
+  const failure = failureOf(state, snapshot.generation);
+  const retryAt = failure?.retryAt ?? 0;
 
   if (snapshot.deleting || state.removal !== undefined) {
-    if (instance.busy || (state.failure?.step === 'remove' && now < retryAt)) return undefined;
+    if (instance.busy || (failure?.step === 'remove' && now < retryAt)) return undefined;
     return { step: 'remove', instanceId, reason: state.removal?.reason ?? 'the scale set is being deleted' };
   }
   if (instance.busy || now < retryAt) return undefined;

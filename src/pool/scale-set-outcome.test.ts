@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ExtensionState } from './instance-state.ts';
 import { newInstanceState } from './instance-state.ts';
-import type { ScaleSetSnapshot } from './plan.ts';
+import { plan, type ScaleSetSnapshot } from './plan.ts';
 import { scaleSetOutcome } from './scale-set-outcome.ts';
 
 const ended: ExtensionState = {
@@ -62,5 +62,40 @@ describe('a scale set whose script did not end well', () => {
 
   it('has succeeded when the script has', () => {
     expect(outcome({ ...ended, status: 'succeeded' })).toEqual({ outcome: 'succeeded' });
+  });
+});
+
+describe('a scale set with a step that failed too often', () => {
+  const failing = (generation: number): ScaleSetSnapshot => {
+    const base = snapshot(ended, 3);
+    const failure = {
+      step: 'create',
+      code: 'AllocationFailed',
+      message: 'it is full',
+      since: 0,
+      attempts: 99,
+      retryAt: 60,
+    };
+    return {
+      ...base,
+      instances: base.instances.map((one) => ({
+        ...one,
+        state: { ...newInstanceState(), failure: { ...failure, generation } },
+        power: 'absent',
+      })),
+    };
+  };
+
+  it('has failed, by the code of the step', () => {
+    expect(scaleSetOutcome(failing(3), () => true, undefined, 10)).toMatchObject({
+      outcome: 'failed',
+      code: 'AllocationFailed',
+    });
+  });
+
+  it('is at work again when it is deployed again, and the step is tried at once', () => {
+    expect(scaleSetOutcome(failing(2), () => true, undefined, 10)).toMatchObject({ outcome: 'updating' });
+    expect(plan(failing(2), 10)).toEqual([{ step: 'create', instanceId: 7 }]);
+    expect(plan(failing(3), 10)).toEqual([]);
   });
 });

@@ -1,5 +1,6 @@
 /** How a scale set's operation stands. Design: succeeded when extensions ended well and first probes passed, or 30 s after the extensions. */
 import type { EpochMillis } from '../core/time.ts';
+import { failureOf } from './instance-state.ts';
 import { extensionsDone, type InstanceSnapshot, type ScaleSetSnapshot } from './plan.ts';
 
 export type Outcome =
@@ -19,9 +20,9 @@ export function scaleSetOutcome(
   now: EpochMillis,
 ): Outcome {
   const staying = snapshot.instances.filter((instance) => instance.state.removal === undefined);
-  const failures = staying.flatMap((instance) => failureOf(snapshot, instance));
+  const failures = staying.flatMap((instance) => failuresOf(snapshot, instance));
   const pending = staying.filter(
-    (instance) => !isSettled(snapshot, instance, probed, now) && failureOf(snapshot, instance).length === 0,
+    (instance) => !isSettled(snapshot, instance, probed, now) && failuresOf(snapshot, instance).length === 0,
   );
   if (imageFailure !== undefined && !snapshot.imageReady) return { outcome: 'failed', ...imageFailure };
   if (staying.length < snapshot.capacity) return { outcome: 'updating', reason: 'instances are being made' };
@@ -42,7 +43,7 @@ interface Failure {
   target?: string;
 }
 
-function failureOf(snapshot: ScaleSetSnapshot, instance: InstanceSnapshot): Failure[] {
+function failuresOf(snapshot: ScaleSetSnapshot, instance: InstanceSnapshot): Failure[] {
   const { state } = instance;
   for (const extension of instance.extensions) {
     const ran = state.extensions[extension.name];
@@ -65,11 +66,12 @@ function failureOf(snapshot: ScaleSetSnapshot, instance: InstanceSnapshot): Fail
       ];
     }
   }
-  if (state.failure !== undefined && state.failure.attempts >= patience) {
+  const failure = failureOf(state, snapshot.generation);
+  if (failure !== undefined && failure.attempts >= patience) {
     return [
       {
-        code: state.failure.code,
-        message: `Instance ${instance.instanceId}: ${state.failure.message}`,
+        code: failure.code,
+        message: `Instance ${instance.instanceId}: ${failure.message}`,
         target: String(instance.instanceId),
       },
     ];

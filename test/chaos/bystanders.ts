@@ -20,7 +20,7 @@ export async function plantBystanders(engine: EngineView): Promise<Bystanders> {
   await removeAbandoned(engine);
   const { name, bridge, table } = namesOf(process.pid);
   const folder = await mkdtemp(join(tmpdir(), 'poolhouse-bystanders-'));
-  const { change } = engine;
+  const change: EngineView['change'] = (...asked) => engine.change(...asked);
   const query = `project=${name}`;
 
   await change('POST', '/1.0/projects', {
