@@ -88,7 +88,7 @@ async function leaveMachine(progress: Progress, signal: AbortSignal, removed: st
     const { stopped } = await progress.step(`the engine's daemon, when nobody else needs it`, () =>
       stopEngineDaemon({ signal }),
     );
-    if (stopped.length > 0) removed.push(`${stopped.join(' and ')}, which runs no more`);
+    if (stopped.length > 0) removed.push(`the processes ${stopped.join(' and ')}`);
     if (await anotherInstallation()) return;
     if (await removeServiceUser(signal)) removed.push(`the account '${serviceUser}'`);
     await emptyFolder(machineFolder, lockFiles);

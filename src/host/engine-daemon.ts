@@ -15,6 +15,7 @@ import { z } from 'zod';
 import { PoolhouseError } from '../core/errors.ts';
 import { createRestClient } from '../engines/incus/rest-client.ts';
 import { findProgram, programPath } from './find-program.ts';
+import { runCommand } from './run-command.ts';
 import { identifyProcess, isAlive, startedProcessSchema, type StartedProcess } from './started-process.ts';
 
 export interface EngineDaemon {
@@ -127,6 +128,7 @@ export async function stopEngineDaemon(
     if (held.length > 0) return { stopped, kept: `${note.daemon.program} holds ${held.join(', ')}.` };
     // SIGPWR is the daemon's own shutdown: networks and storage are taken down with it. SIGTERM would leave them up.
     await end(note.daemon, constants.signals.SIGPWR, signal);
+    await removeEmptyTables(note.daemon.program === 'lxd' ? 'lxd' : 'incus', signal);
     stopped.push(note.daemon.program);
     log?.info({ pid: note.daemon.pid }, 'the engine daemon was stopped');
   }
@@ -191,7 +193,7 @@ async function startDirectly(options: EngineDaemonOptions, places: DaemonPlaces)
 
   if (!(await serves(places.lxcfsFolder))) {
     // An lxcfs that was killed leaves its mount behind, on which nothing can be mounted and nothing read.
-    if (await isMountPoint(places.lxcfsFolder))
+    if (await isMountOfFuse(places.lxcfsFolder))
       await promisify(execFile)('umount', ['--lazy', places.lxcfsFolder], { signal });
     const lxcfs = await findProgram('lxcfs');
     if (lxcfs === undefined)
@@ -341,6 +343,17 @@ const holdingKinds: readonly { one: string; many: string; path: string; schema: 
   },
 ];
 
+/** The daemon takes its rules away when it ends, and leaves the tables. One that holds anything is not touched. */
+async function removeEmptyTables(name: string, signal: AbortSignal): Promise<void> {
+  for (const family of ['inet', 'ip', 'ip6', 'bridge']) {
+    const { stdout } = await runCommand('nft', ['list', 'table', family, name], { signal }).catch(() => ({
+      stdout: '',
+    }));
+    if (/^table \S+ \S+ \{\s*\}\s*$/.test(stdout))
+      await runCommand('nft', ['delete', 'table', family, name], { signal });
+  }
+}
+
 /** The daemon's answer; undefined when there is none, which is no failure here. */
 async function ask(socketPath: string, path: string, signal: AbortSignal): Promise<unknown> {
   if (!(await exists(socketPath))) return undefined;
@@ -365,14 +378,14 @@ async function firstInstalled(
   return undefined;
 }
 
-async function isMountPoint(folder: string): Promise<boolean> {
+async function isMountOfFuse(folder: string): Promise<boolean> {
   const mounts = await readFile('/proc/self/mountinfo', 'utf8');
-  return mounts.split('\n').some((line) => line.split(' ')[4] === folder);
+  return mounts.split('\n').some((line) => line.split(' ')[4] === folder && line.includes(' - fuse'));
 }
 
 /** Whether a living lxcfs is mounted there. */
 async function serves(lxcfsFolder: string): Promise<boolean> {
-  return (await isMountPoint(lxcfsFolder)) && (await exists(join(lxcfsFolder, 'proc/meminfo')));
+  return (await isMountOfFuse(lxcfsFolder)) && (await exists(join(lxcfsFolder, 'proc/meminfo')));
 }
 
 async function readNote(file: string): Promise<Note> {

@@ -8,6 +8,8 @@ import { runCommand } from './run-command.ts';
 export const serviceUser = 'poolhouse';
 /** By this an account is known to be one that we made: one of the same name may be somebody's. */
 const comment = 'Poolhouse gateway';
+/** What `userdel` says of an account under which something runs. */
+const inUse = 8;
 
 export async function ensureServiceUser(signal: AbortSignal): Promise<void> {
   if ((await runCommand('getent', ['passwd', serviceUser], { signal })).exitCode === 0) return;
@@ -34,11 +36,12 @@ export async function ensureServiceUser(signal: AbortSignal): Promise<void> {
     );
 }
 
-/** Removes the account where we made it. @returns whether it did */
+/** Removes the account where we made it and nothing runs under it. @returns whether it did */
 export async function removeServiceUser(signal: AbortSignal): Promise<boolean> {
   const { stdout } = await runCommand('getent', ['passwd', serviceUser], { signal });
   if (stdout.trim().split(':')[4] !== comment) return false;
   const result = await runCommand('userdel', [serviceUser], { timeoutMs: 20_000, signal });
+  if (result.exitCode === inUse) return false;
   if (result.exitCode !== 0)
     throw new PoolhouseError(
       'HostNotReady',

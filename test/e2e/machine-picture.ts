@@ -76,7 +76,7 @@ export async function takePicture(): Promise<Picture> {
     // What the kernel counts is left out, and what is said for each interface beyond the common ones.
     sysctls: lines((await run('sysctl', ['-a'])).stdout).filter(
       (line) =>
-        !/^(fs\.(dentry-state|inode|file-nr|quota)|kernel\.(random|ns_last_pid|pty\.nr|sched_|perf_event_max|tainted|threads-max|hostname)|net\.netfilter\.nf_conntrack_count|vm\.)/.test(
+        !/^(fs\.(dentry-state|inode|file-nr|aio-nr|quota)|kernel\.(random|ns_last_pid|pty\.nr|sched_|perf_event_max|tainted|threads-max|hostname)|net\.netfilter\.nf_conntrack_count|vm\.)/.test(
           line,
         ) && !/^net\.ipv[46]\.(conf|neigh)\.(?!all\.|default\.|lo\.|eth0\.)/.test(line),
     ),

@@ -9,9 +9,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ensureEngineDaemon } from '../../src/host/engine-daemon.ts';
-import { hostSuite } from '../../src/images/build-image.ts';
-import { fingerprintOf, loadRecipe } from '../../src/images/recipe.ts';
-import { buildTinyImage } from '../conformance/tiny-image.ts';
 import {
   killHard,
   missingForSystemTests,
@@ -33,6 +30,7 @@ import {
   type Picture,
 } from './machine-picture.ts';
 import { plantNeighbour, type Neighbour } from './neighbour.ts';
+import { useTinyFirstImage } from './tiny-first-image.ts';
 
 const missing = await missingForSystemTests(['sshpass', 'nft', 'mmdebstrap', 'ip', 'losetup', 'sysctl']);
 const password = 'Base-Image-Pass-1';
@@ -57,14 +55,10 @@ describe.skipIf(missing !== undefined)(
     const made: TestInstallation[] = [];
     const ids: string[] = [];
 
-    /** The image that `up` prepares first is not looked into here: a tiny one stands in its place. */
     async function makeInstallation(): Promise<TestInstallation> {
       const installation = await TestInstallation.make({ poolGiB: 10 });
       made.push(installation);
-      const recipe = await loadRecipe('datascience', [join(repository, 'images', 'recipes')]);
-      const file = join(installation.home, 'images', `${fingerprintOf(recipe, (await hostSuite()).suite)}.tar`);
-      await rm(file, { force: true });
-      await link(join(folder, 'image.tar'), file);
+      await useTinyFirstImage(installation);
       return installation;
     }
 
@@ -80,7 +74,6 @@ describe.skipIf(missing !== undefined)(
 
     beforeAll(async () => {
       folder = await mkdtemp(join(tmpdir(), 'poolhouse-neighbours-'));
-      await buildTinyImage(folder);
       const { socketPath } = await ensureEngineDaemon({
         logFolder: join(folder, 'log'),
         signal: AbortSignal.timeout(60_000),

@@ -1,0 +1,20 @@
+/** The image that `up` prepares first is not looked into by tests of the machine: a tiny one stands in its place. */
+import { copyFile, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { hostSuite } from '../../src/images/build-image.ts';
+import { fingerprintOf, loadRecipe } from '../../src/images/recipe.ts';
+import { buildTinyImage } from '../conformance/tiny-image.ts';
+import { repository, type TestInstallation } from './installation.ts';
+
+export async function useTinyFirstImage(installation: TestInstallation): Promise<void> {
+  const recipe = await loadRecipe('datascience', [join(repository, 'images', 'recipes')]);
+  const file = join(installation.home, 'images', `${fingerprintOf(recipe, (await hostSuite()).suite)}.tar`);
+  await rm(file, { force: true });
+  const folder = await mkdtemp(join(tmpdir(), 'poolhouse-tiny-'));
+  try {
+    await copyFile(await buildTinyImage(folder), file);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
