@@ -5,7 +5,15 @@ import { z } from 'zod';
 import { PoolhouseError } from '../../core/errors.ts';
 import type { InstanceSpec } from '../engine.ts';
 import { isMade, type DaemonInstance, type DaemonInstances } from './daemon-instances.ts';
-import { hostnameKey, labelPrefix, nameserverKey, readyKey, seedName, type EngineNames } from './names.ts';
+import {
+  controlDevice,
+  hostnameKey,
+  labelPrefix,
+  nameserverKey,
+  readyKey,
+  seedName,
+  type EngineNames,
+} from './names.ts';
 import { DaemonError, isBeingCreated, isPresent, unless, type RestClient } from './rest-client.ts';
 
 const controlSocketInside = '/var/lib/poolhouse/control.sock';
@@ -39,7 +47,7 @@ function instanceDocument(spec: InstanceSpec, names: EngineNames, gateway: strin
     },
   };
   if (spec.controlSocket !== undefined) {
-    devices['control'] = {
+    devices[controlDevice] = {
       type: 'proxy',
       bind: 'instance',
       listen: `unix:${controlSocketInside}`,
