@@ -3,9 +3,8 @@
  * `/etc`, `/run` and the engine's state of its own. `fresh-machine.test.ts` starts this program; it prints what it saw.
  */
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { killHard, must, repository, run, TestInstallation, type Result } from './installation.ts';
+import { killHard, must, run, TestInstallation, type Result } from './installation.ts';
 import { differences, processesOf, takePicture } from './machine-picture.ts';
 import { useTinyFirstImage } from './tiny-first-image.ts';
 
@@ -20,7 +19,9 @@ export interface Seen {
 const setup = `
 set -e
 mount -t tmpfs -o mode=755 tmpfs /mnt && cp -a /etc/. /mnt && mount --move /mnt /etc
-for folder in /run /var/lib/lxd /var/lib/incus /var/log/lxd /var/log/incus; do
+# Somebody else's, who may take them away meanwhile.
+awk '{ print $5 }' /proc/self/mountinfo | grep -E '^/(tmp|run|var/lib/(lxd|incus))/' | tac | xargs -r umount --lazy
+for folder in /run /tmp /var/lib/lxd /var/lib/incus /var/log/lxd /var/log/incus; do
   if [ -d $folder ]; then mount -t tmpfs -o mode=755 tmpfs $folder; fi
 done
 # What the kernel tells of interfaces, which the engine looks at, is that of another network until it is mounted anew.
