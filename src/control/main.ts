@@ -38,7 +38,8 @@ import { awaitEngine } from './await-engine.ts';
 import { runCertificateLoop } from './certificate-loop.ts';
 import { createImageKeeper } from './image-keeper.ts';
 import { createListenPorts } from './listen-ports.ts';
-import { applyRedirects } from './redirects.ts';
+import { applyRedirects, readRefused } from './redirects.ts';
+import { createRefusedPackets } from './refused-packets.ts';
 import { runLoop, type Loop } from './run-loop.ts';
 import { openSecrets } from './open-secrets.ts';
 import { settleAddresses } from './settle-addresses.ts';
@@ -255,6 +256,17 @@ async function main(): Promise<void> {
     log,
     signal,
   });
+  const refusals = runLoop({
+    name: 'refused packets',
+    pass: createRefusedPackets({
+      read: async (readSignal) => (capabilities.real ? readRefused(installation.id, readSignal) : new Map()),
+      names: async () => new Map((await findInstances(store.db)).map(({ address, name }) => [address, name])),
+      log,
+    }),
+    clock,
+    log,
+    signal,
+  });
   log.info({ url, installation: installation.id, engine: installation.engine }, 'control serves');
 
   await new Promise<void>((resolve) => {
@@ -269,7 +281,7 @@ async function main(): Promise<void> {
   await admin.close();
   await arm.close();
   await link.close();
-  await Promise.all([...loops, renewal].map((one) => one.stopped));
+  await Promise.all([...loops, renewal, refusals].map((one) => one.stopped));
   await Promise.all([control.idle(), images.idle()]);
   await doors.closeAll();
   await store.close();
