@@ -5,13 +5,14 @@ import { z } from 'zod';
 import { PoolhouseError } from '../../core/errors.ts';
 import type { InstanceSpec } from '../engine.ts';
 import { isMade, type DaemonInstance, type DaemonInstances } from './daemon-instances.ts';
-import { hostnameKey, labelPrefix, nameserverKey, readyKey, seedName, type EngineNames } from './names.ts';
+import { hostnameKey, labelPrefix, linkOf, nameserverKey, readyKey, seedName, type EngineNames } from './names.ts';
 import { DaemonError, isBeingCreated, isPresent, unless, type RestClient } from './rest-client.ts';
 
 const controlSocketInside = '/var/lib/poolhouse/control.sock';
 
 /** What the daemon is asked to make. Pure but for the number of CPUs, which no limit may exceed. */
 function instanceDocument(spec: InstanceSpec, names: EngineNames, gateway: string, guestApi: string) {
+  const link = linkOf(names.project, spec.name);
   const config: Record<string, string> = {
     // The daemon's own socket inside would tell devices, and with them paths of the host. Nothing of ours asks it.
     [guestApi]: 'false',
@@ -34,6 +35,8 @@ function instanceDocument(spec: InstanceSpec, names: EngineNames, gateway: strin
       name: 'eth0',
       nictype: 'bridged',
       parent: names.network,
+      host_name: link.interface,
+      hwaddr: link.mac,
       'ipv4.address': spec.address,
       'security.mac_filtering': 'true',
       'security.ipv4_filtering': 'true',
