@@ -45,7 +45,8 @@ import { createListenPorts } from './listen-ports.ts';
 import { createLoopWatch } from './loop-watch.ts';
 import { observeBuild, observeFetch } from './observe-downloads.ts';
 import { observeEngine } from './observe-engine.ts';
-import { applyRedirects } from './redirects.ts';
+import { applyRedirects, readRefused } from './redirects.ts';
+import { createRefusedPackets } from './refused-packets.ts';
 import { runLoop, type Loop } from './run-loop.ts';
 import { openSecrets } from './open-secrets.ts';
 import { settleAddresses } from './settle-addresses.ts';
@@ -118,7 +119,7 @@ async function main(): Promise<void> {
     () => clock.now(),
   );
   const certificateRequest = { folder: home.certificates, keys: privateKeys, names: ['127.0.0.1', 'localhost'] };
-  const certificates = await ensureCertificates({ ...certificateRequest, now: clock.now() });
+  let certificates = await ensureCertificates({ ...certificateRequest, now: clock.now() });
 
   const catalogue = await loadCatalogue([home.catalogue, `${programFiles.root}/images/catalogue.json`]);
   const surroundings: Surroundings = {
@@ -200,11 +201,11 @@ async function main(): Promise<void> {
     publish: (table) => {
       link.publish(withSettings(table));
     },
-    redirect: async (routes, redirectSignal) => {
+    redirect: async (routes, links, redirectSignal) => {
       // A simulated pool has nothing to lead to; without root the kernel's rules cannot be set.
       if (!capabilities.real) return;
       await applyRedirects(
-        renderRedirects({ installation: installation.id, routes: [...routes], bridge: `ph${installation.id}` }),
+        renderRedirects({ installation: installation.id, routes, links, bridge: `ph${installation.id}` }),
         redirectSignal,
       );
     },
@@ -294,13 +295,33 @@ async function main(): Promise<void> {
   });
   const renewal = runLoop({
     ...watch.watch(
-      renewCertificate({ present: certificates, request: certificateRequest, server: arm.server, clock, log }),
+      renewCertificate({
+        present: () => certificates,
+        request: certificateRequest,
+        server: arm.server,
+        renewed: (newer) => {
+          certificates = newer;
+        },
+        clock,
+        log,
+      }),
     ),
     clock,
     log,
     signal,
   });
   monitor.serves({ world, apiListens: () => arm.server.listening, certificates: () => certificates });
+  const refusals = runLoop({
+    name: 'refused packets',
+    pass: createRefusedPackets({
+      read: async (readSignal) => (capabilities.real ? readRefused(installation.id, readSignal) : new Map()),
+      names: async () => new Map((await findInstances(store.db)).map(({ address, name }) => [address, name])),
+      log,
+    }),
+    clock,
+    log,
+    signal,
+  });
   log.info({ url, installation: installation.id, engine: installation.engine }, 'control serves');
 
   await new Promise<void>((resolve) => {
@@ -316,7 +337,7 @@ async function main(): Promise<void> {
   await admin.close();
   await arm.close();
   await link.close();
-  await Promise.all([...loops, renewal].map((one) => one.stopped));
+  await Promise.all([...loops, renewal, refusals].map((one) => one.stopped));
   await Promise.all([control.idle(), images.idle()]);
   await doors.closeAll();
   await monitor.close();

@@ -49,7 +49,7 @@ it('renews the certificate of a server that serves, before it ends', async () =>
   // So that the client, whose clock nobody moves, takes the first one and the next.
   const clock = movedClock(Date.now() - 369.5 * day);
   const wanted = { folder, keys, names: ['127.0.0.1'] };
-  const present = await ensureCertificates({ ...wanted, now: clock.now() });
+  let present = await ensureCertificates({ ...wanted, now: clock.now() });
   const server = createServer({ cert: present.certificatePem, key: present.keyPem }, (_request, response) => {
     response.end('served');
   });
@@ -58,7 +58,16 @@ it('renews the certificate of a server that serves, before it ends', async () =>
   const stopping = new AbortController();
   let renewed = () => undefined as unknown;
   const log = pino({ level: 'info' }, { write: () => renewed() });
-  const renewal = renewCertificate({ present, request: wanted, server, clock, log });
+  const renewal = renewCertificate({
+    present: () => present,
+    request: wanted,
+    server,
+    renewed: (newer) => {
+      present = newer;
+    },
+    clock,
+    log,
+  });
   const loop = runLoop({ ...renewal, clock, log, signal: stopping.signal });
 
   const ask = async () => {

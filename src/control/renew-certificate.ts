@@ -8,25 +8,26 @@ import type { NamedPass } from './assemble.ts';
 const day = 24 * 3_600_000;
 
 export interface CertificateParts {
-  /** What the server was started with. */
-  present: Certificates;
+  /** What the server serves with now. */
+  present: () => Certificates;
   request: Omit<CertificateRequest, 'now'>;
   /** Node's own server beneath the API. */
   server: unknown;
+  renewed: (certificates: Certificates) => void;
   clock: Clock;
   log: Logger;
 }
 
 /** Looks once a day. */
-export function renewCertificate({ present, request, server, clock, log }: CertificateParts): NamedPass {
-  let certificates = present;
+export function renewCertificate({ present, request, server, renewed, clock, log }: CertificateParts): NamedPass {
   return {
     name: 'certificates',
     pass: async () => {
-      const renewed = await renewCertificates(certificates, { ...request, now: clock.now() });
-      if (renewed === undefined) return day;
-      if (server instanceof TlsServer) server.setSecureContext({ key: renewed.keyPem, cert: renewed.certificatePem });
-      certificates = renewed;
+      const certificates = await renewCertificates(present(), { ...request, now: clock.now() });
+      if (certificates === undefined) return day;
+      if (server instanceof TlsServer)
+        server.setSecureContext({ key: certificates.keyPem, cert: certificates.certificatePem });
+      renewed(certificates);
       log.info('the certificate of the API was renewed');
       return day;
     },

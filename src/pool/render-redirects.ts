@@ -1,6 +1,8 @@
 /**
  * The kernel's part of the front ends, as one nftables script: the public address and port of every route lead to the
- * gateway's inner port, inner ports answer nobody directly, and instances reach nothing of the host but DHCP and DNS.
+ * gateway's inner port, inner ports answer nobody directly, instances reach nothing of the host but DHCP and DNS, neither
+ * each other nor a cloud's metadata by way of the host, and are reached by way of the host by nobody. What an instance
+ * tried in vain is counted by its address. On the bridge nobody sends with the address of another.
  *
  * A redirect instead of a listener on the public port: the gateway needs no privileged port, and a host's own sshd on
  * `0.0.0.0:22` is no obstacle. The table is of family `inet`, because what instances may reach is closed for IPv6
@@ -20,6 +22,8 @@ export interface RedirectInput {
   routes: readonly Pick<Route, 'id' | 'listenPort' | 'publicAddress' | 'publicPort'>[];
   /** The installation's own bridge; undefined where instances have no network (a simulated engine). */
   bridge?: string;
+  /** Of every instance that there is. */
+  links?: readonly InstanceLink[];
 }
 
 export interface RedirectScript {
@@ -30,6 +34,15 @@ export interface RedirectScript {
   /** For `nft -f -`. */
   text: string;
 }
+
+/** The host's end of an instance's network: which interface it is, and the one address that frames from there have. */
+export interface InstanceLink {
+  interface: string;
+  mac: string;
+}
+
+/** The set of the table that counts, by address, what was refused to instances. */
+export const refusedSet = 'refused';
 
 /** The name of an installation's table; `InvalidParameter` where the installation's name is none. */
 export function redirectTableName(installation: string): string {
@@ -42,7 +55,7 @@ export function redirectTableName(installation: string): string {
  * `InvalidParameter` for a value that is not what it must be, `Conflict` where two routes ask for one public address
  * and port, or share an inner port.
  */
-export function renderRedirects({ installation, routes, bridge }: RedirectInput): RedirectScript {
+export function renderRedirects({ installation, routes, bridge, links = [] }: RedirectInput): RedirectScript {
   const table = redirectTableName(installation);
   if (bridge !== undefined && !/^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$/.test(bridge)) throw invalid('bridge name', bridge);
   const fronts = checkedFronts(routes);
@@ -54,6 +67,9 @@ export function renderRedirects({ installation, routes, bridge }: RedirectInput)
     block('map fronts_outside', ['type ipv4_addr . inet_service : inet_service', ...elements(outside)]),
     block('map fronts_local', ['type ipv4_addr . inet_service : inet_service', ...elements(fronts.map(element))]),
     block('set inner_ports', ['type inet_service', ...elements(inner)]),
+    ...(bridge === undefined
+      ? []
+      : [block(`set ${refusedSet}`, ['type ipv4_addr', 'size 4096', 'flags dynamic,timeout', 'timeout 1d'])]),
     block('chain prerouting', [
       'type nat hook prerouting priority -100; policy accept;',
       'meta nfproto ipv4 meta l4proto tcp redirect to : ip daddr . tcp dport map @fronts_outside',
@@ -73,17 +89,61 @@ export function renderRedirects({ installation, routes, bridge }: RedirectInput)
       ? []
       : [
           block('chain from_instances', [
-            'udp dport { 53, 67 } accept',
-            'tcp dport 53 accept',
+            // Their network's own name server, and no other that the host may run.
+            'fib daddr . iif type local udp dport 53 accept',
+            'fib daddr . iif type local tcp dport 53 accept',
+            'udp dport 67 accept',
             'meta l4proto { icmp, ipv6-icmp } accept',
+            'goto refuse',
+          ]),
+          // Ports of the bridge are isolated from each other, but the host would route between them, and to the
+          // instances of another installation, which its own table protects from outside only.
+          block('chain forward', [
+            'type filter hook forward priority 0; policy accept;',
+            `iifname "${bridge}" oifname "${bridgePrefix}*" goto refuse`,
+            `iifname "${bridge}" ip daddr 169.254.0.0/16 goto refuse`,
+            `oifname "${bridge}" ct state new,invalid drop`,
+          ]),
+          block('chain refuse', [
+            // Broadcasts belong to the noise of any network; who names an address wants something there.
+            `meta nfproto ipv4 meta pkttype host update @${refusedSet} { ip saddr counter }`,
             'drop',
           ]),
         ]),
   ].join('\n');
-  const mark = createHash('sha256').update(body).digest('hex').slice(0, 32);
+  const ports = portSecurity(links);
+  const mark = createHash('sha256').update(`${body}\n${ports}`).digest('hex').slice(0, 32);
   // `table` first makes `delete` succeed where there is none yet; all of it is one transaction.
-  const text = `table inet ${table}\ndelete table inet ${table}\ntable inet ${table} {\n  comment "${mark}"\n${body}\n}\n`;
+  const anew = (name: string, inner: string) => `table ${name}\ndelete table ${name}\ntable ${name} {\n${inner}\n}\n`;
+  const text =
+    anew(`inet ${table}`, `  comment "${mark}"\n${body}`) + (bridge === undefined ? '' : anew(`bridge ${table}`, ports));
   return { table, mark, text };
+}
+
+/** What the names of all installations' bridges begin with. */
+const bridgePrefix = 'ph';
+
+/**
+ * A bridge learns where an address is before the engine's filters see the frame: who sends with the address of another
+ * would get what is meant for it. So such a frame ends before it is learned from.
+ */
+function portSecurity(links: readonly InstanceLink[]): string {
+  for (const link of links) {
+    if (!/^[a-z0-9]{1,15}$/.test(link.interface)) throw invalid('interface', link.interface);
+    if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(link.mac)) throw invalid('MAC address', link.mac);
+  }
+  const sorted = [...links].sort((a, b) => (a.interface < b.interface ? -1 : 1));
+  const port = (link: InstanceLink) => `"${link.interface}"`;
+  return [
+    block('set ports', ['type ifname', ...elements(sorted.map(port))]),
+    block('set addresses', ['type ether_addr', ...elements(sorted.map((link) => link.mac))]),
+    block('set links', ['type ifname . ether_addr', ...elements(sorted.map((link) => `${port(link)} . ${link.mac}`))]),
+    block('chain prerouting', [
+      'type filter hook prerouting priority -300; policy accept;',
+      'iifname @ports iifname . ether saddr != @links counter drop',
+      'ether saddr @addresses iifname . ether saddr != @links counter drop',
+    ]),
+  ].join('\n');
 }
 
 interface Front {
