@@ -22,6 +22,9 @@ export interface Result {
   goal: string;
   met: boolean;
   peers: Record<string, number>;
+  /** What it was measured on, and when. */
+  machine: string;
+  measuredAt: string;
 }
 
 function median(values: readonly number[]): number {
@@ -32,7 +35,11 @@ function median(values: readonly number[]): number {
     : ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2;
 }
 
-export function resultOf(benchmark: Benchmark, { rounds, peers = {} }: Measured): Result {
+export function resultOf(
+  benchmark: Benchmark,
+  { rounds, peers = {} }: Measured,
+  on: Pick<Result, 'machine' | 'measuredAt'>,
+): Result {
   const value = Number(median(rounds).toPrecision(4));
   const { goal } = benchmark;
   return {
@@ -44,5 +51,6 @@ export function resultOf(benchmark: Benchmark, { rounds, peers = {} }: Measured)
     peers: Object.fromEntries(
       Object.entries(peers).map(([name, values]) => [name, Number(median(values).toPrecision(4))]),
     ),
+    ...on,
   };
 }

@@ -1,14 +1,22 @@
-/** `npm run bench [NAME …] [-- --json FILE]`: the benchmarks whose names begin with one of the NAMEs; all without. */
+/**
+ * `npm run bench [NAME …] [-- --json FILE] [--record]`: the benchmarks whose names begin with one of the NAMEs; all
+ * without. `--record` keeps what was measured in `docs/`.
+ */
 import { writeFile } from 'node:fs/promises';
-import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { resultOf, type Benchmark, type Result } from './benchmark.ts';
+import { record } from './document.ts';
+import { describeMachine } from './machine.ts';
 import { deployInRotation, scaleInRotation } from './pool.ts';
+import { tcpConnect, tcpThroughput } from './tcp.ts';
 import { templateExpand } from './template-expand.ts';
 
-const benchmarks: readonly Benchmark[] = [deployInRotation, scaleInRotation, templateExpand];
+const benchmarks: readonly Benchmark[] = [deployInRotation, scaleInRotation, tcpThroughput, tcpConnect, templateExpand];
 
-const { values, positionals } = parseArgs({ options: { json: { type: 'string' } }, allowPositionals: true });
+const { values, positionals } = parseArgs({
+  options: { json: { type: 'string' }, record: { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
 const chosen = benchmarks.filter(
   ({ name }) => positionals.length === 0 || positionals.some((prefix) => name.startsWith(prefix)),
 );
@@ -16,9 +24,8 @@ if (chosen.length === 0) {
   console.error(`There is no such benchmark. There are: ${benchmarks.map(({ name }) => name).join(', ')}`);
   process.exit(2);
 }
-console.error(
-  `${cpus().length} x ${cpus()[0]?.model ?? 'CPU'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`,
-);
+const machine = await describeMachine();
+console.error(machine);
 const results: Result[] = [];
 for (const benchmark of chosen) {
   const missing = await benchmark.missing();
@@ -29,7 +36,7 @@ for (const benchmark of chosen) {
   const measured = await benchmark.measure((text) => {
     console.error(`${benchmark.name}: ${text}`);
   });
-  const result = resultOf(benchmark, measured);
+  const result = resultOf(benchmark, measured, { machine, measuredAt: new Date().toISOString() });
   results.push(result);
   const peers = Object.entries(result.peers).map(([name, value]) => `${name} ${value}`);
   console.log(
@@ -37,3 +44,4 @@ for (const benchmark of chosen) {
   );
 }
 if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(results, null, 2)}\n`);
+if (values.record) await record(results);

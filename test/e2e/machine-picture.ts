@@ -32,7 +32,9 @@ export async function pictureOfEngine(socketPath = engineSocket()): Promise<stri
     lines.push(`config ${JSON.stringify(config)}`);
     await add('certificate', '/1.0/certificates?recursion=1');
     await add('network', '/1.0/networks?recursion=1');
-    await add('pool', '/1.0/storage-pools?recursion=1');
+    // Whose images a pool holds is told by the images: one of the same content in two projects counts for both.
+    for (const { used_by: _, ...pool } of (await list('/1.0/storage-pools?recursion=1')) as { used_by?: unknown }[])
+      lines.push(`pool ${JSON.stringify(pool)}`);
     for (const { name } of projects) {
       lines.push(`project ${name}`);
       for (const what of ['instances', 'images', 'profiles'])
@@ -48,7 +50,9 @@ export async function pictureOfEngine(socketPath = engineSocket()): Promise<stri
 async function addVolumes(client: RestClient, project: string, lines: string[]): Promise<void> {
   for (const path of (await client.get('/1.0/storage-pools', signal)) as string[]) {
     const volumes = await unless(isMissing, () => client.get(`${path}/volumes?recursion=1&project=${project}`, signal));
-    for (const volume of (volumes ?? []) as object[]) lines.push(`${project} volume ${JSON.stringify(volume)}`);
+    // Copies of images are shown for every project that has the image, whoever's pool they lie in.
+    for (const volume of (volumes ?? []) as { type: string }[])
+      if (volume.type !== 'image') lines.push(`${project} volume ${JSON.stringify(volume)}`);
   }
 }
 
