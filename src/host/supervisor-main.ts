@@ -1,5 +1,5 @@
 /** The supervisor's process: `supervisor-main.ts PROGRAMS-FILE LIVES-FILE`. */
-import { pino } from 'pino';
+import { openLog } from '../monitor/open-log.ts';
 import { supervise } from './supervisor.ts';
 
 const [programs = '', lives = ''] = process.argv.slice(2);
@@ -9,7 +9,7 @@ for (const name of ['SIGTERM', 'SIGINT'] as const) {
     stopping.abort();
   });
 }
-const log = pino({ base: { process: 'supervisor' } });
+const log = openLog('supervisor', 'info');
 log.info({ pid: process.pid }, 'supervisor started');
 await supervise({ programs, lives }, log, stopping.signal);
 log.info({}, 'supervisor stopped');
