@@ -1,7 +1,7 @@
 /**
- * What the installations of one machine have taken for themselves: the ports that control and
- * gateway listen on for this machine, and the block of loopback addresses. Each writes it into its project in the engine, which all of them see, also while others are stopped, and
- * which goes when the installation goes. (A port that nobody listens on at the moment may be a stopped neighbour's.)
+ * What the installations of one machine have taken for themselves: the ports that control and gateway listen on for this
+ * machine, and the block of loopback addresses. Each writes it into its project in the engine, which all of them see, also
+ * while others are stopped, and which goes when the installation goes. (A port that nobody listens on at the moment may be a stopped neighbour's.)
  */
 import { z } from 'zod';
 import type { Installation } from '../core/installation.ts';

@@ -17,7 +17,7 @@ const resultSchema = z.object({
   measuredAt: z.string(),
 });
 
-export const resultsFile = join(repository, 'docs/benchmarks.json');
+const resultsFile = join(repository, 'docs/benchmarks.json');
 export const documentFile = join(repository, 'docs/benchmarks.md');
 const [begin, end] = ['<!-- measured: made by npm run bench -->', '<!-- end of what was measured -->'];
 
