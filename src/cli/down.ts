@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { down, destroy } from '../host/down.ts';
 import { lockHome } from '../host/lock.ts';
 import { createProgress, silentProgress } from '../host/progress.ts';
@@ -13,11 +13,12 @@ export function downCommand({ home, signal }: Shared): Command {
     .option('--destroy', 'remove everything that is ours: instances, shares, images, network, state')
     .option('--yes', 'do not ask')
     .option('--json', 'print one JSON document')
+    .addOption(new Option('--boot', 'stop them only until the machine starts again').hideHelp())
     .addHelpText(
       'after',
       '\nExamples:\n  poolhouse down\n  poolhouse down --destroy          removes all pools and all files on their shares',
     )
-    .action(async (options: { destroy?: boolean; yes?: boolean; json?: boolean }) => {
+    .action(async (options: { destroy?: boolean; yes?: boolean; json?: boolean; boot?: boolean }) => {
       const progress = options.json === true ? silentProgress : createProgress(process.stderr);
       if (options.destroy === true && options.yes !== true) await ask(home.folder);
       // Where there is no home there is nothing to lock, and none is made.
@@ -26,7 +27,7 @@ export function downCommand({ home, signal }: Shared): Command {
         const said =
           options.destroy === true
             ? { removed: await destroy(home, progress, signal) }
-            : { stopped: await down(home, progress) };
+            : { stopped: await down(home, progress, options.boot === true ? 'boot' : 'start') };
         process.stdout.write(options.json === true ? `${JSON.stringify(said)}\n` : describe(said));
       } finally {
         await unlock();

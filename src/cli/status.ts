@@ -4,7 +4,7 @@ import { monitorUrls } from '../core/installation.ts';
 import type { StatusDocument } from '../control/status.ts';
 import { readInstallation } from '../host/installations.ts';
 import { askControl } from '../host/local-api.ts';
-import { findProcess } from '../host/processes.ts';
+import { createSupervision } from '../host/supervision/supervision.ts';
 import type { Shared } from './shared.ts';
 import { plainLine } from './plain-text.ts';
 import { table, tableWidth } from './table.ts';
@@ -33,17 +33,18 @@ export async function readStatus(home: Shared['home']): Promise<StatusDocument> 
     pools: [],
   };
   if (installation === undefined) return nothing;
-  const run = runtimeFolderOf(home, installation.id, process.getuid?.() === 0);
+  const isRoot = process.getuid?.() === 0;
+  const run = runtimeFolderOf(home, installation.id, isRoot);
   const url = `https://127.0.0.1:${installation.apiPort}`;
   const text = await askControl(run.adminSocket, '/v1/status').catch(() => undefined);
   if (text !== undefined) return JSON.parse(text) as StatusDocument; // of our own process
-  const control = await findProcess(run.controlPid);
-  const gateway = await findProcess(run.gatewayPid);
+  const supervision = await createSupervision({ home, installation });
+  const { control, gateway } = await supervision.state();
   return {
-    control: { url, healthy: false, pid: control?.pid ?? 0, ...monitorUrls(installation, 'control') },
+    control: { url, healthy: false, pid: control.pid ?? 0, ...monitorUrls(installation, 'control') },
     gateway: {
-      healthy: gateway !== undefined,
-      pid: gateway?.pid ?? null,
+      healthy: gateway.pid !== undefined,
+      pid: gateway.pid ?? null,
       ...monitorUrls(installation, 'gateway'),
     },
     pools: [],

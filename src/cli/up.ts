@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { createProgress, silentProgress } from '../host/progress.ts';
 import { connectingWords, ensureSample } from '../host/sample.ts';
 import { lockHome } from '../host/lock.ts';
-import { up } from '../host/up.ts';
+import { up, upAtBoot } from '../host/up.ts';
 import { passphraseFrom } from './ask-passphrase.ts';
 import { readStatus } from './status.ts';
 import type { Shared } from './shared.ts';
@@ -15,6 +15,7 @@ interface Options {
   address: string[];
   passphraseFile?: string;
   json?: boolean;
+  boot?: boolean;
 }
 
 export function upCommand({ home, signal, program }: Shared): Command {
@@ -30,6 +31,7 @@ export function upCommand({ home, signal, program }: Shared): Command {
     )
     .option('--passphrase-file <file>', `where the passphrase is read from (- for standard input), where there is one`)
     .option('--json', 'print one JSON document')
+    .addOption(new Option('--boot', 'start what this machine was prepared for, and ask nobody').hideHelp())
     .addHelpText(
       'after',
       '\nExamples:\n  poolhouse up --sample\n  poolhouse up --address 192.0.2.10     pools are reached from other machines too\n  POOLHOUSE_HOME=~/try poolhouse up --engine sim     look around without root\n\nRunning it again changes nothing. An address is led to pools as a whole: a pool\nwith a rule for port 22 takes that port of that address from the host.',
@@ -40,6 +42,10 @@ export function upCommand({ home, signal, program }: Shared): Command {
       const progress = options.json === true ? silentProgress : createProgress(process.stderr);
       const unlock = await lockHome(home, progress, signal);
       try {
+        if (options.boot === true) {
+          await upAtBoot(home, progress, signal);
+          return;
+        }
         const result = await up(
           home,
           {

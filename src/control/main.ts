@@ -6,15 +6,18 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import type { Logger } from 'pino';
 import { createArmServer } from '../arm/server.ts';
 import { createTokens } from '../arm/tokens.ts';
 import { readConfig } from '../core/config.ts';
+import { endFailed } from '../core/end-failed.ts';
 import { errorBodyOf, PoolhouseError } from '../core/errors.ts';
-import { homeAt, runtimeFolderOf, type Home } from '../core/home.ts';
+import { homeAt, machineFolder, runtimeFolderOf, type Home, type RuntimeFolder } from '../core/home.ts';
 import { blockAddresses, installationSchema } from '../core/installation.ts';
 import type { Json } from '../core/json.ts';
 import { programFiles } from '../core/program-files.ts';
 import { systemClock } from '../core/system-clock.ts';
+import type { Clock } from '../core/time.ts';
 import type { Engine } from '../engines/engine.ts';
 import { createIncusEngine } from '../engines/incus/incus-engine.ts';
 import { createSimEngine } from '../engines/sim/sim-engine.ts';
@@ -28,6 +31,8 @@ import { createProcessMetrics } from '../monitor/metric-registry.ts';
 import { openLog } from '../monitor/open-log.ts';
 import { renderRedirects } from '../pool/render-redirects.ts';
 import type { Surroundings } from '../providers/resource-type.ts';
+import { masterKeyName, masterKeyNameOf } from '../secrets/keyring.ts';
+import { findMasterKeys, type FoundMasterKey, type MasterKeyPlaces } from '../secrets/master-key.ts';
 import { sameSecret } from '../secrets/secrets.ts';
 import { ensureCertificates } from '../secrets/certificates.ts';
 import { openStore } from '../store/store.ts';
@@ -41,17 +46,22 @@ import { renewCertificate } from './renew-certificate.ts';
 import { createControlMetrics } from './control-metrics.ts';
 import { createControlMonitor } from './control-monitor.ts';
 import { createImageKeeper } from './image-keeper.ts';
+import { ensureSupervisor } from './keep-supervisor.ts';
 import { createListenPorts } from './listen-ports.ts';
 import { createLoopWatch } from './loop-watch.ts';
 import { observeBuild, observeFetch } from './observe-downloads.ts';
 import { observeEngine } from './observe-engine.ts';
 import { applyRedirects, readRefused } from './redirects.ts';
 import { createRefusedPackets } from './refused-packets.ts';
+import { rotateLogs } from './rotate-logs.ts';
 import { runLoop, type Loop } from './run-loop.ts';
 import { openSecrets } from './open-secrets.ts';
 import { settleAddresses } from './settle-addresses.ts';
 import { statusDocument } from './status.ts';
 
+const lookAtLogsEvery = 1_000;
+const lookAtSupervisorEvery = 500;
+const lookForKeyEvery = 250;
 const stopLimit = 20_000;
 const journalPriority = { trace: 'debug', debug: 'debug', info: 'info', warn: 'warning', error: 'err' } as const;
 
@@ -79,6 +89,12 @@ async function main(): Promise<void> {
   log.level = config.logLevel;
   const run = runtimeFolderOf(home, installation.id, isRoot);
   await mkdir(run.instances, { recursive: true, mode: 0o700 });
+  // These begin before all that may fail: every attempt to start keeps the logs small.
+  const ownLoops = Object.entries(ownPasses(home, run)).map(([name, pass]) =>
+    runLoop({ name, pass, clock, log, signal }),
+  );
+  const places = { file: home.masterKey, memoryFile: run.masterKey, credentials: process.env['CREDENTIALS_DIRECTORY'] };
+  if (config.masterKey === 'passphrase') await untilAsked(home.store, places, clock, log);
   const url = `https://127.0.0.1:${installation.apiPort}`;
 
   const metrics = createControlMetrics(processMetrics.registry);
@@ -112,11 +128,8 @@ async function main(): Promise<void> {
 
   await refuseLostStore(home, engine, signal);
   const store = await openStore(home.store, { backups: home.backups, now: clock.now() });
-  const { secrets, clientSecret, privateKeys, changeMasterKey } = await openSecrets(
-    store,
-    home,
-    { file: home.masterKey, memoryFile: run.masterKey, credentials: process.env['CREDENTIALS_DIRECTORY'] },
-    () => clock.now(),
+  const { secrets, clientSecret, privateKeys, changeMasterKey } = await openSecrets(store, home, places, () =>
+    clock.now(),
   );
   const certificateRequest = { folder: home.certificates, keys: privateKeys, names: ['127.0.0.1', 'localhost'] };
   let certificates = await ensureCertificates({ ...certificateRequest, now: clock.now() });
@@ -337,13 +350,36 @@ async function main(): Promise<void> {
   await admin.close();
   await arm.close();
   await link.close();
-  await Promise.all([...loops, renewal, refusals].map((one) => one.stopped));
+  await Promise.all([...loops, ...ownLoops, renewal, refusals].map((one) => one.stopped));
   await Promise.all([control.idle(), images.idle()]);
   await doors.closeAll();
   await monitor.close();
   await store.close();
   clearTimeout(late);
   process.exit(0);
+}
+
+/** What control does for its own house; where systemd starts it, there is no supervisor to be kept. */
+function ownPasses(home: Home, run: RuntimeFolder): Record<string, () => Promise<number>> {
+  const logs = async () => {
+    for (const folder of process.getuid?.() === 0 ? [home.logs, machineFolder] : [home.logs]) await rotateLogs(folder);
+    return lookAtLogsEvery;
+  };
+  const supervisor = () => ensureSupervisor({ run, logFolder: home.logs }).then(() => lookAtSupervisorEvery);
+  return existsSync(run.programs) ? { logs, supervisor } : { logs };
+}
+
+/** After a start of the machine nobody has asked for the passphrase yet: `up` does, and control goes on then. */
+async function untilAsked(store: string, places: MasterKeyPlaces, clock: Clock, log: Logger): Promise<void> {
+  const sealedWith = masterKeyNameOf(store);
+  const fits = ({ key }: FoundMasterKey) => sealedWith === undefined || masterKeyName(key) === sealedWith;
+  for (let told = false; !(await findMasterKeys(places)).some(fits); told = true) {
+    if (!told)
+      log.warn(
+        `control waits for the passphrase of this installation's secrets: run 'poolhouse up', which asks for it`,
+      );
+    await clock.sleep(lookForKeyEvery);
+  }
 }
 
 /**
@@ -381,5 +417,5 @@ main().catch((error: unknown) => {
   process.stderr.write(
     `${JSON.stringify({ level: 60, time: Date.now(), process: 'control', msg: `control could not start: ${errorBodyOf(error).message}`, err: error instanceof Error ? { message: error.message, stack: error.stack } : String(error) })}\n`,
   );
-  process.exit(1);
+  void endFailed(1);
 });

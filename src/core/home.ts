@@ -41,12 +41,17 @@ export function homeAt(folder: string): Home {
   };
 }
 
+/** Where all installations of a machine meet, with the log of an engine daemon that one of them started. Root's. */
+export const machineFolder = '/run/poolhouse';
+
 /** What lives only as long as the processes: sockets and pid files. Unix sockets' paths must be short. */
 export interface RuntimeFolder {
   folder: string;
   controlPid: string;
   supervisorPid: string;
-  /** What the supervisor runs, and what came of it. */
+  /** One supervisor at a time. */
+  supervisorLock: string;
+  /** What the supervisor runs, and what came of it. Where there is no such file, there is to be no supervisor. */
   programs: string;
   lives: string;
   gatewayPid: string;
@@ -65,11 +70,15 @@ export interface RuntimeFolder {
 
 /** `/run/poolhouse-ID` for root, a folder of the home for others. */
 export function runtimeFolderOf(home: Home, installation: string, isRoot: boolean): RuntimeFolder {
-  const folder = isRoot ? `/run/poolhouse-${installation}` : join(home.folder, 'run');
+  return runtimeFilesIn(isRoot ? `/run/poolhouse-${installation}` : join(home.folder, 'run'));
+}
+
+export function runtimeFilesIn(folder: string): RuntimeFolder {
   return {
     folder,
     controlPid: join(folder, 'control.pid'),
     supervisorPid: join(folder, 'supervisor.pid'),
+    supervisorLock: join(folder, 'supervisor.lock'),
     programs: join(folder, 'programs.json'),
     lives: join(folder, 'lives.json'),
     gatewayPid: join(folder, 'gateway.pid'),

@@ -7,6 +7,7 @@
  * SIGTERM closes the listeners and waits for connections up to `--grace`; a second signal ends at once.
  */
 import { randomUUID } from 'node:crypto';
+import { endFailed } from '../core/end-failed.ts';
 import { errorBodyOf } from '../core/errors.ts';
 import { systemClock } from '../core/system-clock.ts';
 import type { GatewaySettings, RoutingTable } from '../link/routes.ts';
@@ -147,5 +148,5 @@ try {
   const { code, message } = errorBodyOf(error);
   const text = code === 'InternalServerError' && error instanceof Error ? (error.stack ?? message) : message;
   process.stderr.write(`${text}\n`);
-  process.exit(code === 'InvalidParameter' ? 2 : 1);
+  await endFailed(code === 'InvalidParameter' ? 2 : 1);
 }

@@ -3,33 +3,26 @@ import { access, readdir, rm, rmdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { removeRedirects } from '../control/redirects.ts';
 import { readConfig } from '../core/config.ts';
-import { runtimeFolderOf, type Home } from '../core/home.ts';
+import { machineFolder, runtimeFolderOf, type Home } from '../core/home.ts';
 import type { Installation } from '../core/installation.ts';
 import { createIncusEngine } from '../engines/incus/incus-engine.ts';
 import { ensureEngineDaemon, stopEngineDaemon } from './engine-daemon.ts';
 import { removeTree } from '../images/remove-tree.ts';
 import { readInstallation } from './installations.ts';
-import { lockFiles, lockMachine, machineFolder } from './lock.ts';
-import { stopProcess } from './processes.ts';
+import { lockFiles, lockMachine } from './lock.ts';
 import type { Progress } from './progress.ts';
 import { removeServiceUser, serviceUser } from './service-user.ts';
+import { createSupervision } from './supervision/supervision.ts';
 
-const stopLimit = 25_000;
-
-/** @returns what was stopped */
-export async function down(home: Home, progress: Progress): Promise<string[]> {
+/**
+ * Until the next `up`; or until the machine starts again, where it is its end that stops them.
+ * @returns what was stopped
+ */
+export async function down(home: Home, progress: Progress, until: 'start' | 'boot' = 'start'): Promise<string[]> {
   const installation = await readInstallation(home);
   if (installation === undefined) return [];
-  const run = runtimeFolderOf(home, installation.id, process.getuid?.() === 0);
-  const stopped: string[] = [];
-  await stopProcess(run.supervisorPid, stopLimit); // first: it would start the others again
-  await progress.step('gateway ends', async () => {
-    if (await stopProcess(run.gatewayPid, stopLimit)) stopped.push('gateway');
-  });
-  await progress.step('control ends', async () => {
-    if (await stopProcess(run.controlPid, stopLimit)) stopped.push('control');
-  });
-  return stopped;
+  const supervision = await createSupervision({ home, installation });
+  return progress.step('gateway and control end', () => supervision.stop(until));
 }
 
 /**
@@ -41,7 +34,8 @@ export async function destroy(home: Home, progress: Progress, signal: AbortSigna
   const installation = await readInstallation(home);
   const removed: string[] = [];
   if (installation !== undefined) {
-    await down(home, progress);
+    const supervision = await createSupervision({ home, installation });
+    await progress.step('gateway and control end', () => supervision.remove());
     if (installation.engine === 'incus') {
       await progress.step('instances, shares, images, network and storage', () =>
         destroyInEngine(home, installation, progress, signal),

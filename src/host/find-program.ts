@@ -2,7 +2,8 @@
 import { access, constants } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 
-const folders = [
+/** Where programs of the system are. */
+export const systemFolders = [
   '/usr/local/sbin',
   '/usr/local/bin',
   '/usr/sbin',
@@ -16,7 +17,7 @@ const folders = [
 
 /** A PATH for programs that are started by us. */
 export function programPath(): string {
-  return [process.env['PATH'] ?? '', ...folders].filter((folder) => folder !== '').join(delimiter);
+  return [process.env['PATH'] ?? '', ...systemFolders].filter((folder) => folder !== '').join(delimiter);
 }
 
 /** The file of a program; undefined where it is not installed. */

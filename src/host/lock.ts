@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PoolhouseError } from '../core/errors.ts';
-import type { Home } from '../core/home.ts';
+import { machineFolder, type Home } from '../core/home.ts';
 import type { Progress } from './progress.ts';
 
 const lockFile = '.lock';
@@ -31,9 +31,6 @@ export async function lockHome(home: Home, progress: Progress, signal: AbortSign
   });
   return lockFolder(home.folder, progress, signal);
 }
-
-/** Where all installations of a machine meet, with the log of an engine daemon that one of them started. */
-export const machineFolder = '/run/poolhouse';
 
 /**
  * What installations share is changed by one at a time: the engine's daemon, the account, ports and addresses. Root only.
@@ -83,8 +80,8 @@ export async function lockFolder(
   }
 }
 
-/** The lock, or undefined while another one holds it. */
-async function tryLock(file: string): Promise<DatabaseSync | undefined> {
+/** The lock, which is given back by closing it or ending; undefined while another one holds it. */
+export async function tryLock(file: string): Promise<DatabaseSync | undefined> {
   let database: DatabaseSync | undefined;
   try {
     if ((await identityOf(file)) === undefined) new DatabaseSync(file).close(); // makes it

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { findProcess, stopProcess } from './processes.ts';
+import { findProcess, stopProcess } from '../core/processes.ts';
 import { nextStart, readLives, supervise, writePrograms } from './supervisor.ts';
 
 describe('nextStart', () => {
@@ -28,6 +28,7 @@ describe('supervise', () => {
     env: { PATH: '/usr/bin:/bin' },
     pidFile: file('pid'),
     logFile: file('log'),
+    mark: '1',
   });
   async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
     for (;;) {
@@ -83,14 +84,16 @@ describe('supervise', () => {
     expect((await readFile(file('log'), 'utf8')).trim().split('\n').length).toBeGreaterThanOrEqual(2);
   });
 
-  it('turns a log over when it is large, without losing its writer', async () => {
-    await writePrograms(file('programs'), [
-      program('head -c 21000000 /dev/zero; while :; do echo more; sleep 0.1; done'),
-    ]);
-    const end = begin();
-    await until(() => readFile(file('log.1')).catch(() => undefined));
-    await until(async () => ((await readFile(file('log'), 'utf8')).endsWith('more\n') ? true : undefined));
-    await end();
-    expect((await readFile(file('log'))).length).toBeLessThan(1_000_000);
+  it('ends when there is nothing to run any more, and leaves what runs', async () => {
+    await writePrograms(file('programs'), [program('sleep 1000')]);
+    const ended = supervise(
+      { programs: file('programs'), lives: file('lives') },
+      pino({ level: 'silent' }),
+      new AbortController().signal,
+    );
+    const running = await until(() => findProcess(file('pid')));
+    await rm(file('programs'));
+    await ended;
+    expect(await findProcess(file('pid'))).toEqual(running);
   });
 });

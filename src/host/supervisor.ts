@@ -3,11 +3,11 @@
  * later when it keeps ending. It holds nothing and is nobody's parent in effect: who runs is known by pid files, so the
  * processes live on when the supervisor ends, and the next one takes over where it was.
  */
-import { copyFile, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import { findProcess, startProcess } from './processes.ts';
+import { findProcess, startProcess } from '../core/processes.ts';
 
 const programsSchema = z.array(
   z.object({
@@ -16,6 +16,7 @@ const programsSchema = z.array(
     env: z.record(z.string(), z.string()),
     pidFile: z.string(),
     logFile: z.string(),
+    mark: z.string(),
   }),
 );
 export type SupervisedProgram = z.infer<typeof programsSchema>[number];
@@ -25,15 +26,13 @@ const livesSchema = z.record(z.string(), z.object({ startedAt: z.number(), failu
 export type Lives = z.infer<typeof livesSchema>;
 
 export interface SupervisorFiles {
-  /** What to run. Read at every look, so it may be changed at any time. */
+  /** What to run. Read at every look, so it may be changed at any time; the supervisor ends when it is gone. */
   programs: string;
   /** What came of it, for those who wait for a start. */
   lives: string;
 }
 
 const lookEvery = 250;
-const logSize = 20 * 2 ** 20;
-const oldLogs = 4;
 /** Who lived so long did not fail at its start. */
 const longLife = 20_000;
 const delays = [0, 500, 1_000, 2_000, 5_000, 15_000] as const;
@@ -45,17 +44,16 @@ export function nextStart(life: Lives[string] | undefined, endedAt: number): { a
   return { at: endedAt + (delays[Math.min(failures, delays.length) - 1] ?? 0), failures };
 }
 
-/** Runs until the signal aborts; the processes stay. */
+/** Runs until the signal aborts or there is nothing to run any more; the processes stay. */
 export async function supervise(files: SupervisorFiles, log: Logger, signal: AbortSignal): Promise<void> {
   const lives = await readLives(files.lives);
   const planned = new Map<string, { at: number; failures: number }>();
   while (!signal.aborted) {
-    for (const program of await readPrograms(files.programs)) {
+    const programs = await readPrograms(files.programs);
+    if (programs === undefined) return;
+    for (const program of programs) {
       await look(program).catch((error: unknown) => {
         log.error({ err: error, program: program.name }, `'${program.name}' could not be started`);
-      });
-      await rotate(program.logFile).catch((error: unknown) => {
-        log.error({ err: error, file: program.logFile }, 'a log could not be rotated');
       });
     }
     await sleep(lookEvery, undefined, { signal }).catch(() => undefined);
@@ -80,7 +78,7 @@ export async function supervise(files: SupervisorFiles, log: Logger, signal: Abo
     lives[name] = { startedAt: now, failures: next.failures };
     planned.delete(name);
     await writeWhole(files.lives, JSON.stringify(lives));
-    await startProcess(program.argv, { pidFile: program.pidFile, logFile: program.logFile }, program.env);
+    await startProcess(program.argv, program);
   }
 }
 
@@ -89,26 +87,16 @@ export async function readLives(file: string): Promise<Lives> {
   return livesSchema.parse(JSON.parse(text));
 }
 
-async function readPrograms(file: string): Promise<SupervisedProgram[]> {
-  return programsSchema.parse(JSON.parse(await readFile(file, 'utf8')));
+async function readPrograms(file: string): Promise<SupervisedProgram[] | undefined> {
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  });
+  return text === undefined ? undefined : programsSchema.parse(JSON.parse(text));
 }
 
 export async function writePrograms(file: string, programs: readonly SupervisedProgram[]): Promise<void> {
   await writeWhole(file, JSON.stringify(programs));
-}
-
-/** The writers hold the file open and append: so its text is copied, and it begins anew. */
-async function rotate(file: string): Promise<void> {
-  const size = await stat(file).then(
-    (found) => found.size,
-    () => 0,
-  );
-  if (size < logSize) return;
-  await rm(`${file}.${oldLogs}`, { force: true });
-  for (let age = oldLogs - 1; age >= 1; age -= 1)
-    await rename(`${file}.${age}`, `${file}.${age + 1}`).catch(() => undefined); // there is none so old yet
-  await copyFile(file, `${file}.1`);
-  await truncate(file, 0);
 }
 
 async function writeWhole(file: string, text: string): Promise<void> {

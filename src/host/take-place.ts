@@ -1,7 +1,7 @@
 /** An installation's place on the machine: its account, the engine's daemon, its id, ports, addresses and names. */
 import { chmod, chown, mkdir } from 'node:fs/promises';
 import type { Config } from '../core/config.ts';
-import { runtimeFolderOf, type Home, type RuntimeFolder } from '../core/home.ts';
+import { machineFolder, runtimeFolderOf, type Home, type RuntimeFolder } from '../core/home.ts';
 import type { Installation } from '../core/installation.ts';
 import type { Engine } from '../engines/engine.ts';
 import { createIncusEngine } from '../engines/incus/incus-engine.ts';
@@ -9,11 +9,12 @@ import { claim, claimsOfOthers, nothingTaken, type Taken } from './claims.ts';
 import { ensureEngineDaemon } from './engine-daemon.ts';
 import { checkHost } from './host-checks.ts';
 import { ensureInstallation, leaveTakenPort, readInstallation } from './installations.ts';
-import { lockMachine, machineFolder } from './lock.ts';
-import { findProcess } from './processes.ts';
+import { lockMachine } from './lock.ts';
 import type { Progress } from './progress.ts';
 import { runCommand } from './run-command.ts';
 import { ensureServiceUser, serviceUser } from './service-user.ts';
+import { createSupervision } from './supervision/supervision.ts';
+import { accountOf, runtimePaths } from './supervision/units.ts';
 
 interface Place {
   installation: Installation;
@@ -36,7 +37,7 @@ export async function takePlace(home: Home, config: Config, progress: Progress, 
     await checkHost({ ownIdMap: socketPath.startsWith('/var/snap/') }); // a snap maps ids by files of its own
     const taken = await claimsOfOthers(socketPath, (await readInstallation(home))?.id, signal);
     const { installation, run } = await settle(home, config, true, taken);
-    await prepareRuntimeFolder(run, true, signal);
+    await prepareRuntimeFolder(run, accountOf(installation.engine, true), signal);
     const engine = createIncusEngine({
       installation: installation.id,
       socketPath,
@@ -59,7 +60,7 @@ export async function takeSimulatedPlace(
   signal: AbortSignal,
 ): Promise<Place> {
   const place = await settle(home, config, isRoot, nothingTaken);
-  await prepareRuntimeFolder(place.run, false, signal);
+  await prepareRuntimeFolder(place.run, accountOf('sim', isRoot), signal);
   return place;
 }
 
@@ -72,19 +73,39 @@ async function settle(
 ): Promise<{ installation: Installation; run: RuntimeFolder }> {
   const installation = await ensureInstallation(home, config, taken);
   const run = runtimeFolderOf(home, installation.id, isRoot);
-  return (await findProcess(run.controlPid)) === undefined
+  const { control } = await (await createSupervision({ home, installation })).state();
+  return control.pid === undefined
     ? { installation: await leaveTakenPort(home, installation, config, taken), run }
     : { installation, run };
 }
 
-/** Control's sockets are for their owner only; the gateway's user gets through to its own folder and to the link. */
-async function prepareRuntimeFolder(run: RuntimeFolder, withUser: boolean, signal: AbortSignal): Promise<void> {
-  await mkdir(run.folder, { recursive: true, mode: 0o711 });
-  await chmod(run.folder, 0o711);
-  await mkdir(run.gateway, { recursive: true, mode: 0o700 });
-  await mkdir(run.instances, { recursive: true, mode: 0o700 });
-  if (!withUser) return;
-  const { stdout } = await runCommand('id', ['-u', serviceUser], { signal });
-  const { stdout: group } = await runCommand('id', ['-g', serviceUser], { signal });
-  await chown(run.gateway, Number(stdout), Number(group));
+/** What a place on the machine loses when that is started again, and no systemd brings back. */
+export async function takePlaceAgain(
+  home: Home,
+  installation: Installation,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<{ run: RuntimeFolder; engineSocket?: string }> {
+  const isRoot = process.getuid?.() === 0;
+  const run = runtimeFolderOf(home, installation.id, isRoot);
+  await prepareRuntimeFolder(run, accountOf(installation.engine, isRoot), signal);
+  if (installation.engine === 'sim') return { run };
+  const unlock = await lockMachine(progress, signal);
+  const daemon = await ensureEngineDaemon({ logFolder: machineFolder, signal }).finally(unlock);
+  return { run, engineSocket: daemon.socketPath };
+}
+
+/** The folders that the processes find; the same as `tmpfiles.d` makes at the start of the machine. */
+async function prepareRuntimeFolder(
+  run: RuntimeFolder,
+  account: string | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { path, mode, owner } of runtimePaths(run, account)) {
+    await mkdir(path, { recursive: true, mode });
+    await chmod(path, mode);
+    if (owner === undefined) continue;
+    const { stdout } = await runCommand('id', ['-u', owner], { signal });
+    await chown(path, Number(stdout), 0);
+  }
 }

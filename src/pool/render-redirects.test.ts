@@ -69,7 +69,10 @@ describe('renderRedirects', () => {
       'an interface with a quote',
       { installation: 'a', routes: [], bridge: 'b', links: [{ interface: 'a"', mac: '02:00:00:00:00:01' }] },
     ],
-    ['a MAC address that is none', { installation: 'a', routes: [], bridge: 'b', links: [{ interface: 'a', mac: '*' }] }],
+    [
+      'a MAC address that is none',
+      { installation: 'a', routes: [], bridge: 'b', links: [{ interface: 'a', mac: '*' }] },
+    ],
     ['an installation with a line feed', { installation: 'a\nflush ruleset', routes: [] }],
     ['an empty installation', { installation: '', routes: [] }],
   ])('refuses %s', (_, input) => {

@@ -116,7 +116,8 @@ export function renderRedirects({ installation, routes, bridge, links = [] }: Re
   // `table` first makes `delete` succeed where there is none yet; all of it is one transaction.
   const anew = (name: string, inner: string) => `table ${name}\ndelete table ${name}\ntable ${name} {\n${inner}\n}\n`;
   const text =
-    anew(`inet ${table}`, `  comment "${mark}"\n${body}`) + (bridge === undefined ? '' : anew(`bridge ${table}`, ports));
+    anew(`inet ${table}`, `  comment "${mark}"\n${body}`) +
+    (bridge === undefined ? '' : anew(`bridge ${table}`, ports));
   return { table, mark, text };
 }
 

@@ -44,10 +44,7 @@ export async function strike(
     case 'control and gateway':
       return { met: end([...programs(places, 'control/main'), ...programs(places, 'gateway/main')]), needsUp: false };
     case 'supervisor':
-      return {
-        met: end([...programs(places, 'supervisor-main'), ...programs(places, 'control/main')]),
-        needsUp: true,
-      };
+      return { met: end(programs(places, 'supervisor-main')), needsUp: false };
     case 'fetcher': {
       const parents = new Set(programs(places, 'control/main'));
       const helpers = hostProcesses().filter(

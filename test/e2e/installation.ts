@@ -20,7 +20,7 @@ export interface Result {
 }
 
 export const repository = fileURLToPath(new URL('../..', import.meta.url));
-const imageCache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'poolhouse-test-images');
+export const imageCache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'poolhouse-test-images');
 
 /** Runs a program; never fails for an exit code. */
 export function run(

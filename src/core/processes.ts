@@ -1,19 +1,27 @@
 /**
- * Our two processes, in the background: started apart from the terminal, found again by their pid files. A pid that
+ * Processes of ours in the background: started apart from the terminal, found again by their pid files. A pid that
  * belongs to another program by now is not taken for ours: the time it was started at is compared too.
  */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 
-export interface ProcessFiles {
+export interface StartOptions {
   pidFile: string;
   logFile: string;
+  env: NodeJS.ProcessEnv;
+  /** Kept with the pid: what the process was started with, beyond its arguments. */
+  mark?: string;
 }
 
-const noteSchema = z.object({ pid: z.int(), startedAt: z.string(), argv: z.array(z.string()) });
+const noteSchema = z.object({
+  pid: z.int(),
+  startedAt: z.string(),
+  argv: z.array(z.string()),
+  mark: z.string().optional(),
+});
 export type RunningProcess = z.infer<typeof noteSchema>;
 
 /** The process of a pid file, when it runs. */
@@ -30,30 +38,48 @@ export async function findProcess(pidFile: string): Promise<RunningProcess | und
 }
 
 /** Starts a program in a session of its own, and notes its pid. */
-export async function startProcess(
+export async function startProcess(argv: readonly string[], options: StartOptions): Promise<RunningProcess> {
+  const pid = (await spawnDetached(argv, options)).pid ?? 0; // it was spawned
+  return noteProcess(options.pidFile, pid, argv, options.mark);
+}
+
+/** Starts a program in a session of its own, whose output is appended to a file. */
+export async function spawnDetached(
   argv: readonly string[],
-  files: ProcessFiles,
-  env: NodeJS.ProcessEnv,
-): Promise<RunningProcess> {
-  await mkdir(dirname(files.logFile), { recursive: true, mode: 0o700 });
-  const log = await open(files.logFile, 'a', 0o600);
+  { logFile, env }: Pick<StartOptions, 'logFile' | 'env'>,
+): Promise<ChildProcess> {
+  await mkdir(dirname(logFile), { recursive: true, mode: 0o700 });
+  const log = await open(logFile, 'a', 0o600);
   try {
     const [program = '', ...rest] = argv;
     const child = spawn(program, rest, { detached: true, stdio: ['ignore', log.fd, log.fd], cwd: '/', env });
-    const pid = await new Promise<number>((resolve, reject) => {
+    await new Promise<void>((resolve, reject) => {
       child.once('error', reject);
-      child.once('spawn', () => {
-        resolve(child.pid ?? 0);
-      });
+      child.once('spawn', resolve);
     });
     child.unref();
-    const note = { pid, startedAt: (await startTime(pid)) ?? '', argv: [...argv] };
-    await writeFile(`${files.pidFile}.new`, JSON.stringify(note), { mode: 0o600 });
-    await rename(`${files.pidFile}.new`, files.pidFile);
-    return note;
+    return child;
   } finally {
     await log.close();
   }
+}
+
+/** Writes down which process it is, so that `findProcess` finds it. */
+export async function noteProcess(
+  pidFile: string,
+  pid: number,
+  argv: readonly string[],
+  mark?: string,
+): Promise<RunningProcess> {
+  const note = {
+    pid,
+    startedAt: (await startTime(pid)) ?? '',
+    argv: [...argv],
+    ...(mark === undefined ? {} : { mark }),
+  };
+  await writeFile(`${pidFile}.new`, JSON.stringify(note), { mode: 0o600 });
+  await rename(`${pidFile}.new`, pidFile);
+  return note;
 }
 
 /** Asks a process to end, and ends it after the limit. Nil when it does not run. True when it ran. */
