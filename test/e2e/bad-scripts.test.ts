@@ -9,90 +9,14 @@ import { tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
+import { poolPassword, poolResources, poolUser, type PoolParts } from './pool-resources.ts';
 import { missingForSystemTests, must, run, ssh, TestInstallation, until, type Result } from './installation.ts';
 
 const missing = await missingForSystemTests(['az', 'sshpass', 'ssh-keygen', 'nft', 'mmdebstrap', 'curl', 'ip']);
 const group = 'team';
-const password = 'Correct-Horse-7';
-const user = 'carol';
+const user = poolUser;
+const password = poolPassword;
 const hidden = 'do-not-show-this-9';
-const resourceId = (type: string, name: string) => `[resourceId('Microsoft.${type}', '${name}')]`;
-
-interface PoolParts {
-  name: string;
-  /** What its script runs; `SECRET` in it becomes the secure parameter `secret`. None: it has no script. */
-  command?: string;
-  capacity?: number;
-  tags?: JsonObject;
-  prefix?: string;
-  publicKey?: string;
-}
-
-/** A network and a scale set in it, of the small image. */
-function pool({ name, command, capacity = 1, tags = {}, prefix = '10.0.0.0/16', publicKey }: PoolParts): JsonObject[] {
-  const subnet = `[concat(resourceId('Microsoft.Network/virtualNetworks', '${name}-net'), '/subnets/all')]`;
-  const text = command?.replaceAll("'", "''").split('SECRET').join(`', parameters('secret'), '`);
-  const extension = (commandToExecute: string): JsonObject => ({
-    name: 'setup',
-    properties: {
-      publisher: 'Microsoft.Azure.Extensions',
-      type: 'CustomScript',
-      typeHandlerVersion: '2.0',
-      settings: { commandToExecute },
-    },
-  });
-  return [
-    {
-      type: 'Microsoft.Network/virtualNetworks',
-      apiVersion: '2022-07-01',
-      name: `${name}-net`,
-      location: 'westeurope',
-      properties: {
-        addressSpace: { addressPrefixes: [prefix] },
-        subnets: [{ name: 'all', properties: { addressPrefix: prefix } }],
-      },
-    },
-    {
-      type: 'Microsoft.Compute/virtualMachineScaleSets',
-      apiVersion: '2022-08-01',
-      name,
-      location: 'westeurope',
-      tags,
-      dependsOn: [resourceId('Network/virtualNetworks', `${name}-net`)],
-      sku: { name: 'Standard_B1s', capacity },
-      properties: {
-        upgradePolicy: { mode: 'Manual' },
-        virtualMachineProfile: {
-          storageProfile: { imageReference: { publisher: 'Debian', offer: 'debian-12', sku: '12', version: 'latest' } },
-          osProfile: {
-            computerNamePrefix: name,
-            adminUsername: user,
-            ...(publicKey === undefined
-              ? { adminPassword: password }
-              : {
-                  linuxConfiguration: {
-                    disablePasswordAuthentication: true,
-                    ssh: { publicKeys: [{ path: `/home/${user}/.ssh/authorized_keys`, keyData: publicKey }] },
-                  },
-                }),
-          },
-          networkProfile: {
-            networkInterfaceConfigurations: [
-              {
-                name: 'nic',
-                properties: {
-                  primary: true,
-                  ipConfigurations: [{ name: 'ip', properties: { subnet: { id: subnet } } }],
-                },
-              },
-            ],
-          },
-          ...(text === undefined ? {} : { extensionProfile: { extensions: [extension(`[concat('${text}')]`)] } }),
-        },
-      },
-    },
-  ];
-}
 
 describe.skipIf(missing !== undefined)(
   `bad scripts, keys and sizes${missing === undefined ? '' : ` (left out: ${missing})`}`,
@@ -108,7 +32,7 @@ describe.skipIf(missing !== undefined)(
         $schema: 'https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#',
         contentVersion: '1.0.0.0',
         parameters: { secret: { type: 'securestring', defaultValue: hidden } },
-        resources: pools.flatMap(pool),
+        resources: pools.flatMap(poolResources),
       };
       await writeFile(file, JSON.stringify(template));
       return az('deployment', 'group', 'create', '-g', group, '-n', name, '--template-file', file, ...more);
