@@ -1,6 +1,8 @@
+import { gzipSync } from 'node:zlib';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { PoolhouseError } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
 import type { ResourceKey } from '../core/resource-id.ts';
 import type { Engine, ExecResult } from '../engines/engine.ts';
 import type { Secrets } from '../secrets/secrets.ts';
@@ -25,16 +27,21 @@ interface Asked {
   /** How the command ends, when its limit is over. */
   command: (signal: AbortSignal) => Promise<ExecResult>;
   refused?: string[];
+  settings?: JsonObject;
   signal?: AbortSignal;
   interruptedRunId?: string;
 }
 
 /** Runs one script on an engine that only writes down what it is asked. */
-async function run({ command, refused = [], signal = new AbortController().signal, interruptedRunId }: Asked) {
+async function run({ command, refused = [], settings = { commandToExecute: 'true' }, signal = new AbortController().signal, interruptedRunId }: Asked) {
   const commands: string[] = [];
+  const written: string[] = [];
   let now = 1_000;
   const engine: Partial<Engine> = {
-    writeFile: () => Promise.resolve(),
+    writeFile: (_name, file) => {
+      written.push(String(file.content));
+      return Promise.resolve();
+    },
     exec: (_name, argv, options, execSignal) => {
       commands.push(argv.join(' '));
       if (argv[0] === 'systemctl') return Promise.resolve({ exitCode: 0, stdout: '', stderr: '' });
@@ -42,7 +49,7 @@ async function run({ command, refused = [], signal = new AbortController().signa
     },
   };
   const mounts: Partial<Mounts> = {
-    withHandles: (_name, text) => Promise.resolve(text),
+    withHandles: (_name, text) => Promise.resolve({ text: text.replaceAll('the-key', 'ph-handle'), handles: ['ph-handle'] }),
     refusedSince: () => refused,
   };
   const secrets: Partial<Secrets> = { reveal: (_queries, _owner, text) => Promise.resolve(text) };
@@ -63,7 +70,7 @@ async function run({ command, refused = [], signal = new AbortController().signa
       name: 'setup',
       publisher: 'Microsoft.Azure.Extensions',
       type: 'CustomScript',
-      settings: { commandToExecute: 'true' },
+      settings,
       protectedSettings: '{"secret": "hush-hush"}',
       provisionAfter: [],
     },
@@ -72,7 +79,7 @@ async function run({ command, refused = [], signal = new AbortController().signa
     limitMs: 60_000,
     signal,
   });
-  return { end, commands };
+  return { end, commands, written };
 }
 const ended = (exitCode: number, stdout = '', stderr = '') => ({
   command: () => Promise.resolve({ exitCode, stdout, stderr }),
@@ -92,6 +99,36 @@ describe('a script', () => {
     const { end } = await run(ended(3, 'with hush-hush', 'no licence'));
     expect(await end).toMatchObject({ status: 'failed', exitCode: 3 });
     expect((await end).message).toMatch(/exit status=3\n\[stdout\]\nwith \*\*\*\n\[stderr\]\nno licence/);
+  });
+
+  it('says nothing of a secret that the last 4 KB begin in the middle of', async () => {
+    const end = 'x'.repeat(4_096 - 'sh-hush'.length);
+    const { message } = await (await run(ended(1, `sh-hush${end}`))).end;
+    expect(message).toContain(`[stdout]\n${end}\n`);
+  });
+
+  it('says nothing of the handle that stands for a key', async () => {
+    const { message } = await (await run(ended(1, 'password=ph-handle'))).end;
+    expect(message).toContain('password=***\n');
+  });
+
+  it.each([
+    ['base64', (text: string) => Buffer.from(text)],
+    ['base64 of gzip', (text: string) => gzipSync(text)],
+  ])('given as %s runs with handles in place of keys, from a file that is gone when it runs', async (_, pack) => {
+    const script = pack('#!/bin/sh\nmount -o password=the-key').toString('base64');
+    const { end, written } = await run({ ...ended(0), settings: { script } });
+    expect((await end).status).toBe('succeeded');
+    const file = '/var/lib/waagent/custom-script/download/0/.command.sh';
+    expect(written).toEqual([
+      `rm -f ${file}\ncd /var/lib/waagent/custom-script/download/0 && #!/bin/sh\nmount -o password=ph-handle\n`,
+    ]);
+  });
+
+  it('fails where it cannot be unpacked', async () => {
+    const script = gzipSync('true').subarray(0, -9).toString('base64');
+    const { end } = await run({ ...ended(0), settings: { script } });
+    expect(await end).toMatchObject({ status: 'failed', message: expect.stringMatching(/cannot be unpacked/) as string });
   });
 
   it('fails for a mount that was refused, whatever it says itself', async () => {

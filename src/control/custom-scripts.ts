@@ -2,14 +2,16 @@
  * The CustomScript extension: fetches the files, puts them into the instance, runs the command there as root, and says
  * how it ended. Storage keys of ours are replaced by handles before anything enters the instance.
  */
+import { gunzipSync } from 'node:zlib';
 import type { Logger } from 'pino';
 import { PoolhouseError, errorBodyOf } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
+import { redact, redactEnd } from '../core/redact.ts';
 import type { ResourceKey } from '../core/resource-id.ts';
 import type { Clock } from '../core/time.ts';
 import type { Engine } from '../engines/engine.ts';
 import { readCustomScript, type ExtensionModel } from '../providers/compute/scale-set-model.ts';
-import { revealIn, type Secrets } from '../secrets/secrets.ts';
+import { revealIn, secretsBetween, type Secrets } from '../secrets/secrets.ts';
 import type { InstanceRecord } from '../store/instance-records.ts';
 import type { Store } from '../store/store.ts';
 import type { Mounts } from './mounts.ts';
@@ -53,6 +55,7 @@ const folder = '/var/lib/waagent/custom-script/download/0';
 const endLimit = 15_000;
 /** Azure shows the last 4 KB of each stream. */
 const shownBytes = 4_096;
+const largestScript = 2 ** 20;
 
 export function createCustomScripts(parts: CustomScriptParts): CustomScripts {
   const { store, secrets, engine, mounts, clock, log } = parts;
@@ -77,7 +80,7 @@ export function createCustomScripts(parts: CustomScriptParts): CustomScripts {
       const hidden: string[] = [];
       const reveal = async (text: string) => {
         const shown = await secrets.reveal(store.db, scaleSetKey, text);
-        if (shown !== text) hidden.push(...secretsBetween(text, shown));
+        hidden.push(...secretsBetween(text, shown));
         return shown;
       };
       const settings = await revealIn(extension.settings, reveal);
@@ -87,12 +90,13 @@ export function createCustomScripts(parts: CustomScriptParts): CustomScripts {
           : await secrets.reveal(store.db, scaleSetKey, extension.protectedSettings);
       const protectedSettings = asObject(protectedText);
       hidden.push(...stringsOf(protectedSettings));
-      const clean = (text: string) =>
-        hidden.reduce((shown, secret) => (secret.length < 6 ? shown : shown.replaceAll(secret, '***')), text);
+      const clean = (text: string) => redact(text, hidden);
 
       try {
         const script = readCustomScript(settings, protectedSettings);
-        const command = await mounts.withHandles(instance.name, script.command);
+        const plain = script.isScript ? unpackScript(script.command) : script.command;
+        const { text: command, handles } = await mounts.withHandles(instance.name, plain);
+        hidden.push(...handles);
         for (const uri of script.fileUris) {
           const content = await parts.fetch(uri, signal);
           await engine.writeFile(
@@ -101,11 +105,12 @@ export function createCustomScripts(parts: CustomScriptParts): CustomScripts {
             signal,
           );
         }
-        // The command goes into a file: in an argument list everybody on the instance could read it.
+        // The command goes into a file: in an argument list everybody on the instance could read it. The shell holds it
+        // open when it has begun: nothing of it stays on the disk.
         const file = `${folder}/.command.sh`;
         await engine.writeFile(
           instance.name,
-          { path: file, content: `cd ${folder} && ${command}\n`, mode: 0o500, uid: 0, gid: 0 },
+          { path: file, content: `rm -f ${file}\ncd ${folder} && ${command}\n`, mode: 0o500, uid: 0, gid: 0 },
           signal,
         );
         if (interruptedRunId !== undefined) await endRun(instance.name, interruptedRunId);
@@ -130,7 +135,9 @@ export function createCustomScripts(parts: CustomScriptParts): CustomScripts {
             message: `Enable failed: the command ran longer than ${limitMs / 60_000} minutes and was ended, with all that it had started. If it needs more time, set the tag 'poolhouse-script-minutes' of the scale set.`,
           };
         }
-        const output = clean(`\n[stdout]\n${result.stdout}\n[stderr]\n${result.stderr}`);
+        const isCut = (text: string) => Buffer.byteLength(text) >= shownBytes;
+        const shown = (text: string) => (isCut(text) ? redactEnd(text, hidden) : clean(text));
+        const output = `\n[stdout]\n${shown(result.stdout)}\n[stderr]\n${shown(result.stderr)}`;
         if (result.exitCode !== 0) {
           return {
             status: 'failed',
@@ -158,6 +165,21 @@ export function createCustomScripts(parts: CustomScriptParts): CustomScripts {
   };
 }
 
+/** `script` is base64, and may be packed with gzip (https://learn.microsoft.com/azure/virtual-machines/extensions/custom-script-linux). */
+function unpackScript(script: string): string {
+  const bytes = Buffer.from(script, 'base64');
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes.toString('utf8');
+  try {
+    return gunzipSync(bytes, { maxOutputLength: largestScript }).toString('utf8');
+  } catch (error) {
+    throw new PoolhouseError(
+      'InvalidParameter',
+      `The 'script' of the CustomScript extension cannot be unpacked: it is not whole, or larger than ${largestScript / 2 ** 20} MiB.`,
+      { cause: error },
+    );
+  }
+}
+
 const unitOf = (runId: string) => `poolhouse-script-${runId}.scope`;
 
 function asObject(text: string): JsonObject {
@@ -167,20 +189,6 @@ function asObject(text: string): JsonObject {
   } catch {
     return {};
   }
-}
-
-/** What stood behind placeholders: the parts in which the texts differ. */
-function secretsBetween(hidden: string, shown: string): string[] {
-  const fixed = hidden.split(/\*\*hidden:[A-Za-z0-9_-]{22}\*\*/);
-  let rest = shown;
-  const found: string[] = [];
-  for (const [index, part] of fixed.entries()) {
-    const at = index === fixed.length - 1 && part === '' ? rest.length : rest.indexOf(part);
-    if (at < 0) return [shown];
-    if (index > 0 && at > 0) found.push(rest.slice(0, at));
-    rest = rest.slice(at + part.length);
-  }
-  return found;
 }
 
 function stringsOf(value: JsonObject): string[] {

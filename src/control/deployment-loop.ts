@@ -4,10 +4,12 @@
  */
 import { errorBodyOf, PoolhouseError, type ErrorBody } from '../core/errors.ts';
 import { isObject, type Json, type JsonObject } from '../core/json.ts';
+import { redactError } from '../core/redact.ts';
 import { keyOf, parseResourceId, type ResourceId } from '../core/resource-id.ts';
 import { planDeployment, type DeploymentInput, type DeploymentPlan } from '../providers/resources/deployment-plan.ts';
 import { duration, scopeOf } from '../providers/resources/deployments.ts';
 import { objectAt } from '../providers/read-body.ts';
+import { hideIn, revealIn, secretsBetween } from '../secrets/secrets.ts';
 import { endOperation, findOperation, openOperations } from '../store/operations.ts';
 import { findResource, findResources, saveResource, type ResourceRecord } from '../store/resource-records.ts';
 import { NeedsRuntime, type RuntimeNeed } from '../template/evaluate.ts';
@@ -98,13 +100,15 @@ export function createDeploymentLoop(world: World) {
 
   async function start(record: ResourceRecord, plan: DeploymentPlan, resource: ExpandedResource): Promise<void> {
     await write(record, resource.key, { status: 'running', started_at: clock.now() });
+    const secretValues = [...plan.secretValues];
     try {
-      const { body, secrets } = await resolve((runtime) => resource.resolve(runtime));
-      const written = await service.put(resource.id, body, { secretValues: [...plan.secretValues, ...secrets] });
+      const body = await resolve((runtime) => resource.resolve(runtime), secretValues);
+      const written = await service.put(resource.id, body, { secretValues });
       if (written.operation === undefined)
         await write(record, resource.key, { status: 'succeeded', ended_at: clock.now() });
       else await write(record, resource.key, { operation_id: written.operation.id });
-    } catch (error) {
+    } catch (thrown) {
+      const error = redactError(thrown, secretValues);
       if (!(error instanceof PoolhouseError))
         log.error({ err: error, resource: resource.key }, 'a resource could not be deployed');
       await write(record, resource.key, {
@@ -116,24 +120,23 @@ export function createDeploymentLoop(world: World) {
     world.changed();
   }
 
-  /** Evaluates, asking for what is missing until nothing is. What `list*` gave are secrets. */
-  async function resolve(evaluate: (runtime: Runtime) => JsonObject): Promise<{ body: JsonObject; secrets: string[] }> {
+  /**
+   * Evaluates, asking for what is missing until nothing is. What turns out to be secret is added to `secrets`: what
+   * `list*` gave, and outputs that another deployment hides.
+   */
+  async function resolve(evaluate: (runtime: Runtime) => JsonObject, secrets: string[]): Promise<JsonObject> {
     const known = new Map<string, Json>();
-    const secrets: string[] = [];
     const nameOf = (need: RuntimeNeed) => `${need.kind.toLowerCase()} ${need.full} ${keyOf(need.id)}`;
     for (let round = 0; round < mostRounds; round += 1) {
       try {
-        const body = evaluate((need) => {
+        return evaluate((need) => {
           const value = known.get(nameOf(need));
           if (value === undefined) throw new NeedsRuntime(need);
           return value;
         });
-        return { body, secrets };
       } catch (error) {
         if (!(error instanceof NeedsRuntime)) throw error;
-        const value = await answer(error.need);
-        known.set(nameOf(error.need), value);
-        if (error.need.kind.toLowerCase() !== 'reference') secrets.push(...longStrings(value));
+        known.set(nameOf(error.need), await answer(error.need, secrets));
       }
     }
     throw new PoolhouseError(
@@ -142,10 +145,21 @@ export function createDeploymentLoop(world: World) {
     );
   }
 
-  async function answer(need: RuntimeNeed): Promise<Json> {
+  async function answer(need: RuntimeNeed, secrets: string[]): Promise<Json> {
     const id = need.id as ResourceId; // checked where it is parsed
-    if (need.kind.toLowerCase() !== 'reference') return (await service.act(id, need.kind, {})).body ?? {};
-    const document = await service.get(id);
+    if (need.kind.toLowerCase() !== 'reference') {
+      const listed = (await service.act(id, need.kind, {})).body ?? {};
+      secrets.push(...longStrings(listed));
+      return listed;
+    }
+    const shown = await service.get(id);
+    const document = await revealIn(shown, async (text) => {
+      // Only a deployment's outputs are meant to be handed on.
+      if (!isDeployment(id)) return text;
+      const revealed = await world.secrets.reveal(store.db, keyOf(id), text);
+      secrets.push(...secretsBetween(text, revealed));
+      return revealed;
+    });
     return need.full ? document : (document['properties'] ?? {});
   }
 
@@ -166,13 +180,14 @@ export function createDeploymentLoop(world: World) {
     if (outcome === 'succeeded' && modeOf(record) === 'Complete' && !(await removeOthers(record, plan))) return;
     let error: ErrorBody | undefined;
     let outputs: JsonObject = {};
+    const secretValues = [...plan.secretValues];
     if (outcome === 'failed') error = await failureOf(record);
     if (outcome === 'canceled') error = { code: 'DeploymentCanceled', message: `The deployment was cancelled.` };
     if (outcome === 'succeeded') {
       try {
-        outputs = (await resolve((runtime) => plan.resolveOutputs(runtime))).body;
+        outputs = await resolve((runtime) => plan.resolveOutputs(runtime), secretValues);
       } catch (thrown) {
-        error = errorBodyOf(thrown);
+        error = errorBodyOf(redactError(thrown, secretValues));
       }
     }
     const state = outcome === 'canceled' ? 'Canceled' : error === undefined ? 'Succeeded' : 'Failed';
@@ -182,7 +197,7 @@ export function createDeploymentLoop(world: World) {
       if (current?.generation !== record.generation) return;
       const now = clock.now();
       const found: JsonObject = {
-        outputs,
+        ...(await hideIn({ outputs }, secretValues, (value) => world.secrets.hide(tx, record.key, value, now))),
         outputResources: plan.resources.map((resource) => ({ id: resource.id })),
         duration: duration(now - current.changedAt),
         timestamp: new Date(now).toISOString(),
@@ -272,6 +287,8 @@ export function createDeploymentLoop(world: World) {
     ended.tell();
   }
 }
+
+const isDeployment = (id: string) => /\/providers\/microsoft\.resources\/deployments\/[^/]+$/i.test(id);
 
 function modeOf(record: ResourceRecord): 'Incremental' | 'Complete' {
   return objectAt(record.document, 'properties')['mode'] === 'Complete' ? 'Complete' : 'Incremental';

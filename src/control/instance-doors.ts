@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Clock } from '../core/time.ts';
+import { createDoorLimit, type DoorLimit } from './door-limit.ts';
 import { mountRequestSchema, type Mounts } from './mounts.ts';
 
 export interface InstanceDoors {
@@ -18,8 +19,14 @@ export interface InstanceDoors {
 
 const largestRequest = 16 * 1024;
 const requestLimit = 60_000;
-/** After this many refusals within a minute an instance has to wait. */
-const refusalsPerMinute = 20;
+const mostConnections = 16;
+
+/** What is answered, and whether it counts as a failure. */
+interface Answer {
+  status: number;
+  body: object;
+  failed: boolean;
+}
 
 export function createInstanceDoors(parts: {
   folder: string;
@@ -29,33 +36,45 @@ export function createInstanceDoors(parts: {
 }): InstanceDoors {
   const { folder, mounts, clock, log } = parts;
   const doors = new Map<string, { server: Server; path: string }>();
-  const refusals = new Map<string, number[]>();
 
-  async function answer(instanceName: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const recent = (refusals.get(instanceName) ?? []).filter((at) => clock.now() - at < 60_000);
-    if (recent.length >= refusalsPerMinute) {
-      send(response, 429, {
-        error: { code: 'TooManyRequests', message: 'too many refused mounts; wait a minute' },
-        mountError: 11,
-      });
+  async function answer(instanceName: string, request: IncomingMessage): Promise<Answer> {
+    const refuse = (status: number, code: string, message: string, mountError: number): Answer => {
+      log.warn({ instance: instanceName, code }, `a request of an instance was refused: ${message}`);
+      return { status, body: { error: { code, message }, mountError }, failed: true };
+    };
+    if (request.method !== 'POST' || request.url !== '/v1/mounts')
+      return refuse(404, 'NotFound', 'there is only POST /v1/mounts', 22);
+    const text = await readBody(request).catch(() => ''); // it was cut off: then it is no mount request
+    if (text === undefined) return refuse(413, 'RequestContentTooLarge', 'the request is too long', 22);
+    const asked = mountRequestSchema.safeParse(asJson(text));
+    if (!asked.success) return refuse(400, 'InvalidParameter', 'the request is not a mount request', 22);
+    const body = await mounts.mount(instanceName, asked.data, AbortSignal.timeout(requestLimit));
+    const refused = 'error' in body;
+    // Other people's accounts are none of our business: the real client may reach them.
+    return { status: refused ? 403 : 200, body, failed: refused && body.error.code !== 'NotOurs' };
+  }
+
+  async function answerWithin(
+    limit: DoorLimit,
+    instanceName: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    if (!limit.begin()) {
+      if (limit.worthTelling())
+        log.warn({ instance: instanceName }, 'an instance asks too often, or too often in vain: it has to wait');
+      const error = { code: 'TooManyRequests', message: 'too many requests or refused mounts; wait a minute' };
+      send(response, 429, { error, mountError: 11 });
       return;
     }
-    if (request.method !== 'POST' || request.url !== '/v1/mounts') {
-      send(response, 404, { error: { code: 'NotFound', message: 'there is only POST /v1/mounts' }, mountError: 22 });
-      return;
+    let failed = true;
+    try {
+      const answered = await answer(instanceName, request);
+      failed = answered.failed;
+      send(response, answered.status, answered.body);
+    } finally {
+      limit.done(failed);
     }
-    const body = await readBody(request);
-    const asked = mountRequestSchema.safeParse(body);
-    if (!asked.success) {
-      send(response, 400, {
-        error: { code: 'InvalidParameter', message: 'the request is not a mount request' },
-        mountError: 22,
-      });
-      return;
-    }
-    const result = await mounts.mount(instanceName, asked.data, AbortSignal.timeout(requestLimit));
-    if ('error' in result && result.error.code !== 'NotOurs') refusals.set(instanceName, [...recent, clock.now()]);
-    send(response, 'error' in result ? 403 : 200, result);
   }
 
   function send(response: ServerResponse, status: number, body: object): void {
@@ -65,7 +84,7 @@ export function createInstanceDoors(parts: {
   const closeOne = async (name: string) => {
     const door = doors.get(name);
     doors.delete(name);
-    refusals.delete(name);
+    mounts.forget(name);
     if (door === undefined) return;
     door.server.closeAllConnections();
     await new Promise((resolve) => door.server.close(resolve));
@@ -78,8 +97,10 @@ export function createInstanceDoors(parts: {
       if (doors.has(instanceName)) return path;
       await mkdir(folder, { recursive: true, mode: 0o700 });
       await rm(path, { force: true });
-      const server = createServer((request, response) => {
-        answer(instanceName, request, response).catch((error: unknown) => {
+      const limit = createDoorLimit(clock);
+      // How long a connection may take to say what it wants is looked at this often.
+      const server = createServer({ connectionsCheckingInterval: 2_000 }, (request, response) => {
+        answerWithin(limit, instanceName, request, response).catch((error: unknown) => {
           log.error({ err: error, instance: instanceName }, 'a request of an instance could not be answered');
           if (!response.headersSent)
             send(response, 500, {
@@ -88,7 +109,13 @@ export function createInstanceDoors(parts: {
             });
         });
       });
-      server.maxConnections = 16;
+      server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+        limit.failed();
+        if (error.code !== 'ECONNRESET' && limit.worthTelling())
+          log.warn({ instance: instanceName, code: error.code }, 'an instance sends what is no request');
+        socket.destroy();
+      });
+      server.maxConnections = mostConnections;
       server.headersTimeout = 10_000;
       server.requestTimeout = 20_000;
       doors.set(instanceName, { server, path });
@@ -105,16 +132,21 @@ export function createInstanceDoors(parts: {
   };
 }
 
-async function readBody(request: IncomingMessage): Promise<unknown> {
+/** The body as text; undefined where it is too long. What is left of it is not waited for. */
+async function readBody(request: IncomingMessage): Promise<string | undefined> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     size += chunk.length;
     if (size > largestRequest) return undefined;
     chunks.push(chunk);
   }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function asJson(text: string): unknown {
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    return JSON.parse(text);
   } catch {
     return undefined;
   }

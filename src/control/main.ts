@@ -45,7 +45,8 @@ import { createListenPorts } from './listen-ports.ts';
 import { createLoopWatch } from './loop-watch.ts';
 import { observeBuild, observeFetch } from './observe-downloads.ts';
 import { observeEngine } from './observe-engine.ts';
-import { applyRedirects } from './redirects.ts';
+import { applyRedirects, readRefused } from './redirects.ts';
+import { createRefusedPackets } from './refused-packets.ts';
 import { runLoop, type Loop } from './run-loop.ts';
 import { openSecrets } from './open-secrets.ts';
 import { settleAddresses } from './settle-addresses.ts';
@@ -301,6 +302,17 @@ async function main(): Promise<void> {
     signal,
   });
   monitor.serves({ world, apiListens: () => arm.server.listening, certificates: () => certificates });
+  const refusals = runLoop({
+    name: 'refused packets',
+    pass: createRefusedPackets({
+      read: async (readSignal) => (capabilities.real ? readRefused(installation.id, readSignal) : new Map()),
+      names: async () => new Map((await findInstances(store.db)).map(({ address, name }) => [address, name])),
+      log,
+    }),
+    clock,
+    log,
+    signal,
+  });
   log.info({ url, installation: installation.id, engine: installation.engine }, 'control serves');
 
   await new Promise<void>((resolve) => {
@@ -316,7 +328,7 @@ async function main(): Promise<void> {
   await admin.close();
   await arm.close();
   await link.close();
-  await Promise.all([...loops, renewal].map((one) => one.stopped));
+  await Promise.all([...loops, renewal, refusals].map((one) => one.stopped));
   await Promise.all([control.idle(), images.idle()]);
   await doors.closeAll();
   await monitor.close();

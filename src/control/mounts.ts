@@ -29,10 +29,12 @@ export type MountAnswer = { status: 'mounted' } | { error: { code: string; messa
 
 export interface Mounts {
   mount(instanceName: string, asked: MountAsked, signal: AbortSignal): Promise<MountAnswer>;
-  /** The text with every storage key of ours replaced by a handle for this instance. */
-  withHandles(instanceName: string, text: string): Promise<string>;
+  /** The text with every storage key of ours replaced by a handle for this instance, and those handles. */
+  withHandles(instanceName: string, text: string): Promise<{ text: string; handles: string[] }>;
   /** Mounts refused to an instance since `since`, in words. */
   refusedSince(instanceName: string, since: number): string[];
+  /** Forgets what was refused to an instance that is gone. */
+  forget(instanceName: string): void;
 }
 
 const keptRefusals = 100;
@@ -46,7 +48,22 @@ export function createMounts(world: World): Mounts {
     (await findResources(store.db, { parentKey: `${account.key}/fileservices/default` })).filter(
       (share) => share.deletingSince === undefined,
     );
-  const handleHash = (handle: string) => secrets.digest('handle hash', handle);
+  const keyValues = async (account: ResourceRecord) =>
+    (await keysOf(account, { queries: store.db, secrets })).flatMap(({ value }) =>
+      typeof value === 'string' && value !== '' ? [value] : [],
+    );
+  /** Good for one instance, and for as long as the key is one of the account. */
+  const handleFor = (instanceName: string, account: ResourceRecord, key: string) =>
+    `ph-${secrets.digest('mount handle', `${instanceName}\0${account.key}\0${account.createdAt}\0${key}`)}`;
+  const grantOf = async (instanceName: string, account: ResourceRecord) => {
+    const grant = await store.db
+      .selectFrom('mount_grants')
+      .select('shares_json')
+      .where('instance_name', '=', instanceName)
+      .where('account', '=', nameOf(account.id))
+      .executeTakeFirst();
+    return grant === undefined ? undefined : (JSON.parse(grant.shares_json) as string[]); // written below
+  };
 
   async function factsOf(instanceName: string, asked: MountAsked) {
     const account = (await accounts()).find(
@@ -54,23 +71,16 @@ export function createMounts(world: World): Mounts {
     );
     if (account === undefined)
       return { accountExists: false, shareExists: false, keyFits: false, handleFor: undefined };
-    const keys = await keysOf(account, { queries: store.db, secrets });
-    const grant = await store.db
-      .selectFrom('mount_grants')
-      .selectAll()
-      .where('instance_name', '=', instanceName)
-      .where('account', '=', nameOf(account.id))
-      .executeTakeFirst();
+    const keys = await keyValues(account);
+    const presents = (values: readonly string[]) =>
+      asked.password !== '' && values.some((value) => sameSecret(value, asked.password));
     return {
       accountExists: true,
       shareExists: (await sharesOf(account)).some((share) => nameOf(share.id) === asked.share),
-      keyFits:
-        asked.password !== '' &&
-        keys.some((key) => typeof key['value'] === 'string' && sameSecret(key['value'], asked.password)),
-      handleFor:
-        grant !== undefined && sameSecret(grant.handle_hash, handleHash(asked.password))
-          ? (JSON.parse(grant.shares_json) as string[])
-          : undefined,
+      keyFits: presents(keys),
+      handleFor: presents(keys.map((key) => handleFor(instanceName, account, key)))
+        ? await grantOf(instanceName, account)
+        : undefined,
     };
   }
 
@@ -133,21 +143,21 @@ export function createMounts(world: World): Mounts {
 
     async withHandles(instanceName, text) {
       let result = text;
+      const handles: string[] = [];
       for (const account of await accounts()) {
-        const name = nameOf(account.id);
-        const values = (await keysOf(account, { queries: store.db, secrets })).map((key) => key['value']);
-        const present = values.filter((value) => typeof value === 'string' && value !== '' && result.includes(value));
+        const present = (await keyValues(account)).filter((value) => result.includes(value));
         if (present.length === 0) continue;
         // For the shares that the text names; where it names none, the script computes the name: then for all of the account.
         const named = (await sharesOf(account))
           .map((share) => nameOf(share.id))
           .filter((share) => new RegExp(`(^|[^a-z0-9-])${share}($|[^a-z0-9-])`).test(text));
-        const handle = `ph-${secrets.digest('mount handle', `${instanceName}\0${account.key}\0${account.createdAt}`)}`;
+        const earlier = await grantOf(instanceName, account);
+        // What an earlier script was given stays its own: it may mount again.
+        const all = named.length === 0 || earlier?.length === 0;
         const row = {
-          handle_hash: handleHash(handle),
           instance_name: instanceName,
-          account: name,
-          shares_json: JSON.stringify(named),
+          account: nameOf(account.id),
+          shares_json: JSON.stringify(all ? [] : [...new Set([...(earlier ?? []), ...named])]),
         };
         await store.transaction((tx) =>
           tx
@@ -156,13 +166,20 @@ export function createMounts(world: World): Mounts {
             .onConflict((conflict) => conflict.columns(['instance_name', 'account']).doUpdateSet(row))
             .execute(),
         );
-        for (const value of present) if (typeof value === 'string') result = result.replaceAll(value, handle);
+        for (const value of present) {
+          const handle = handleFor(instanceName, account, value);
+          handles.push(handle);
+          result = result.replaceAll(value, handle);
+        }
       }
-      return result;
+      return { text: result, handles };
     },
 
     refusedSince: (instanceName, since) =>
       (refusals.get(instanceName) ?? []).filter((refusal) => refusal.at >= since).map((refusal) => refusal.message),
+    forget: (instanceName) => {
+      refusals.delete(instanceName);
+    },
   };
 }
 

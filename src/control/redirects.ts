@@ -3,8 +3,9 @@
  * script's mark is left alone, anything else (nothing, another version, a firewall that was reloaded over it) is replaced.
  */
 import { spawn } from 'node:child_process';
+import { z } from 'zod';
 import { PoolhouseError } from '../core/errors.ts';
-import { redirectTableName } from '../pool/render-redirects.ts';
+import { redirectTableName, refusedSet } from '../pool/render-redirects.ts';
 import type { RedirectScript } from '../pool/render-redirects.ts';
 
 const limitMs = 20_000;
@@ -27,6 +28,29 @@ export async function removeRedirects(installation: string, signal: AbortSignal)
   // Made first where it is missing: then deleting succeeds either way, in one transaction.
   const outcome = await nft(['-f', '-'], `table inet ${table}\ndelete table inet ${table}\n`, signal);
   if (outcome.exitCode !== 0) throw refused('remove', table, outcome.stderr);
+}
+
+const refusedSchema = z.object({
+  nftables: z.array(
+    z.looseObject({
+      set: z
+        .looseObject({
+          elem: z
+            .array(z.object({ elem: z.looseObject({ val: z.string(), counter: z.object({ packets: z.number() }) }) }))
+            .optional(),
+        })
+        .optional(),
+    }),
+  ),
+});
+
+/** How many packets of each address were refused since the table was made; empty where there is no table. */
+export async function readRefused(installation: string, signal: AbortSignal): Promise<Map<string, number>> {
+  const argv = ['-j', 'list', 'set', 'inet', redirectTableName(installation), refusedSet];
+  const outcome = await nft(argv, undefined, signal);
+  if (outcome.exitCode !== 0) return new Map();
+  const elements = refusedSchema.parse(JSON.parse(outcome.stdout)).nftables.flatMap((one) => one.set?.elem ?? []);
+  return new Map(elements.map(({ elem }) => [elem.val, elem.counter.packets]));
 }
 
 interface NftOutcome {

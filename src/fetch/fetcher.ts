@@ -5,6 +5,7 @@ import { open, realpath } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import type { Logger } from 'pino';
 import { PoolhouseError } from '../core/errors.ts';
+import { guardedProgram } from '../core/guarded-program.ts';
 import { programFiles } from '../core/program-files.ts';
 import { checkUrl, describeSize, describeUrl, type FetchPolicy } from './policy.ts';
 import type { FetchEnd, FetchRequest } from './fetch-main.ts';
@@ -104,7 +105,8 @@ async function turn(waiting: (() => void)[], signal: AbortSignal): Promise<void>
 
 function run(request: FetchRequest, limit: AbortSignal, timeoutMs: number, signal: AbortSignal): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [helper], {
+    const [program = '', ...argv] = guardedProgram([helper], { fewRights: process.getuid?.() === 0 });
+    const child = spawn(program, argv, {
       stdio: ['pipe', 'pipe', 'ignore', 'pipe'],
       env: { PATH: process.env['PATH'] ?? '' },
       cwd: '/',

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readConfig, type Config } from '../core/config.ts';
 import { PoolhouseError } from '../core/errors.ts';
+import { guardedProgram } from '../core/guarded-program.ts';
 import type { Home, RuntimeFolder } from '../core/home.ts';
 import type { Installation } from '../core/installation.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -148,7 +149,7 @@ async function startProcesses(
   ];
   const program = (name: 'control' | 'gateway', argv: string[], pidFile: string) => ({
     name,
-    argv: [process.execPath, ...argv],
+    argv: guardedProgram(argv, { fewRights: withUser && name === 'gateway' }),
     env,
     pidFile,
     logFile: join(home.logs, `${name}.log`),
@@ -160,7 +161,8 @@ async function startProcesses(
   ]);
   if ((await findProcess(run.supervisorPid)) === undefined) {
     await rm(run.lives, { force: true });
-    const argv = [process.execPath, programFiles.program('host/supervisor-main'), run.programs, run.lives];
+    const supervisor = [programFiles.program('host/supervisor-main'), run.programs, run.lives];
+    const argv = guardedProgram(supervisor, { fewRights: false });
     await startProcess(argv, { pidFile: run.supervisorPid, logFile: join(home.logs, 'supervisor.log') }, env);
   }
   await progress.step('control and gateway serve', () => waitHealthy(home, run, signal));

@@ -35,6 +35,17 @@ describe('renderRedirects', () => {
     expect(renderRedirects({ installation: 'a', routes: [] }).text).not.toContain('elements');
   });
 
+  it('keeps instances from each other, from other installations and from metadata, and counts who tries', () => {
+    const { text } = renderRedirects({ installation: 'a', routes: [], bridge: 'ph0' });
+    const chain = (name: string) => new RegExp(`chain ${name} {([^]*?)\\n  }`).exec(text)?.[1] ?? '';
+    expect(chain('forward')).toContain('iifname "ph0" oifname "ph*" goto refuse');
+    expect(chain('forward')).toContain('iifname "ph0" ip daddr 169.254.0.0/16 goto refuse');
+    expect(chain('forward')).toContain('oifname "ph0" ct state new,invalid drop');
+    expect(chain('from_instances').trim().split('\n').at(-1)?.trim()).toBe('goto refuse');
+    expect(chain('refuse')).toMatch(/update @refused \{ ip saddr counter \}\n\s+drop$/);
+    expect(renderRedirects({ installation: 'a', routes: [] }).text).not.toMatch(/forward|refuse/);
+  });
+
   it.each([
     ['an address with a rule in it', bad({ publicAddress: '127.0.0.1 . 1 : 2 } } drop' })],
     ['an IPv6 address', bad({ publicAddress: '::1' })],

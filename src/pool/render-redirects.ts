@@ -1,6 +1,8 @@
 /**
  * The kernel's part of the front ends, as one nftables script: the public address and port of every route lead to the
- * gateway's inner port, inner ports answer nobody directly, and instances reach nothing of the host but DHCP and DNS.
+ * gateway's inner port, inner ports answer nobody directly, instances reach nothing of the host but DHCP and DNS, neither
+ * each other nor a cloud's metadata by way of the host, and are reached by way of the host by nobody. What an instance
+ * tried in vain is counted by its address.
  *
  * A redirect instead of a listener on the public port: the gateway needs no privileged port, and a host's own sshd on
  * `0.0.0.0:22` is no obstacle. The table is of family `inet`, because what instances may reach is closed for IPv6
@@ -31,6 +33,9 @@ export interface RedirectScript {
   text: string;
 }
 
+/** The set of the table that counts, by address, what was refused to instances. */
+export const refusedSet = 'refused';
+
 /** The name of an installation's table; `InvalidParameter` where the installation's name is none. */
 export function redirectTableName(installation: string): string {
   if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$/.test(installation)) throw invalid('installation name', installation);
@@ -54,6 +59,9 @@ export function renderRedirects({ installation, routes, bridge }: RedirectInput)
     block('map fronts_outside', ['type ipv4_addr . inet_service : inet_service', ...elements(outside)]),
     block('map fronts_local', ['type ipv4_addr . inet_service : inet_service', ...elements(fronts.map(element))]),
     block('set inner_ports', ['type inet_service', ...elements(inner)]),
+    ...(bridge === undefined
+      ? []
+      : [block(`set ${refusedSet}`, ['type ipv4_addr', 'size 4096', 'flags dynamic,timeout', 'timeout 1d'])]),
     block('chain prerouting', [
       'type nat hook prerouting priority -100; policy accept;',
       'meta nfproto ipv4 meta l4proto tcp redirect to : ip daddr . tcp dport map @fronts_outside',
@@ -76,6 +84,19 @@ export function renderRedirects({ installation, routes, bridge }: RedirectInput)
             'udp dport { 53, 67 } accept',
             'tcp dport 53 accept',
             'meta l4proto { icmp, ipv6-icmp } accept',
+            'goto refuse',
+          ]),
+          // Ports of the bridge are isolated from each other, but the host would route between them, and to the
+          // instances of another installation, which its own table protects from outside only.
+          block('chain forward', [
+            'type filter hook forward priority 0; policy accept;',
+            `iifname "${bridge}" oifname "${bridgePrefix}*" goto refuse`,
+            `iifname "${bridge}" ip daddr 169.254.0.0/16 goto refuse`,
+            `oifname "${bridge}" ct state new,invalid drop`,
+          ]),
+          block('chain refuse', [
+            // Broadcasts belong to the noise of any network; who names an address wants something there.
+            `meta nfproto ipv4 meta pkttype host update @${refusedSet} { ip saddr counter }`,
             'drop',
           ]),
         ]),
@@ -85,6 +106,9 @@ export function renderRedirects({ installation, routes, bridge }: RedirectInput)
   const text = `table inet ${table}\ndelete table inet ${table}\ntable inet ${table} {\n  comment "${mark}"\n${body}\n}\n`;
   return { table, mark, text };
 }
+
+/** What the names of all installations' bridges begin with. */
+const bridgePrefix = 'ph';
 
 interface Front {
   address: string;

@@ -7,7 +7,8 @@
  */
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import type { Json, JsonObject } from '../core/json.ts';
-import { isObject } from '../core/json.ts';
+import { isObject, setMember } from '../core/json.ts';
+import { secretForms } from '../core/redact.ts';
 import type { EpochMillis } from '../core/time.ts';
 import type { Queries, Store } from '../store/store.ts';
 import { rotateKeyring, sealUnder, unsealUnder, type Keyring } from './keyring.ts';
@@ -122,27 +123,35 @@ export function isPlaceholder(value: Json | undefined): boolean {
   return typeof value === 'string' && /^\*\*hidden:[A-Za-z0-9_-]{22}\*\*$/.test(value);
 }
 
-/** Shorter values would hide ordinary words; Azure's shortest password has 6 characters. */
-const shortestSecret = 6;
 /** What a storage account's key looks like: 64 bytes in base64. */
 const storageKeyPattern = /[A-Za-z0-9+/]{86}==/g;
 
 /**
- * The document with every secret in its strings replaced by a placeholder: the given values wherever they occur, and
- * whatever looks like a storage account's key.
+ * Members whose values we have to understand ourselves, and which Azure shows: a public key is none the less public for
+ * having come as a `securestring`.
+ */
+const understood = new Set(
+  'adminUsername computerNamePrefix keyData id name type kind location publisher offer sku version tier'
+    .toLowerCase()
+    .split(' '),
+);
+/** Below these everything is the client's own. */
+const free = new Set(['settings', 'tags', 'parameters', 'outputs']);
+
+/**
+ * The document with every secret in its strings replaced by a placeholder: the given values wherever they occur, as
+ * themselves or as templates write them otherwise, and whatever looks like a storage account's key.
  */
 export async function hideIn<T extends Json>(
   document: T,
   secretValues: readonly string[],
   hide: (value: string) => Promise<string>,
 ): Promise<T> {
-  // The longest first: a password may be part of a connection string that is secret as a whole.
-  const values = [...new Set(secretValues)]
-    .filter((value) => value.length >= shortestSecret && !isPlaceholder(value))
-    .sort((a, b) => b.length - a.length);
+  const values = secretForms(secretValues.filter((value) => !isPlaceholder(value)));
 
-  const hideInText = async (text: string): Promise<string> => {
-    const found = values.filter((value) => text.includes(value));
+  const hideInText = async (text: string, path: readonly string[]): Promise<string> => {
+    const isUnderstood = understood.has(path.at(-1) ?? '') && !path.some((name) => free.has(name));
+    const found = isUnderstood ? [] : values.filter((value) => text.includes(value));
     const keys = [...text.matchAll(storageKeyPattern)].map((match) => match[0]);
     let result = text;
     for (const value of [...found, ...keys]) {
@@ -159,12 +168,33 @@ export async function revealIn<T extends Json>(document: T, reveal: (text: strin
   return (await mapStrings(document, reveal)) as T; // the walk keeps the shape
 }
 
-async function mapStrings(value: Json, map: (text: string) => Promise<string>): Promise<Json> {
-  if (typeof value === 'string') return map(value);
-  if (Array.isArray(value)) return Promise.all(value.map((inner) => mapStrings(inner, map)));
+/** What stood behind the placeholders of `hidden`: the parts in which the texts differ. */
+export function secretsBetween(hidden: string, shown: string): string[] {
+  if (hidden === shown) return [];
+  const fixed = hidden.split(/\*\*hidden:[A-Za-z0-9_-]{22}\*\*/);
+  let rest = shown;
+  const found: string[] = [];
+  for (const [index, part] of fixed.entries()) {
+    const at = index === fixed.length - 1 && part === '' ? rest.length : rest.indexOf(part);
+    if (at < 0) return [shown];
+    if (index > 0 && at > 0) found.push(rest.slice(0, at));
+    rest = rest.slice(at + part.length);
+  }
+  return found;
+}
+
+/** Names of members are strings too. The path is of names in lower case. */
+async function mapStrings(
+  value: Json,
+  map: (text: string, path: readonly string[]) => Promise<string>,
+  path: readonly string[] = [],
+): Promise<Json> {
+  if (typeof value === 'string') return map(value, path);
+  if (Array.isArray(value)) return Promise.all(value.map((inner) => mapStrings(inner, map, path)));
   if (!isObject(value)) return value;
   const result: JsonObject = {};
-  for (const [name, inner] of Object.entries(value)) result[name] = await mapStrings(inner, map);
+  for (const [name, inner] of Object.entries(value))
+    setMember(result, await map(name, path), await mapStrings(inner, map, [...path, name.toLowerCase()]));
   return result;
 }
 

@@ -117,4 +117,8 @@ export const migrations: readonly string[] = [
     created_at INTEGER NOT NULL
   ) STRICT;
   `,
+  // Handles are computed from the keys that they stand for: a key that was regenerated takes its handles with it.
+  `
+  ALTER TABLE mount_grants DROP COLUMN handle_hash;
+  `,
 ];

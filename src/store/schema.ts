@@ -104,9 +104,8 @@ export interface ListenPortRow {
   route: string;
 }
 
-/** A handle that stands for a storage key: valid for one instance, one account, and the listed shares. */
+/** What the handles of an instance for an account's keys are good for: the listed shares; none: all of the account. */
 export interface MountGrantRow {
-  handle_hash: string;
   instance_name: string;
   account: string;
   shares_json: string;

@@ -1,6 +1,8 @@
 /** Values for a template's parameters: those supplied, checked by their rules, and defaults for the others. */
 import { isObject, member, type Json, type JsonObject } from '../core/json.ts';
 import { namedTwice, type ParameterDeclaration, type ParameterType, type Template } from './read-template.ts';
+import { redactJson } from '../core/redact.ts';
+import { isExpression } from './expression.ts';
 import { same } from './functions/arguments.ts';
 import { templateError } from './template-error.ts';
 
@@ -98,7 +100,17 @@ export function bindParameters(
     shown.set(parameter.name, isSecure(parameter.type) ? { type } : { type, value });
     if (isSecure(parameter.type)) secretValues.push(...stringsIn(value));
   }
-  return { values, secretValues, shown: Object.fromEntries(shown) };
+  // A parameter that is not secure may have a secure one in its default.
+  return { values, secretValues, shown: redactJson(Object.fromEntries(shown), secretValues) as JsonObject }; // the walk keeps the shape
+}
+
+/** Every string that was supplied, or stands as default, for a secure parameter: known before anything can go wrong. */
+export function suppliedSecrets(template: Template, supplied: JsonObject): string[] {
+  return template.parameters
+    .filter((parameter) => isSecure(parameter.type))
+    .flatMap((parameter) => [member(supplied, parameter.name) ?? null, parameter.defaultValue ?? null])
+    .flatMap(stringsIn)
+    .filter((text) => !isExpression(text));
 }
 
 function suppliedValue(parameter: ParameterDeclaration, supplied: JsonObject): Json | undefined {

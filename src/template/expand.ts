@@ -3,9 +3,10 @@
  * order known. What only a deployed resource can tell (`reference`, `list*`) stays open until it has been deployed.
  */
 import { isObject, member, setMember, textOf, type Json, type JsonObject } from '../core/json.ts';
+import { redactError } from '../core/redact.ts';
 import type { ResourceId, ResourceKey } from '../core/resource-id.ts';
 import { checkFunctions } from './check-functions.ts';
-import { bindParameters, isSecure, type BoundParameters } from './bind-parameters.ts';
+import { bindParameters, isSecure, suppliedSecrets, type BoundParameters } from './bind-parameters.ts';
 import { itemsOf } from './copies.ts';
 import { dependenciesOf, impliedBy, unknownRuntime } from './dependencies.ts';
 import { addDrafts, bodyOf, draftsOf, idOfName, type Draft } from './draft-resources.ts';
@@ -37,8 +38,31 @@ export interface Expansion {
   resolveOutputs(runtime: Runtime): JsonObject;
 }
 
+/** @throws `InvalidTemplate`; no error of it, and none of what it gives, shows a secret. */
 export function expandTemplate(text: string, supplied: JsonObject, context: ExpansionContext): Expansion {
   const template = readTemplate(text);
+  const secrets = [...context.secretValues, ...suppliedSecrets(template, supplied)];
+  const expansion = withoutSecrets(secrets, () => expand(template, supplied, context));
+  secrets.push(...expansion.parameters.secretValues);
+  return {
+    ...expansion,
+    resources: expansion.resources.map((resource) => ({
+      ...resource,
+      resolve: (runtime) => withoutSecrets(secrets, () => resource.resolve(runtime)),
+    })),
+    resolveOutputs: (runtime) => withoutSecrets(secrets, () => expansion.resolveOutputs(runtime)),
+  };
+}
+
+function withoutSecrets<T>(secrets: readonly string[], work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw redactError(error, secrets);
+  }
+}
+
+function expand(template: Template, supplied: JsonObject, context: ExpansionContext): Expansion {
   checkFunctions(template, languageFunctions);
   const scope = scopeOf(context);
   const parameters = bindParameters(template, supplied, (value, valueOf) =>

@@ -13,6 +13,8 @@ export interface ExpansionContext {
   resourceGroup: { id: string; name: string; location: string; tags: JsonObject };
   deploymentName: string;
   environment: JsonObject;
+  /** What the deployment around knows as secret: no error of this one shows it. */
+  secretValues: readonly string[];
   now: number;
   newGuid(): string;
 }

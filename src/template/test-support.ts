@@ -18,6 +18,7 @@ export const context: ExpansionContext = {
   deploymentName: 'first',
   environment: { name: 'AzureCloud' },
   now: Date.UTC(2026, 0, 2, 3, 4, 5),
+  secretValues: [],
   newGuid: () => '11111111-2222-4333-8444-555555555555',
 };
 

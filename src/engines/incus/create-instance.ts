@@ -19,8 +19,10 @@ import { DaemonError, isBeingCreated, isPresent, unless, type RestClient } from 
 const controlSocketInside = '/var/lib/poolhouse/control.sock';
 
 /** What the daemon is asked to make. Pure but for the number of CPUs, which no limit may exceed. */
-function instanceDocument(spec: InstanceSpec, names: EngineNames, gateway: string) {
+function instanceDocument(spec: InstanceSpec, names: EngineNames, gateway: string, guestApi: string) {
   const config: Record<string, string> = {
+    // The daemon's own socket inside would tell devices, and with them paths of the host. Nothing of ours asks it.
+    [guestApi]: 'false',
     'limits.cpu': String(Math.min(spec.cpus, availableParallelism())),
     'limits.memory': `${Math.floor(spec.memoryBytes / 2 ** 20)}MiB`,
     'limits.memory.swap': 'false',
@@ -43,6 +45,8 @@ function instanceDocument(spec: InstanceSpec, names: EngineNames, gateway: strin
       'ipv4.address': spec.address,
       'security.mac_filtering': 'true',
       'security.ipv4_filtering': 'true',
+      // The network has no IPv6 addresses: none gets through, router advertisements neither.
+      'security.ipv6_filtering': 'true',
       'security.port_isolation': 'true',
     },
   };
@@ -79,9 +83,10 @@ export async function createInstance(
   spec: InstanceSpec,
   signal: AbortSignal,
 ): Promise<void> {
+  const guestApi = await guestApiKey(client, signal);
   const madeBefore = (error: DaemonError) => isPresent(error) || isBeingCreated(error);
   const make = async () => {
-    await client.change('POST', instances.path(), instanceDocument(spec, names, gateway), signal);
+    await client.change('POST', instances.path(), instanceDocument(spec, names, gateway, guestApi), signal);
     return true;
   };
   try {
@@ -101,6 +106,12 @@ export async function createInstance(
     }
     throw error;
   }
+}
+
+/** The key that opens the daemon's socket inside an instance: Incus has renamed it. */
+async function guestApiKey(client: RestClient, signal: AbortSignal): Promise<string> {
+  const server = z.object({ environment: z.object({ server: z.string() }) }).parse(await client.get('/1.0', signal));
+  return server.environment.server === 'incus' ? 'security.guestapi' : 'security.devlxd';
 }
 
 /** Another call may be making the same instance: it counts when the daemon is done with it. */

@@ -161,7 +161,8 @@ function readAdmin(profile: JsonObject): AdminModel {
       `'disablePasswordAuthentication' is true, and there is no ssh public key: nobody could sign in.`,
     );
   }
-  if (password !== undefined && !isPlaceholder(password)) checkPassword(password);
+  // Templates that leave the choice give one value as both: then it is a key, and the password is nobody's.
+  if (password !== undefined && !passwordOff && !isPlaceholder(password)) checkPassword(password);
   return { name, password: passwordOff ? undefined : password, keys };
 }
 
@@ -216,7 +217,9 @@ function readExtension(extension: JsonObject): ExtensionModel {
 
 /** What the CustomScript extension is to do. Its settings may be split between the open and the protected ones. */
 export interface CustomScript {
+  /** A command line; or, where `isScript`, a script as base64, which may be packed with gzip. */
   command: string;
+  isScript: boolean;
   fileUris: string[];
   timestamp: number | undefined;
 }
@@ -240,10 +243,8 @@ export function readCustomScript(settings: JsonObject, protectedSettings: JsonOb
     );
   const uris = [...list(settings), ...list(protectedSettings)];
   return {
-    // `script` is base64, and may be packed with gzip (https://learn.microsoft.com/azure/virtual-machines/extensions/custom-script-linux).
-    command:
-      command ??
-      `echo ${(script ?? '').replace(/[^A-Za-z0-9+/=]/g, '')} | base64 -d | { f=$(mktemp); cat > "$f"; if gzip -t "$f" 2>/dev/null; then gzip -dc "$f"; else cat "$f"; fi; rm -f "$f"; } | sh`,
+    command: command ?? script ?? '',
+    isScript: command === undefined,
     fileUris: uris,
     timestamp: optionalInteger(settings, { minimum: 0, maximum: 2 ** 53 - 1 }, 'timestamp'),
   };

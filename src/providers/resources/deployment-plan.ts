@@ -11,6 +11,8 @@ import { expandTemplate, type ExpandedResource, type Runtime } from '../../templ
 export interface DeploymentInput {
   templateText: string;
   parameters: JsonObject;
+  /** What the deployment around it knows as secret. */
+  secretValues?: readonly string[];
   now: EpochMillis;
   seed: string;
 }
@@ -43,13 +45,14 @@ export function planDeployment(input: DeploymentInput, scope: DeploymentScope): 
       suffixes: { storage: 'core.windows.net', keyvaultDns: '.vault.azure.net' },
       resourceManager: 'https://management.azure.com/',
     },
+    secretValues: input.secretValues ?? [],
     now: input.now,
     newGuid: () => guidOf(`${input.seed} ${(guids += 1)}`),
   });
   return {
     resources: expansion.resources,
     shownParameters: expansion.parameters.shown,
-    secretValues: expansion.parameters.secretValues,
+    secretValues: [...(input.secretValues ?? []), ...expansion.parameters.secretValues],
     resolveOutputs: (runtime) => expansion.resolveOutputs(runtime),
   };
 }

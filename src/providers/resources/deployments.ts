@@ -1,12 +1,13 @@
 import { PoolhouseError, type ErrorBody } from '../../core/errors.ts';
 import { dig, isObject, textOf, type Json, type JsonObject } from '../../core/json.ts';
+import { redactError, redactJson } from '../../core/redact.ts';
 import { keyOf, tryParseResourceId, type ResourcePath } from '../../core/resource-id.ts';
 import { findResource, nameOf, type ResourceRecord } from '../../store/resource-records.ts';
 import type { Queries } from '../../store/store.ts';
 import { parseLenient } from '../../template/parse-lenient.ts';
 import { objectAt, optionalChoice, optionalString } from '../read-body.ts';
 import type { PlannedBody, StoredType, TypeContext } from '../resource-type.ts';
-import { planDeployment, type DeploymentInput, type DeploymentScope } from './deployment-plan.ts';
+import { planDeployment, type DeploymentInput, type DeploymentPlan, type DeploymentScope } from './deployment-plan.ts';
 
 const type = 'Microsoft.Resources/deployments';
 
@@ -67,9 +68,9 @@ export function deployments(parts: DeploymentParts): StoredType {
           `Unable to edit or replace deployment '${nameOf(id)}': previous deployment from '${new Date(existing.changedAt).toISOString()}' is still active. Please see https://aka.ms/arm-deploy for usage details. Wait for it, or cancel it: az deployment group cancel.`,
         );
       }
-      const { input, scope } = await read(body, context.path, context);
+      const { input, scope } = await read(body, context.path, context, context.secretValues);
       const plan = planDeployment(input, scope);
-      await preflight(tx, plan.resources, scope);
+      await preflight(tx, plan, scope);
 
       const properties = objectAt(body, 'properties');
       const sealed = await secrets.hide(tx, keyOf(id), JSON.stringify(input), now);
@@ -91,16 +92,21 @@ export function deployments(parts: DeploymentParts): StoredType {
           .execute();
       }
       const { $templateText: _text, template: _template, ...kept } = properties;
-      const link = objectAt(properties, 'templateLink');
+      // A link may be signed: what stands behind its question mark is a secret then.
+      const bareLink = (name: string): JsonObject => {
+        const { queryString: _signature, ...link } = objectAt(properties, name);
+        return Object.keys(link).length === 0
+          ? {}
+          : { [name]: { ...link, uri: withoutQuery(optionalString(link, 'uri') ?? '') } };
+      };
       return {
         ...(body['tags'] === undefined ? {} : { tags: body['tags'] }),
         $input: sealed,
         properties: {
           ...kept,
           mode: scope.mode,
-          ...(Object.keys(link).length === 0
-            ? {}
-            : { templateLink: { ...link, uri: withoutQuery(optionalString(link, 'uri') ?? '') } }),
+          ...bareLink('templateLink'),
+          ...bareLink('parametersLink'),
           parameters: plan.shownParameters,
           correlationId: context.newId(),
           timestamp: new Date(now).toISOString(),
@@ -138,9 +144,9 @@ export function deployments(parts: DeploymentParts): StoredType {
     actions: {
       async validate(record, body, context) {
         const path = pathOf(record);
-        const { input, scope } = await read(body, path, context);
+        const { input, scope } = await read(body, path, context, []);
         const plan = planDeployment(input, scope);
-        await preflight(context.queries, plan.resources, scope);
+        await preflight(context.queries, plan, scope);
         return {
           body: {
             id: record.id,
@@ -171,8 +177,10 @@ export function deployments(parts: DeploymentParts): StoredType {
         const input = JSON.parse(
           await context.secrets.reveal(context.queries, record.key, typeof sealed === 'string' ? sealed : '{}'),
         ) as DeploymentInput;
-        const template = parseLenient(input.templateText).value;
-        return { body: { template } };
+        const scope = await scopeOf(context, pathOf(record), 'Incremental', parts.subscription);
+        const { secretValues } = planDeployment(input, scope);
+        // Of a nested one the deployment around has put the values in already.
+        return { body: { template: redactJson(parseLenient(input.templateText).value, secretValues) } };
       },
       async operations(record, _body, context) {
         const rows = await context.queries
@@ -224,7 +232,7 @@ export function deployments(parts: DeploymentParts): StoredType {
   /** Checks every resource before any is made: what can be refused is refused while nothing has happened. */
   async function preflight(
     queries: Queries,
-    resources: readonly { id: string; body: JsonObject | undefined }[],
+    { resources, secretValues }: DeploymentPlan,
     scope: DeploymentScope,
   ): Promise<void> {
     const planned = resources.flatMap(({ id, body }): PlannedBody[] => (body === undefined ? [] : [{ id, body }]));
@@ -232,7 +240,8 @@ export function deployments(parts: DeploymentParts): StoredType {
     for (const { id, body } of resources) {
       try {
         await parts.check(queries, id, body, planned);
-      } catch (error) {
+      } catch (thrown) {
+        const error = redactError(thrown, secretValues);
         if (!(error instanceof PoolhouseError)) throw error;
         details.push({ ...error.toBody(), target: error.target ?? id });
       }
@@ -271,6 +280,7 @@ export function deployments(parts: DeploymentParts): StoredType {
     body: JsonObject,
     path: ResourcePath,
     context: TypeContext,
+    secretValues: readonly string[],
   ): Promise<{ input: DeploymentInput; scope: DeploymentScope }> {
     const properties = objectAt(body, 'properties');
     const mode = optionalChoice(properties, ['Incremental', 'Complete'], 'mode') ?? 'Incremental';
@@ -279,6 +289,7 @@ export function deployments(parts: DeploymentParts): StoredType {
       input: {
         templateText: text,
         parameters: objectAt(properties, 'parameters'),
+        secretValues,
         now: context.now,
         seed: context.newId(),
       },
