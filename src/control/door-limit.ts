@@ -14,15 +14,15 @@ export interface DoorLimit {
   done(failed: boolean): void;
   /** A failure of something that was not even a request. */
   failed(): void;
-  /** True once a window, for those who have to wait: the log is told once. */
-  worthTelling(): boolean;
+  /** True once a window for each: the log is told once that somebody has to wait, and once that somebody talks nonsense. */
+  worthTelling(what: 'waiting' | 'nonsense'): boolean;
 }
 
 export function createDoorLimit(clock: Clock): DoorLimit {
   let requests: number[] = [];
   let failures: number[] = [];
   let underWay = 0;
-  let toldAt = -Infinity;
+  const toldAt = { waiting: -Infinity, nonsense: -Infinity };
   const recent = (times: readonly number[]) => times.filter((at) => clock.now() - at < window);
   const fail = () => {
     failures = [...recent(failures), clock.now()].slice(-failuresPerWindow);
@@ -41,9 +41,9 @@ export function createDoorLimit(clock: Clock): DoorLimit {
       if (failed) fail();
     },
     failed: fail,
-    worthTelling() {
-      if (clock.now() - toldAt < window) return false;
-      toldAt = clock.now();
+    worthTelling(what) {
+      if (clock.now() - toldAt[what] < window) return false;
+      toldAt[what] = clock.now();
       return true;
     },
   };

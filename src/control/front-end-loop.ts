@@ -5,6 +5,7 @@
 import { isIPv4 } from 'node:net';
 import { keyOf } from '../core/resource-id.ts';
 import type { Probe, Route, RoutingTable } from '../link/routes.ts';
+import type { InstanceLink } from '../pool/render-redirects.ts';
 import {
   rotationOf,
   routingTable,
@@ -29,7 +30,7 @@ export interface FrontEndLoopParts {
   ports: ListenPorts;
   publish(table: RoutingTable): void;
   /** Makes the kernel's rules fit these routes; nil where nothing has changed. */
-  redirect(routes: readonly Route[], signal: AbortSignal): Promise<void>;
+  redirect(routes: readonly Route[], links: readonly InstanceLink[], signal: AbortSignal): Promise<void>;
 }
 
 export interface FrontEnds {
@@ -42,6 +43,7 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
   const { store, clock } = world;
   let table: RoutingTable = { revision: clock.now(), routes: [] };
   let published = '';
+  let redirected = '';
   let redirectedAt = 0;
 
   async function routedInstances(): Promise<RoutedInstance[]> {
@@ -93,9 +95,12 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
     ]);
     const routes = routingTable(rules, natPools, instances, (id) => listenPorts.get(id));
     const text = JSON.stringify(routes);
-    if (text !== published || clock.now() - redirectedAt >= redirectsLookedAt) {
+    const links = world.live.engineInstances().flatMap(({ link }) => (link === undefined ? [] : [link]));
+    const wanted = JSON.stringify([routes, links]);
+    if (wanted !== redirected || clock.now() - redirectedAt >= redirectsLookedAt) {
       // The kernel's rules go first when ports appear: the gateway opens them in a moment, and nobody is led astray.
-      await parts.redirect(routes, signal);
+      await parts.redirect(routes, links, signal);
+      redirected = wanted;
       redirectedAt = clock.now();
     }
     if (text !== published) {

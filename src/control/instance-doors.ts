@@ -61,7 +61,7 @@ export function createInstanceDoors(parts: {
     response: ServerResponse,
   ): Promise<void> {
     if (!limit.begin()) {
-      if (limit.worthTelling())
+      if (limit.worthTelling('waiting'))
         log.warn({ instance: instanceName }, 'an instance asks too often, or too often in vain: it has to wait');
       const error = { code: 'TooManyRequests', message: 'too many requests or refused mounts; wait a minute' };
       send(response, 429, { error, mountError: 11 });
@@ -111,7 +111,7 @@ export function createInstanceDoors(parts: {
       });
       server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
         limit.failed();
-        if (error.code !== 'ECONNRESET' && limit.worthTelling())
+        if (error.code !== 'ECONNRESET' && limit.worthTelling('nonsense'))
           log.warn({ instance: instanceName, code: error.code }, 'an instance sends what is no request');
         socket.destroy();
       });

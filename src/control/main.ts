@@ -201,11 +201,11 @@ async function main(): Promise<void> {
     publish: (table) => {
       link.publish(withSettings(table));
     },
-    redirect: async (routes, redirectSignal) => {
+    redirect: async (routes, links, redirectSignal) => {
       // A simulated pool has nothing to lead to; without root the kernel's rules cannot be set.
       if (!capabilities.real) return;
       await applyRedirects(
-        renderRedirects({ installation: installation.id, routes: [...routes], bridge: `ph${installation.id}` }),
+        renderRedirects({ installation: installation.id, routes, links, bridge: `ph${installation.id}` }),
         redirectSignal,
       );
     },

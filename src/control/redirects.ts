@@ -26,7 +26,8 @@ export async function applyRedirects(script: RedirectScript, signal: AbortSignal
 export async function removeRedirects(installation: string, signal: AbortSignal): Promise<void> {
   const table = redirectTableName(installation);
   // Made first where it is missing: then deleting succeeds either way, in one transaction.
-  const outcome = await nft(['-f', '-'], `table inet ${table}\ndelete table inet ${table}\n`, signal);
+  const script = ['inet', 'bridge'].map((family) => `table ${family} ${table}\ndelete table ${family} ${table}\n`);
+  const outcome = await nft(['-f', '-'], script.join(''), signal);
   if (outcome.exitCode !== 0) throw refused('remove', table, outcome.stderr);
 }
 

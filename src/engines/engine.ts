@@ -11,6 +11,7 @@ export type InstanceName = string;
 
 export type { Power } from '../pool/power.ts';
 import type { Power } from '../pool/power.ts';
+import type { InstanceLink } from '../pool/render-redirects.ts';
 
 /** Where an instance's image comes from: a recipe's content hash, prepared beforehand with `prepareImage`. */
 export interface ImageReference {
@@ -52,6 +53,8 @@ export interface EngineInstance {
   attachments: readonly Attachment[];
   /** False where a `create` was cut off, or is under way: `create` makes it whole, `delete` removes it, nothing else works. */
   made: boolean;
+  /** The host's end of its network; undefined where it has none of its own. */
+  link?: InstanceLink;
 }
 
 export interface ExecResult {

@@ -46,6 +46,16 @@ describe('renderRedirects', () => {
     expect(renderRedirects({ installation: 'a', routes: [] }).text).not.toMatch(/forward|refuse/);
   });
 
+  it('lets no frame be learned from that has the address of another', () => {
+    const link = { interface: 'pv0', mac: '02:00:00:00:00:01' };
+    const { text, mark } = renderRedirects({ installation: 'a', routes: [], bridge: 'ph0', links: [link] });
+    const table = /table bridge poolhouse_a {\n([^]*)/.exec(text)?.[1];
+    expect(table).toContain('elements = { "pv0" . 02:00:00:00:00:01 }');
+    expect(table).toContain('iifname @ports iifname . ether saddr != @links counter drop');
+    expect(table).toContain('ether saddr @addresses iifname . ether saddr != @links counter drop');
+    expect(renderRedirects({ installation: 'a', routes: [], bridge: 'ph0' }).mark).not.toBe(mark);
+  });
+
   it.each([
     ['an address with a rule in it', bad({ publicAddress: '127.0.0.1 . 1 : 2 } } drop' })],
     ['an IPv6 address', bad({ publicAddress: '::1' })],
@@ -55,6 +65,11 @@ describe('renderRedirects', () => {
     ['a bridge with a quote', { installation: 'a', routes: [], bridge: 'br"0' }],
     ['a bridge with a wildcard', { installation: 'a', routes: [], bridge: 'br*' }],
     ['a bridge longer than the kernel allows', { installation: 'a', routes: [], bridge: 'a'.repeat(16) }],
+    [
+      'an interface with a quote',
+      { installation: 'a', routes: [], bridge: 'b', links: [{ interface: 'a"', mac: '02:00:00:00:00:01' }] },
+    ],
+    ['a MAC address that is none', { installation: 'a', routes: [], bridge: 'b', links: [{ interface: 'a', mac: '*' }] }],
     ['an installation with a line feed', { installation: 'a\nflush ruleset', routes: [] }],
     ['an empty installation', { installation: '', routes: [] }],
   ])('refuses %s', (_, input) => {

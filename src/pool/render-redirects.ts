@@ -2,7 +2,7 @@
  * The kernel's part of the front ends, as one nftables script: the public address and port of every route lead to the
  * gateway's inner port, inner ports answer nobody directly, instances reach nothing of the host but DHCP and DNS, neither
  * each other nor a cloud's metadata by way of the host, and are reached by way of the host by nobody. What an instance
- * tried in vain is counted by its address.
+ * tried in vain is counted by its address. On the bridge nobody sends with the address of another.
  *
  * A redirect instead of a listener on the public port: the gateway needs no privileged port, and a host's own sshd on
  * `0.0.0.0:22` is no obstacle. The table is of family `inet`, because what instances may reach is closed for IPv6
@@ -22,6 +22,8 @@ export interface RedirectInput {
   routes: readonly Pick<Route, 'id' | 'listenPort' | 'publicAddress' | 'publicPort'>[];
   /** The installation's own bridge; undefined where instances have no network (a simulated engine). */
   bridge?: string;
+  /** Of every instance that there is. */
+  links?: readonly InstanceLink[];
 }
 
 export interface RedirectScript {
@@ -31,6 +33,12 @@ export interface RedirectScript {
   mark: string;
   /** For `nft -f -`. */
   text: string;
+}
+
+/** The host's end of an instance's network: which interface it is, and the one address that frames from there have. */
+export interface InstanceLink {
+  interface: string;
+  mac: string;
 }
 
 /** The set of the table that counts, by address, what was refused to instances. */
@@ -47,7 +55,7 @@ export function redirectTableName(installation: string): string {
  * `InvalidParameter` for a value that is not what it must be, `Conflict` where two routes ask for one public address
  * and port, or share an inner port.
  */
-export function renderRedirects({ installation, routes, bridge }: RedirectInput): RedirectScript {
+export function renderRedirects({ installation, routes, bridge, links = [] }: RedirectInput): RedirectScript {
   const table = redirectTableName(installation);
   if (bridge !== undefined && !/^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$/.test(bridge)) throw invalid('bridge name', bridge);
   const fronts = checkedFronts(routes);
@@ -81,8 +89,10 @@ export function renderRedirects({ installation, routes, bridge }: RedirectInput)
       ? []
       : [
           block('chain from_instances', [
-            'udp dport { 53, 67 } accept',
-            'tcp dport 53 accept',
+            // Their network's own name server, and no other that the host may run.
+            'fib daddr . iif type local udp dport 53 accept',
+            'fib daddr . iif type local tcp dport 53 accept',
+            'udp dport 67 accept',
             'meta l4proto { icmp, ipv6-icmp } accept',
             'goto refuse',
           ]),
@@ -101,14 +111,40 @@ export function renderRedirects({ installation, routes, bridge }: RedirectInput)
           ]),
         ]),
   ].join('\n');
-  const mark = createHash('sha256').update(body).digest('hex').slice(0, 32);
+  const ports = portSecurity(links);
+  const mark = createHash('sha256').update(`${body}\n${ports}`).digest('hex').slice(0, 32);
   // `table` first makes `delete` succeed where there is none yet; all of it is one transaction.
-  const text = `table inet ${table}\ndelete table inet ${table}\ntable inet ${table} {\n  comment "${mark}"\n${body}\n}\n`;
+  const anew = (name: string, inner: string) => `table ${name}\ndelete table ${name}\ntable ${name} {\n${inner}\n}\n`;
+  const text =
+    anew(`inet ${table}`, `  comment "${mark}"\n${body}`) + (bridge === undefined ? '' : anew(`bridge ${table}`, ports));
   return { table, mark, text };
 }
 
 /** What the names of all installations' bridges begin with. */
 const bridgePrefix = 'ph';
+
+/**
+ * A bridge learns where an address is before the engine's filters see the frame: who sends with the address of another
+ * would get what is meant for it. So such a frame ends before it is learned from.
+ */
+function portSecurity(links: readonly InstanceLink[]): string {
+  for (const link of links) {
+    if (!/^[a-z0-9]{1,15}$/.test(link.interface)) throw invalid('interface', link.interface);
+    if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(link.mac)) throw invalid('MAC address', link.mac);
+  }
+  const sorted = [...links].sort((a, b) => (a.interface < b.interface ? -1 : 1));
+  const port = (link: InstanceLink) => `"${link.interface}"`;
+  return [
+    block('set ports', ['type ifname', ...elements(sorted.map(port))]),
+    block('set addresses', ['type ether_addr', ...elements(sorted.map((link) => link.mac))]),
+    block('set links', ['type ifname . ether_addr', ...elements(sorted.map((link) => `${port(link)} . ${link.mac}`))]),
+    block('chain prerouting', [
+      'type filter hook prerouting priority -300; policy accept;',
+      'iifname @ports iifname . ether saddr != @links counter drop',
+      'ether saddr @addresses iifname . ether saddr != @links counter drop',
+    ]),
+  ].join('\n');
+}
 
 interface Front {
   address: string;

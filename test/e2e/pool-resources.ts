@@ -13,10 +13,23 @@ export interface PoolParts {
   tags?: JsonObject;
   prefix?: string;
   publicKey?: string;
+  /** A public address, and a port of it to each instance: 50000 and so on, to its sshd. */
+  natPorts?: true;
+  /** What the scale set waits for besides its network. */
+  dependsOn?: string[];
 }
 
 /** A network and a scale set in it, of the small image. */
-export function poolResources({ name, command, capacity = 1, tags = {}, prefix = '10.0.0.0/16', publicKey }: PoolParts): JsonObject[] {
+export function poolResources({
+  name,
+  command,
+  capacity = 1,
+  tags = {},
+  prefix = '10.0.0.0/16',
+  publicKey,
+  natPorts,
+  dependsOn = [],
+}: PoolParts): JsonObject[] {
   const subnet = `[concat(resourceId('Microsoft.Network/virtualNetworks', '${name}-net'), '/subnets/all')]`;
   const text = command?.replaceAll("'", "''").split('SECRET').join(`', parameters('secret'), '`);
   const extension = (commandToExecute: string): JsonObject => ({
@@ -28,7 +41,52 @@ export function poolResources({ name, command, capacity = 1, tags = {}, prefix =
       settings: { commandToExecute },
     },
   });
+  const balancer = `${name}-lb`;
+  const part = (kind: string, of: string) => ({
+    id: `[concat(resourceId('Microsoft.Network/loadBalancers', '${balancer}'), '/${kind}/${of}')]`,
+  });
+  const address: JsonObject = {
+    subnet: { id: subnet },
+    ...(natPorts === undefined ? {} : { loadBalancerInboundNatPools: [part('inboundNatPools', 'ssh')] }),
+  };
+  const frontEnd: JsonObject[] = [
+    {
+      type: 'Microsoft.Network/publicIPAddresses',
+      apiVersion: '2022-07-01',
+      name: `${name}-ip`,
+      location: 'westeurope',
+      properties: { publicIPAllocationMethod: 'Static' },
+    },
+    {
+      type: 'Microsoft.Network/loadBalancers',
+      apiVersion: '2022-07-01',
+      name: balancer,
+      location: 'westeurope',
+      dependsOn: [`${name}-ip`],
+      properties: {
+        frontendIPConfigurations: [
+          {
+            name: 'front',
+            properties: { publicIPAddress: { id: resourceId('Network/publicIPAddresses', `${name}-ip`) } },
+          },
+        ],
+        inboundNatPools: [
+          {
+            name: 'ssh',
+            properties: {
+              frontendIPConfiguration: part('frontendIPConfigurations', 'front'),
+              protocol: 'Tcp',
+              frontendPortRangeStart: 50_000,
+              frontendPortRangeEnd: 50_009,
+              backendPort: 22,
+            },
+          },
+        ],
+      },
+    },
+  ];
   return [
+    ...(natPorts === undefined ? [] : frontEnd),
     {
       type: 'Microsoft.Network/virtualNetworks',
       apiVersion: '2022-07-01',
@@ -45,7 +103,11 @@ export function poolResources({ name, command, capacity = 1, tags = {}, prefix =
       name,
       location: 'westeurope',
       tags,
-      dependsOn: [resourceId('Network/virtualNetworks', `${name}-net`)],
+      dependsOn: [
+        resourceId('Network/virtualNetworks', `${name}-net`),
+        ...(natPorts === undefined ? [] : [resourceId('Network/loadBalancers', balancer)]),
+        ...dependsOn,
+      ],
       sku: { name: 'Standard_B1s', capacity },
       properties: {
         upgradePolicy: { mode: 'Manual' },
@@ -69,7 +131,7 @@ export function poolResources({ name, command, capacity = 1, tags = {}, prefix =
                 name: 'nic',
                 properties: {
                   primary: true,
-                  ipConfigurations: [{ name: 'ip', properties: { subnet: { id: subnet } } }],
+                  ipConfigurations: [{ name: 'ip', properties: address }],
                 },
               },
             ],

@@ -9,6 +9,7 @@ import {
   controlDevice,
   hostnameKey,
   labelPrefix,
+  linkOf,
   nameserverKey,
   readyKey,
   seedName,
@@ -20,6 +21,7 @@ const controlSocketInside = '/var/lib/poolhouse/control.sock';
 
 /** What the daemon is asked to make. Pure but for the number of CPUs, which no limit may exceed. */
 function instanceDocument(spec: InstanceSpec, names: EngineNames, gateway: string, guestApi: string) {
+  const link = linkOf(names.project, spec.name);
   const config: Record<string, string> = {
     // The daemon's own socket inside would tell devices, and with them paths of the host. Nothing of ours asks it.
     [guestApi]: 'false',
@@ -42,6 +44,8 @@ function instanceDocument(spec: InstanceSpec, names: EngineNames, gateway: strin
       name: 'eth0',
       nictype: 'bridged',
       parent: names.network,
+      host_name: link.interface,
+      hwaddr: link.mac,
       'ipv4.address': spec.address,
       'security.mac_filtering': 'true',
       'security.ipv4_filtering': 'true',

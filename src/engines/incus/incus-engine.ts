@@ -182,7 +182,9 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
 }
 
 function engineInstance(instance: DaemonInstance): EngineInstance {
+  const { host_name: hostName, hwaddr } = instance.devices['eth0'] ?? {};
   return {
+    ...(hostName === undefined || hwaddr === undefined ? {} : { link: { interface: hostName, mac: hwaddr } }),
     name: instance.name,
     hostname: instance.config[hostnameKey] ?? instance.name,
     power: powerOf(instance.status),

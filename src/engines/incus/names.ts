@@ -1,5 +1,6 @@
 /** Every name that an installation uses in the daemon. What does not carry them is not ours, and is not touched. */
 import { createHash } from 'node:crypto';
+import type { InstanceLink } from '../../pool/render-redirects.ts';
 
 export interface EngineNames {
   project: string;
@@ -23,6 +24,13 @@ const digest = (text: string, length: number) => createHash('sha256').update(tex
 /** A share's volume: readable, and unique although names are cut. */
 export function volumeName(account: string, share: string): string {
   return `${account.slice(0, 24)}-${share.slice(0, 24)}-${digest(`${account}/${share}`, 8)}`;
+}
+
+/** The host's end of an instance's network. Always the same: it is guarded by its name before it is there. */
+export function linkOf(project: string, name: string): InstanceLink {
+  const own = digest(`${project}/${name}`, 22);
+  // 02: addresses that no manufacturer gives.
+  return { interface: `pv${own.slice(0, 12)}`, mac: ['02', ...(own.slice(12).match(/../g) ?? [])].join(':') };
 }
 
 /** The device that shows something at a path of an instance. */
