@@ -15,16 +15,16 @@ export interface RefusedPacketsParts {
 }
 
 /** A pass for `runLoop`; gives the milliseconds to the next look. */
-export function createRefusedPackets({ read, names, log }: RefusedPacketsParts) {
+export function createRefusedPackets(parts: RefusedPacketsParts) {
   let before: ReadonlyMap<string, number> = new Map();
 
   return async function pass(signal: AbortSignal): Promise<number> {
-    const now = await read(signal);
+    const now = await parts.read(signal);
     const more = grown(before, now);
     before = now;
-    const known: ReadonlyMap<string, string> = more.size === 0 ? new Map() : await names();
+    const known: ReadonlyMap<string, string> = more.size === 0 ? new Map() : await parts.names();
     for (const [address, packets] of more)
-      log.warn(
+      parts.log.warn(
         { instance: known.get(address) ?? 'unknown', address, packets },
         'an instance tried to reach what it may not; its packets were dropped',
       );

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openStore, type Store } from '../store/store.ts';
 import { openKeyring } from './keyring.ts';
-import { createSecrets, hideIn, isPlaceholder, sameSecret, type Secrets } from './secrets.ts';
+import { createSecrets, hideIn, isPlaceholder, revealIn, sameSecret, secretsBetween, type Secrets } from './secrets.ts';
 
 describe('secrets', () => {
   let store: Store;
@@ -40,6 +40,34 @@ describe('secrets', () => {
     expect(JSON.stringify(hidden)).not.toMatch(/Sesame-99|==/);
     expect(hidden.plain).toBe('short');
     expect(JSON.parse(await secrets.reveal(store.db, 'owner', JSON.stringify(hidden)))).toEqual(document);
+  });
+
+  it('hides a secret as templates write it, and in names of members', async () => {
+    const secret = 'Sesame "99"!';
+    const document = {
+      json: JSON.stringify({ secret }),
+      url: `https://x/?sig=${encodeURIComponent(secret)}`,
+      base64: Buffer.from(`user:${secret}`).toString('base64'),
+      [secret]: 1,
+    };
+    const hidden = await hideIn(document, [secret], hide);
+    expect(JSON.stringify(hidden)).not.toMatch(/Sesame|U2VzYW/);
+    expect(JSON.stringify(hidden).match(/hidden:/g)).toHaveLength(4);
+    expect(await revealIn(hidden, (text) => secrets.reveal(store.db, 'owner', text))).toEqual(document);
+  });
+
+  it('leaves what has to be understood, but not below what is the client’s own', async () => {
+    const key = 'ssh-ed25519 AAAA a';
+    const document = { osProfile: { adminUsername: 'somebody', ssh: [{ keyData: key }] }, tags: { name: 'somebody' } };
+    const hidden = await hideIn(document, [key, 'somebody'], hide);
+    expect(hidden.osProfile).toEqual(document.osProfile);
+    expect(isPlaceholder(hidden.tags.name)).toBe(true);
+  });
+
+  it('tells what stood behind placeholders', async () => {
+    const text = `a ${await hide('Sesame-99')} b ${await hide('Sesame-00')}`;
+    expect(secretsBetween(text, await secrets.reveal(store.db, 'owner', text))).toEqual(['Sesame-99', 'Sesame-00']);
+    expect(secretsBetween('a b', 'a b')).toEqual([]);
   });
 
   it('leaves a document alone that was hidden before', async () => {

@@ -24,6 +24,48 @@ const dependencies = (parts: JsonObject) =>
 const invalid = (message: RegExp) =>
   expect.objectContaining({ code: 'InvalidTemplate', message: expect.stringMatching(message) as string }) as Error;
 
+describe('errors of templates with secrets', () => {
+  const secret = 'do-not-show-this';
+  const parameters = { p: { type: 'securestring' } };
+  const net = (name: string, more: object = {}) => ({
+    type: 'Microsoft.Network/virtualNetworks',
+    apiVersion: '2022-07-01',
+    name,
+    ...more,
+  });
+  it.each([
+    ['a name of another type', { resources: [net("[concat('x/', parameters('p'))]")] }],
+    ['a wrong value', { resources: [net('n', { a: "[int(parameters('p'))]" })] }],
+    ['a wrong name', { resources: [net("[concat('a b/', parameters('p'))]")] }],
+    ['a wrong default', { parameters: { ...parameters, q: { type: 'int', defaultValue: "[int(parameters('p'))]" } } }],
+    ['a wrong output', { outputs: { o: { type: 'int', value: "[int(parameters('p'))]" } } }],
+  ])('%s is told without it', (_, parts) => {
+    let message = '';
+    try {
+      expandTemplate(templateOf({ parameters, ...parts }), { p: { value: secret } }, context);
+    } catch (error) {
+      message = JSON.stringify(error) + String(error);
+    }
+    expect(message).toContain('InvalidTemplate');
+    expect(message).not.toContain(secret);
+  });
+
+  it('know what the deployment around them knows', () => {
+    const text = templateOf({ resources: [net(`x/${secret}`)] });
+    expect(() => expandTemplate(text, {}, { ...context, secretValues: [secret] })).toThrow(/\*\*\*/);
+  });
+
+  it('leave a secret out of the parameters that are shown', () => {
+    const open = { type: 'string', defaultValue: "[concat('x', parameters('p'))]" };
+    const { parameters: bound } = expandTemplate(
+      templateOf({ parameters: { ...parameters, open } }),
+      { p: { value: secret } },
+      context,
+    );
+    expect(bound.shown).toEqual({ p: { type: 'SecureString' }, open: { type: 'String', value: 'x***' } });
+  });
+});
+
 describe('parameters', () => {
   const value = (declaration: JsonObject, given?: Json) =>
     evaluated("[parameters('p')]", { parameters: { p: declaration } }) ?? given;

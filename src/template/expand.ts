@@ -40,7 +40,7 @@ export interface Expansion {
 
 /** @throws `InvalidTemplate`; no error of it, and none of what it gives, shows a secret. */
 export function expandTemplate(text: string, supplied: JsonObject, context: ExpansionContext): Expansion {
-  const template = readTemplate(text);
+  const template = withoutSecrets(context.secretValues, () => readTemplate(text));
   const secrets = [...context.secretValues, ...suppliedSecrets(template, supplied)];
   const expansion = withoutSecrets(secrets, () => expand(template, supplied, context));
   secrets.push(...expansion.parameters.secretValues);

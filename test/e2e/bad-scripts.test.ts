@@ -8,7 +8,6 @@ import { BlockList } from 'node:net';
 import { tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { JsonObject } from '../../src/core/json.ts';
 import { poolPassword, poolResources, poolUser, type PoolParts } from './pool-resources.ts';
 import { missingForSystemTests, must, run, ssh, TestInstallation, until, type Result } from './installation.ts';
 

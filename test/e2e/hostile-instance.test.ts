@@ -340,8 +340,10 @@ describe.skipIf(missing !== undefined)(
 
     /** Who sees marked frames come in, from now to its end. */
     async function watch(within: string[], onInterface: string): Promise<{ end(): Promise<string[]> }> {
-      const [program = '', ...argv] = [...within, 'python3', tool, 'watch', onInterface];
-      const child = spawn(program, argv, { stdio: ['pipe', 'pipe', 'inherit'] });
+      // With `env` in front there is always a program, whatever stands within.
+      const child = spawn('env', [...within, 'python3', tool, 'watch', onInterface], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
       const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
       expect((await lines.next()).value).toBe('ready');
       return {

@@ -463,7 +463,10 @@ describe.skipIf(missing !== undefined)(
           ssh(secrets.adminPassword, poolUser, await addressOf(name), command, [], input);
         await inside(`sudo tee /var/tmp/planted > /dev/null`, planted);
         const places = '/dev/shm /etc /home /mnt /opt /root /run /srv /tmp /usr/local /var';
-        const hits = await inside(`sudo LC_ALL=C grep -rlaF -f - ${places} 2>/dev/null`, [...patterns, planted].join('\n'));
+        const hits = await inside(
+          `sudo LC_ALL=C grep -rlaF -f - ${places} 2>/dev/null`,
+          [...patterns, planted].join('\n'),
+        );
         expect(hits.stdout.trim().split('\n')).toEqual(['/var/tmp/planted']);
         const told = await inside(
           `sudo sh -c 'journalctl --no-pager -o export; cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ' 2>/dev/null`,
