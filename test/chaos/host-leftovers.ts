@@ -1,5 +1,5 @@
 /** What an installation has on the host outside the engine, against what its store says that it should have. */
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { run } from '../e2e/installation.ts';
 import { hostProcesses, type EngineView } from './engine-view.ts';
@@ -33,7 +33,8 @@ export async function findHostBreaches(places: InstallationPlaces, engine: Engin
   const first = new Set(strays(places).map((one) => one.pid));
   await new Promise((resolve) => setTimeout(resolve, 300));
   for (const one of strays(places)) if (first.has(one.pid)) breaches.push(`a process is left: ${one.commandLine}`);
-  for (const what of ['control/main', 'gateway/main', 'host/supervisor-main']) {
+  const bySystemd = existsSync('/run/systemd/system'); // which needs no supervisor of ours
+  for (const what of ['control/main', 'gateway/main', ...(bySystemd ? [] : ['host/supervisor-main'])]) {
     const count = ours(places).filter((one) => one.commandLine.includes(what)).length;
     if (count !== 1) breaches.push(`${what} runs ${count} times`);
   }
