@@ -68,6 +68,8 @@ describe.skipIf(missing !== undefined)(
       const [options, root, git, tmux, ...failed] = there.stdout.trim().split('\n');
       expect(options).toMatch(/nosuid,nodev/);
       expect([root, git?.slice(0, 3), tmux?.slice(0, 4), failed]).toEqual(['root', 'git', 'tmux', []]);
+      const counted = await (await fetch((await installation.status()).control.metricsUrl ?? '')).text();
+      expect(sampleOf(counted, 'poolhouse_mounts_total', { result: 'mounted' })).toBe(2);
       const browser = new JupyterClient(address, '127.0.0.1');
       const page = await until('the sign-in page', async () => {
         const reply = await browser.visit('/hub/login').catch(() => undefined);
@@ -130,13 +132,14 @@ describe.skipIf(missing !== undefined)(
       const [ofControl, ofGateway] = [await read(control.metricsUrl), await read(gateway.metricsUrl)];
       const pool = { resource_group: 'shared-pool', pool: 'sharedpool' };
       expect(sampleOf(ofControl, 'poolhouse_pool_instances', { ...pool, state: 'in_rotation' })).toBe(2);
-      expect(sampleOf(ofControl, 'poolhouse_mounts_total', { result: 'mounted' })).toBeGreaterThanOrEqual(2);
       const frontEnd = { resource_group: 'shared-pool', rule: 'ssh' };
       expect(sampleOf(ofGateway, 'poolhouse_gateway_connections_total', frontEnd)).toBeGreaterThanOrEqual(4);
       expect(
         sampleOf(ofGateway, 'poolhouse_gateway_carried_bytes_total', { ...frontEnd, direction: 'to_client' }),
       ).toBeGreaterThan(4_000);
-      expect(sampleOf(ofGateway, 'poolhouse_gateway_connections_total', { resource_group: 'nat' })).toBe(2);
+      expect(
+        sampleOf(ofGateway, 'poolhouse_gateway_connections_total', { resource_group: 'nat' }),
+      ).toBeGreaterThanOrEqual(2);
       for (const text of [ofControl, ofGateway]) {
         expect(sampleOf(text, 'poolhouse_healthy')).toBe(1);
         expect(sampleOf(text, 'process_open_fds')).toBeGreaterThan(0);

@@ -92,7 +92,7 @@ const missing = existsSync(analyze) ? '' : ' (systemd-analyze is not installed)'
 describe.skipIf(missing !== '')(`what systemd says of them${missing}`, () => {
   // 0 is the safest, 10 no sandbox at all. Control has to mount, make devices and change owners when it builds images.
   it.each([
-    ['control', 60],
+    ['control', 55],
     ['gateway', 25],
   ] as const)('%s is in order, and exposed no more than %d/100', async (name, most) => {
     const folder = await mkdtemp(join(tmpdir(), 'poolhouse-units-'));
