@@ -178,17 +178,14 @@ describe.skipIf(missing !== undefined)(
       const service = createServer((socket) => socket.destroy()).listen({ host: '0.0.0.0', port: 0 });
       await once(service, 'listening');
       const { port } = service.address() as { port: number };
-      const document = JSON.parse(await readFile(join(installation.home, 'installation.json'), 'utf8')) as object;
-      const ours = Object.entries(document).flatMap(([name, value]) =>
-        /port$/i.test(name) && typeof value === 'number' ? [value] : [],
-      );
-      expect(ours.length).toBeGreaterThan(0);
+      const { api, monitors } = await installation.ports();
+      expect(monitors).toHaveLength(2);
       const inner = await innerPorts();
       expect(inner).toHaveLength(2);
       expect(
         await Promise.all([
           reaches(gateway.address, port),
-          ...ours.map((one) => reaches('127.0.0.1', one)),
+          ...[api, ...monitors].map((one) => reaches('127.0.0.1', one)),
           reaches(frontEnd, 50_000),
           reaches(other.address, 22),
         ]),

@@ -156,6 +156,13 @@ export class TestInstallation {
     if (id !== undefined) await expectNothingLeft(id);
   }
 
+  /** Every port that this installation has on loopback: of the API, and those where processes tell of themselves. */
+  async ports(): Promise<{ api: number; monitors: number[] }> {
+    const installation = await readInstallation(homeAt(this.home));
+    if (installation === undefined) throw new Error(`There is no installation in ${this.home}.`);
+    return { api: installation.apiPort, monitors: Object.values(installation.metricsPorts ?? {}) };
+  }
+
   async id(): Promise<string | undefined> {
     const text = await readFile(join(this.home, 'installation.json'), 'utf8').catch(() => undefined);
     return text === undefined ? undefined : (JSON.parse(text) as { id: string }).id;

@@ -550,17 +550,14 @@ describe.skipIf(missing !== undefined)(
       const id = (await installation.id()) ?? '';
       const admin = (path: string) =>
         must('curl', ['-s', '--unix-socket', `/run/poolhouse-${id}/admin.sock`, `http://admin${path}`]);
-      const document = JSON.parse(await readFile(homeAt(installation.home).installation, 'utf8')) as JsonObject;
-      const ports = Object.entries(document).flatMap(([name, value]) =>
-        /port$/i.test(name) && name !== 'apiPort' && typeof value === 'number' ? [value] : [],
-      );
+      const { monitors } = await installation.ports();
       const told = await Promise.all([
         installation.mustPoolhouse('status'),
         installation.mustPoolhouse('status', '--json'),
         installation.mustPoolhouse('logs'),
         admin('/v1/health'),
         admin('/v1/status'),
-        ...ports.flatMap((port) =>
+        ...monitors.flatMap((port) =>
           ['metrics', 'healthz'].map((path) => must('curl', ['-s', `http://127.0.0.1:${port}/${path}`])),
         ),
       ]);
