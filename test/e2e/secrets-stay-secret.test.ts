@@ -49,10 +49,11 @@ describe.skipIf(missing !== undefined)(
     const printed: string[] = [];
     const events: string[] = [];
     let eventSocket: WebSocket;
-    const engineSocket =
+    /** There once the engine's daemon runs, which the first `up` starts. */
+    const engineSocket = () =>
       ['/var/lib/incus/unix.socket', '/var/lib/lxd/unix.socket'].find((path) => existsSync(path)) ?? '';
     const engineFolders = ['lxd', 'incus'];
-    const engine = (path: string) => must('curl', ['-s', '--unix-socket', engineSocket, `http://d${path}`]);
+    const engine = (path: string) => must('curl', ['-s', '--unix-socket', engineSocket(), `http://d${path}`]);
     const learn = (name: string, secret: string | Buffer) => known.set(name, searchedForms(secret));
 
     async function shown(...argv: string[]): Promise<Result> {
@@ -172,7 +173,7 @@ describe.skipIf(missing !== undefined)(
       });
       await installation.mustPoolhouse('up');
       az = await installation.az('latest');
-      eventSocket = new WebSocket(`ws+unix:${engineSocket}:/1.0/events?all-projects=true`, {
+      eventSocket = new WebSocket(`ws+unix:${engineSocket()}:/1.0/events?all-projects=true`, {
         perMessageDeflate: false,
       });
       eventSocket.on('message', (data: Buffer) => events.push(data.toString('utf8')));
