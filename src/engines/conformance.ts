@@ -98,7 +98,7 @@ export function describeEngine(name: string, under: EngineUnderTest): void {
         it('makes an instance stopped, with its hostname, address and labels', async () => {
           const spec = specOf({ labels: { pool: 'team', 'model-version': '3' } });
           await engine.create(spec, signal);
-          expect(await engine.list(signal)).toEqual([
+          expect(await engine.list(signal)).toMatchObject([
             {
               name: spec.name,
               hostname: spec.hostname,

@@ -117,7 +117,8 @@ describe('the package', () => {
     const up = await document<StatusDocument>('up', '--engine', 'sim');
     expect(up).toMatchObject({ control: { healthy: true }, gateway: { healthy: true } });
     for (const pid of [up.control.pid, up.gateway.pid]) {
-      const [node = '', main = ''] = (await readFile(`/proc/${String(pid)}/cmdline`, 'utf8')).split('\0');
+      const argv = (await readFile(`/proc/${String(pid)}/cmdline`, 'utf8')).split('\0');
+      const [node = '', main = ''] = argv.filter((word) => !word.startsWith('--'));
       for (const path of [node, main]) expect(path.startsWith(`${packageRoot}/`)).toBe(true);
     }
   });
