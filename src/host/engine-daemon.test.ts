@@ -4,7 +4,8 @@ import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { ensureEngineDaemon, type DaemonPlaces } from './engine-daemon.ts';
+import { ensureEngineDaemon } from './engine-daemon.ts';
+import type { DaemonPlaces } from './engine-places.ts';
 
 describe('the engine daemon with systemd', () => {
   const { signal } = new AbortController();

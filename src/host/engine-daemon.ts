@@ -6,7 +6,7 @@
  */
 import { execFile, spawn } from 'node:child_process';
 import { constants } from 'node:os';
-import { access, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -14,9 +14,11 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import { PoolhouseError } from '../core/errors.ts';
 import { createRestClient } from '../engines/incus/rest-client.ts';
+import { readNote, writeNote, type Note } from './engine-note.ts';
+import { daemonPlaces, type DaemonCandidate, type DaemonPlaces } from './engine-places.ts';
 import { findProgram, programPath } from './find-program.ts';
 import { runCommand } from './run-command.ts';
-import { identifyProcess, isAlive, startedProcessSchema, type StartedProcess } from './started-process.ts';
+import { identifyProcess, isAlive, type StartedProcess } from './started-process.ts';
 
 export interface EngineDaemon {
   socketPath: string;
@@ -25,67 +27,12 @@ export interface EngineDaemon {
   startedByUs: boolean;
 }
 
-/** A daemon that may be installed here. */
-export interface DaemonCandidate {
-  kind: 'incus' | 'lxd';
-  socketPath: string;
-  /** systemd's names for it. */
-  units: readonly string[];
-  /** How to start it without systemd; absent where that cannot be done. */
-  program?: string;
-  argv?: readonly string[];
-  environment?: Readonly<Record<string, string>>;
-}
-
-/** Where things are on a host. Tests bring their own. */
-export interface DaemonPlaces {
-  candidates: readonly DaemonCandidate[];
-  /** Exists exactly where systemd is the init process. */
-  systemdFolder: string;
-  noteFile: string;
-  lxcfsFolder: string;
-}
-
 export interface EngineDaemonOptions {
   logFolder: string;
   signal: AbortSignal;
   log?: Logger;
   places?: DaemonPlaces;
 }
-
-const daemonPlaces: DaemonPlaces = {
-  candidates: [
-    {
-      kind: 'incus',
-      socketPath: '/var/lib/incus/unix.socket',
-      units: ['incus.service', 'incus.socket'],
-      program: 'incusd',
-      argv: ['--group', 'incus-admin'],
-    },
-    {
-      kind: 'lxd',
-      socketPath: '/var/lib/lxd/unix.socket',
-      units: ['lxd.service', 'lxd.socket'],
-      program: 'lxd',
-      argv: ['--group', 'lxd'],
-    },
-    {
-      kind: 'lxd',
-      socketPath: '/var/snap/lxd/common/lxd/unix.socket',
-      units: ['snap.lxd.daemon.service', 'snap.lxd.daemon.unix.socket'],
-    },
-  ],
-  systemdFolder: '/run/systemd/system',
-  noteFile: '/run/poolhouse-engine.pid',
-  lxcfsFolder: '/var/lib/lxcfs',
-};
-
-const noteSchema = z.object({
-  daemon: startedProcessSchema.optional(),
-  lxcfs: startedProcessSchema.optional(),
-  socketPath: z.string().optional(),
-});
-type Note = z.infer<typeof noteSchema>;
 
 /** It looks after all networks and instances of the host before it answers. */
 const startLimit = 120_000;
@@ -386,20 +333,6 @@ async function isMountOfFuse(folder: string): Promise<boolean> {
 /** Whether a living lxcfs is mounted there. */
 async function serves(lxcfsFolder: string): Promise<boolean> {
   return (await isMountOfFuse(lxcfsFolder)) && (await exists(join(lxcfsFolder, 'proc/meminfo')));
-}
-
-async function readNote(file: string): Promise<Note> {
-  const text = await readFile(file, 'utf8').catch(() => '{}');
-  try {
-    return noteSchema.parse(JSON.parse(text));
-  } catch {
-    return {}; // a note that cannot be read names no process: nothing is stopped by it
-  }
-}
-
-async function writeNote(file: string, note: Note): Promise<void> {
-  await writeFile(`${file}.new`, `${JSON.stringify(note)}\n`, { mode: 0o600 });
-  await rename(`${file}.new`, file);
 }
 
 async function exists(path: string): Promise<boolean> {

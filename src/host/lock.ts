@@ -11,6 +11,8 @@ import { machineFolder, type Home } from '../core/home.ts';
 import type { Progress } from './progress.ts';
 
 const lockFile = '.lock';
+/** The lock that `lockMachine` takes, for who goes on when it is taken. */
+export const machineLock = join(machineFolder, lockFile);
 /** Only for what is told to those who wait. */
 const tellFile = '.lock-holder';
 /** What a lock leaves in its folder, for who removes that. */
