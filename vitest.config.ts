@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** Each makes and destroys whole machines again and again. */
-const takesLong = ['neighbours', 'systemd', 'real-faults', 'fresh-machine'].map((name) => `test/e2e/${name}.test.ts`);
+const takesLong = ['real-faults', 'fresh-machine'].map((name) => `test/e2e/${name}.test.ts`);
 
 /** Unit tests stand beside the code and run side by side; the others use the real machine and run one after the other. */
 export default defineConfig({

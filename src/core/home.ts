@@ -19,6 +19,8 @@ export interface Home {
   logs: string;
   az: string;
   sample: string;
+  /** What Node made of control's code: it starts sooner with it, and without it all the same. */
+  compiled: string;
 }
 
 export function homeAt(folder: string): Home {
@@ -38,6 +40,7 @@ export function homeAt(folder: string): Home {
     logs: at('logs'),
     az: at('az'),
     sample: at('sample'),
+    compiled: at('compiled'),
   };
 }
 

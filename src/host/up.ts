@@ -149,7 +149,7 @@ async function startProcesses(
       control: {
         argv: guardedProgram(control, { fewRights: false }),
         told: ['--build', build],
-        env,
+        env: { ...env, NODE_COMPILE_CACHE: home.compiled },
         // Control reads its configuration when it starts: one that was started with another is started anew. Not for
         // the place of the master key: `rotate-key` changes it while control runs.
         version: digestOf([build, { ...config, masterKey: undefined }, installation]),

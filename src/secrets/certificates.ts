@@ -9,13 +9,12 @@
  * when they are read, for a pair that does not fit together, or does not come from the present authority, counts as none.
  * Authorities are precious: one that is there and cannot be used is an error, and never replaced behind its clients' backs.
  */
-import 'reflect-metadata';
-import { createPrivateKey, webcrypto, X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
-import * as x509 from '@peculiar/x509';
 import { PoolhouseError } from '../core/errors.ts';
+import type { IssuedCertificate } from './issue-certificates.ts';
 
 export interface Certificates {
   /** What clients trust: all authorities, as they lie in `caFile`. */
@@ -41,7 +40,6 @@ export interface CertificateRequest {
   now: number;
 }
 
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const day = 86_400_000;
 const authorityDays = 3_650;
 const serverDays = 397;
@@ -54,7 +52,6 @@ const successionDays = serverDays + renewalDays;
  * where a file cannot be read, `InvalidConfiguration` where the authority is damaged.
  */
 export async function ensureCertificates(request: CertificateRequest): Promise<Certificates> {
-  x509.cryptoProvider.set(globalThis.crypto);
   const { folder } = request;
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const authorities = await ensureAuthorities(request);
@@ -87,15 +84,8 @@ function lasts(certificate: X509Certificate, now: number, days: number): boolean
   return certificate.validFromDate.getTime() <= now && certificate.validToDate.getTime() - now >= days * day;
 }
 
-interface Authority {
-  pem: string;
-  keyPem: string;
-  certificate: x509.X509Certificate;
-  privateKey: webcrypto.CryptoKey;
-}
-
 /** All that are valid, the oldest first; the last of them lasts long. */
-async function ensureAuthorities(request: CertificateRequest): Promise<Authority[]> {
+async function ensureAuthorities(request: CertificateRequest): Promise<IssuedCertificate[]> {
   const { folder, keys, now } = request;
   const present = await readAuthorities(request);
   const valid = present.filter(({ pem }) => lasts(new X509Certificate(pem), now, 0));
@@ -112,19 +102,17 @@ async function ensureAuthorities(request: CertificateRequest): Promise<Authority
   return authorities;
 }
 
-async function readAuthorities({ folder, keys }: CertificateRequest): Promise<Authority[]> {
+async function readAuthorities({ folder, keys }: CertificateRequest): Promise<IssuedCertificate[]> {
   const text = await read(folder, 'ca.pem');
   if (text === undefined) return []; // keys alone were made for a certificate that never was
   const keyPems = blocksOf((await keys.read('ca.key')) ?? '');
   try {
-    const found = await Promise.all(
-      blocksOf(text).map(async (pem): Promise<Authority> => {
-        const certificate = new X509Certificate(pem);
-        const keyPem = keyPems.find((one) => certificate.checkPrivateKey(createPrivateKey(one)));
-        if (keyPem === undefined) throw new Error('the key is missing, or of another certificate');
-        return { pem, keyPem, certificate: new x509.X509Certificate(pem), privateKey: await importKey(keyPem) };
-      }),
-    );
+    const found = blocksOf(text).map((pem): IssuedCertificate => {
+      const certificate = new X509Certificate(pem);
+      const keyPem = keyPems.find((one) => certificate.checkPrivateKey(createPrivateKey(one)));
+      if (keyPem === undefined) throw new Error('the key is missing, or of another certificate');
+      return { pem, keyPem };
+    });
     if (found.length === 0) throw new Error('there is no certificate in it');
     return found;
   } catch (error) {
@@ -141,33 +129,19 @@ function blocksOf(text: string): string[] {
   return [...text.matchAll(/-----BEGIN ([A-Z ]+)-----[\s\S]*?-----END \1-----/g)].map(([block]) => `${block}\n`);
 }
 
-async function makeAuthority(now: number): Promise<Authority> {
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: serial(),
-    name: 'CN=Poolhouse certificate authority',
-    notBefore: new Date(now - day),
-    notAfter: new Date(now + authorityDays * day),
-    signingAlgorithm: algorithm,
-    keys,
-    extensions: [
-      new x509.BasicConstraintsExtension(true, 0, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-    ],
+async function makeAuthority(now: number): Promise<IssuedCertificate> {
+  const { issueAuthority } = await issuing();
+  return issueAuthority({
+    name: 'Poolhouse certificate authority',
+    notBefore: now - day,
+    notAfter: now + authorityDays * day,
   });
-  return {
-    pem: `${certificate.toString('pem')}\n`,
-    keyPem: await exportKey(keys.privateKey),
-    certificate,
-    privateKey: keys.privateKey,
-  };
 }
 
 async function readServer(
   { folder, keys, names, now }: CertificateRequest,
-  authority: Authority,
-): Promise<{ pem: string; keyPem: string } | undefined> {
+  authority: IssuedCertificate,
+): Promise<IssuedCertificate | undefined> {
   const pem = await read(folder, 'server.pem');
   const keyPem = await keys.read('server.key');
   if (pem === undefined || keyPem === undefined) return undefined;
@@ -177,65 +151,34 @@ async function readServer(
       certificate.checkPrivateKey(createPrivateKey(keyPem)) &&
       certificate.verify(new X509Certificate(authority.pem).publicKey) &&
       lasts(certificate, now, renewalDays) &&
-      names.every((name) => namesOf(pem).includes(name));
+      names.every((name) => answersTo(certificate, name));
     return fits ? { pem, keyPem } : undefined;
   } catch {
     return undefined; // damaged, which costs nothing: it is made anew
   }
 }
 
-function namesOf(pem: string): string[] {
-  const names = new x509.X509Certificate(pem).getExtension(x509.SubjectAlternativeNameExtension)?.names;
-  return names?.items.map((item) => item.value) ?? [];
+function answersTo(certificate: X509Certificate, name: string): boolean {
+  return (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) !== undefined;
 }
 
 async function makeServer(
-  { folder, keys: privateKeys, names, now }: CertificateRequest,
-  authority: Authority,
-): Promise<{ pem: string; keyPem: string }> {
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  const certificate = await x509.X509CertificateGenerator.create({
-    serialNumber: serial(),
-    subject: `CN=${names[0] ?? 'localhost'}`,
-    issuer: authority.certificate.subject,
-    notBefore: new Date(now - day),
-    notAfter: new Date(Math.min(now + serverDays * day, authority.certificate.notAfter.getTime())),
-    signingAlgorithm: algorithm,
-    publicKey: keys.publicKey,
-    signingKey: authority.privateKey,
-    extensions: [
-      new x509.BasicConstraintsExtension(false, undefined, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-      new x509.SubjectAlternativeNameExtension(
-        names.map((name) => ({ type: isIP(name) === 0 ? 'dns' : 'ip', value: name })),
-      ),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-      await x509.AuthorityKeyIdentifierExtension.create(authority.certificate.publicKey),
-    ],
+  { folder, keys, names, now }: CertificateRequest,
+  authority: IssuedCertificate,
+): Promise<IssuedCertificate> {
+  const { issueServerCertificate } = await issuing();
+  const issued = await issueServerCertificate(authority, {
+    names,
+    notBefore: now - day,
+    notAfter: now + serverDays * day,
   });
-  const pem = `${certificate.toString('pem')}\n`;
-  const keyPem = await exportKey(keys.privateKey);
-  await privateKeys.write('server.key', keyPem);
-  await write(folder, 'server.pem', pem);
-  return { pem, keyPem };
+  await keys.write('server.key', issued.keyPem);
+  await write(folder, 'server.pem', issued.pem);
+  return issued;
 }
 
-function serial(): string {
-  const bytes = webcrypto.getRandomValues(new Uint8Array(16));
-  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40; // positive, and of full length
-  return Buffer.from(bytes).toString('hex');
-}
-
-async function exportKey(key: webcrypto.CryptoKey): Promise<string> {
-  const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', key)).toString('base64');
-  return `-----BEGIN PRIVATE KEY-----\n${der.replace(/.{64}/g, '$&\n').trim()}\n-----END PRIVATE KEY-----\n`;
-}
-
-async function importKey(pem: string): Promise<webcrypto.CryptoKey> {
-  const der = Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ''), 'base64');
-  return webcrypto.subtle.importKey('pkcs8', der, algorithm, true, ['sign']);
-}
+/** Needed once a year, and slow to load: a process that only reads what is there begins without it. */
+const issuing = () => import('./issue-certificates.ts');
 
 async function read(folder: string, name: string): Promise<string | undefined> {
   const file = join(folder, name);
