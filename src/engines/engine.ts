@@ -1,6 +1,6 @@
 /**
  * The engine contract: where instances come from. Everything above speaks to this interface only, and every engine
- * passes the same suite (`conformance.ts`).
+ * passes the same suite (`conformance/`).
  *
  * An engine keeps no truth of ours but the labels it stores with each instance. It touches only what carries the
  * installation's own names; what others keep in the same daemon is invisible here.

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { systemClock } from '../../src/core/system-clock.ts';
-import { describeEngine } from '../../src/engines/conformance.ts';
+import { describeEngine } from '../../src/engines/conformance/describe-engine.ts';
 import { createIncusEngine } from '../../src/engines/incus/incus-engine.ts';
 import { engineNames } from '../../src/engines/incus/names.ts';
 import { createRestClient } from '../../src/engines/incus/rest-client.ts';

@@ -1,0 +1,183 @@
+/** What is promised of instances: made once, set to a power, found again, with an address that is their own. */
+import { createServer } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { mebibyte, type Ground } from './ground.ts';
+
+export function describeInstances(ground: Ground): void {
+  const { signal, specOf, started, find, run, shell, fails, real } = ground;
+  describe('instances', () => {
+    it('makes an instance stopped, with its hostname, address and labels', async () => {
+      const spec = specOf({ labels: { pool: 'team', 'model-version': '3' } });
+      await ground.engine.create(spec, signal);
+      expect(await ground.engine.list(signal)).toMatchObject([
+        {
+          name: spec.name,
+          hostname: spec.hostname,
+          power: 'stopped',
+          address: spec.address,
+          labels: spec.labels,
+          attachments: [],
+          made: true,
+        },
+      ]);
+    });
+
+    it('leaves an instance as it is when it is made again', async () => {
+      const spec = await started({ labels: { first: 'yes' } });
+      await ground.engine.create({ ...spec, labels: { first: 'no' } }, signal);
+      expect(await find(spec.name)).toMatchObject({ power: 'running', labels: { first: 'yes' } });
+    });
+
+    it('makes six at once', async () => {
+      const specs = Array.from({ length: 6 }, () => specOf());
+      await Promise.all(
+        specs.map(async (spec) => {
+          await ground.engine.create(spec, signal);
+          await ground.engine.setPower(spec.name, 'running', signal);
+        }),
+      );
+      const found = await ground.engine.list(signal);
+      expect(found.map((one) => [one.name, one.power]).sort()).toEqual(
+        specs.map((spec) => [spec.name, 'running']).sort(),
+      );
+    });
+
+    it('makes one instance of two calls at the same time', async () => {
+      const spec = specOf();
+      await Promise.all([ground.engine.create(spec, signal), ground.engine.create(spec, signal)]);
+      expect(await ground.engine.list(signal)).toHaveLength(1);
+    });
+
+    it.each(['running', 'frozen', 'stopped'] as const)(
+      'becomes %s from every power, and stays so when asked again',
+      async (power) => {
+        const spec = specOf();
+        await ground.engine.create(spec, signal);
+        for (const before of ['stopped', 'running', 'frozen'] as const) {
+          await ground.engine.setPower(spec.name, before, signal);
+          await ground.engine.setPower(spec.name, power, signal);
+          await ground.engine.setPower(spec.name, power, signal);
+          expect(await find(spec.name), `from ${before}`).toMatchObject({ power });
+        }
+      },
+    );
+
+    it.each(['running', 'frozen', 'stopped'] as const)(
+      'deletes a %s instance, and agrees that it is gone',
+      async (power) => {
+        const spec = specOf();
+        await ground.engine.create(spec, signal);
+        await ground.engine.setPower(spec.name, power, signal);
+        await ground.engine.delete(spec.name, signal);
+        expect(await find(spec.name)).toBeUndefined();
+        await ground.engine.delete(spec.name, signal);
+      },
+    );
+
+    it('takes several calls at the same time', async () => {
+      const spec = specOf();
+      await ground.engine.create(spec, signal);
+      for (const power of ['running', 'frozen', 'stopped'] as const) {
+        await Promise.all([
+          ground.engine.setPower(spec.name, power, signal),
+          ground.engine.setPower(spec.name, power, signal),
+        ]);
+        expect(await find(spec.name)).toMatchObject({ power });
+      }
+      await Promise.all([ground.engine.delete(spec.name, signal), ground.engine.delete(spec.name, signal)]);
+      expect(await ground.engine.list(signal)).toEqual([]);
+    });
+
+    it('says InstanceNotFound for an instance that does not exist', async () => {
+      const nobody = 'never-made';
+      await ground.engine.ensureShare({ account: 'team', share: 'files', quotaBytes: 64 * mebibyte }, signal);
+      const file = { path: '/tmp/x', content: 'x', mode: 0o600, uid: 0, gid: 0 };
+      await expect(ground.engine.setPower(nobody, 'running', signal)).rejects.toEqual(fails('InstanceNotFound'));
+      await expect(run(nobody, 'true')).rejects.toEqual(fails('InstanceNotFound'));
+      await expect(ground.engine.writeFile(nobody, file, signal)).rejects.toEqual(fails('InstanceNotFound'));
+      await expect(
+        ground.engine.attachShare(nobody, { account: 'team', share: 'files', folder: '', path: '/mnt/a' }, signal),
+      ).rejects.toEqual(fails('InstanceNotFound'));
+      await expect(ground.engine.detachShare(nobody, '/mnt/a', signal)).rejects.toEqual(fails('InstanceNotFound'));
+    });
+
+    it('is found again by an engine that begins anew', async () => {
+      const spec = await started({ labels: { pool: 'team' } });
+      const again = ground.trial.reopen();
+      await again.prepare(signal);
+      expect(again.network()).toEqual(ground.engine.network());
+      expect(await again.list(signal)).toEqual(await ground.engine.list(signal));
+      expect(await again.hasImage(ground.trial.image, signal)).toBe(true);
+      expect(await find(spec.name)).toMatchObject({ power: 'running' });
+    });
+
+    it('stops early when its signal is aborted', async () => {
+      const reason = new Error('not any more');
+      const aborted = AbortSignal.abort(reason);
+      await expect(ground.engine.list(aborted)).rejects.toBe(reason);
+      await expect(ground.engine.create(specOf(), aborted)).rejects.toBe(reason);
+      expect(await ground.engine.list(signal)).toEqual([]);
+    });
+
+    it('tells metrics of running instances only', async () => {
+      const spec = await started();
+      await ground.engine.create(specOf(), signal);
+      const rows = await ground.engine.metrics(signal);
+      expect(rows.map((row) => row.name)).toEqual([spec.name]);
+      for (const value of [
+        rows[0]?.cpuSeconds,
+        rows[0]?.memoryBytes,
+        rows[0]?.networkInBytes,
+        rows[0]?.networkOutBytes,
+      ]) {
+        expect(value).toBeGreaterThanOrEqual(0);
+      }
+    });
+
+    real('shows its hostname, CPUs and memory inside', async () => {
+      const spec = await started();
+      expect((await run(spec.name, 'hostname')).stdout).toBe(`${spec.hostname}\n`);
+      expect((await run(spec.name, 'nproc')).stdout).toBe('1\n');
+      expect((await run(spec.name, 'cat', '/proc/meminfo')).stdout).toMatch(/^MemTotal: +131072 kB$/m);
+    });
+
+    real('shows the control socket to root, also after a restart', async () => {
+      const controlSocket = `${ground.trial.image.file}.sock`;
+      const server = createServer().listen(controlSocket);
+      try {
+        const spec = await started({ controlSocket });
+        const look = () => run(spec.name, 'stat', '-c', '%F %a %u', '/var/lib/poolhouse/control.sock');
+        await expect.poll(async () => (await look()).stdout, { timeout: 10_000 }).toBe('socket 600 0\n');
+        await ground.engine.setPower(spec.name, 'stopped', signal);
+        await ground.engine.setPower(spec.name, 'running', signal);
+        await expect.poll(async () => (await look()).stdout, { timeout: 10_000 }).toBe('socket 600 0\n');
+      } finally {
+        server.close();
+      }
+    });
+
+    real('reaches the host by its own address, and by no other', async () => {
+      const spec = await started();
+      const { gateway } = ground.engine.network();
+      const other = specOf().address;
+      const ping = (from: string) =>
+        shell(
+          spec.name,
+          `ip link set eth0 up; ip addr flush dev eth0; ip addr add ${from}/22 dev eth0; ping -c 1 -W 2 ${gateway}`,
+        );
+      expect(await ping(spec.address)).toMatchObject({ exitCode: 0 });
+      expect((await ping(other)).exitCode).not.toBe(0);
+    });
+
+    real('finds a name server at the gateway', async () => {
+      const spec = await started();
+      const { gateway } = ground.engine.network();
+      const asked = await shell(
+        spec.name,
+        `ip link set eth0 up; ip addr add ${spec.address}/22 dev eth0; nslookup -type=a localhost. ${gateway}; nslookup -type=a name.invalid. ${gateway}`,
+      );
+      expect(`${asked.stdout}${asked.stderr}`).not.toMatch(/timed out|no servers could be reached|refused$/im);
+      expect(asked.stdout).toContain(`${gateway}:53`);
+    });
+  });
+}
