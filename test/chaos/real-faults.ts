@@ -62,7 +62,7 @@ export async function strike(
       return { met: await strikeInstance(fault, engine, random), needsUp: false };
     case 'daemon': {
       const daemon = daemonProcess();
-      return { met: end(daemon === undefined ? [] : [daemon.pid]), needsUp: true };
+      return { met: end(daemon === undefined ? [] : [daemon.pid]), needsUp: false };
     }
     case 'reboot':
       return { met: await reboot(places, engine), needsUp: true };

@@ -89,10 +89,16 @@ export async function armOf({ installation }: Ground): Promise<ArmClient> {
 
 /** Waits until nothing is wrong any more; gives what still is when that takes too long. */
 export async function settle(
-  { places, engine }: Ground,
+  ground: Ground,
   history: History,
   more: () => Promise<string[]> = () => Promise.resolve([]),
 ): Promise<string[]> {
+  const { places, engine } = ground;
+  const silence = () =>
+    armOf(ground).then(
+      () => [],
+      (error: unknown) => [String(error)],
+    );
   let breaches: string[] = [];
   await until(
     'all is well',
@@ -101,6 +107,7 @@ export async function settle(
       breaches = [
         ...findBreaches(places.store, facts, history),
         ...(await findHostBreaches(places, engine)),
+        ...(await silence()),
         ...(await more()),
       ];
       return breaches.length === 0 ? true : undefined;
