@@ -15,6 +15,7 @@ import type { Secrets } from '../secrets/secrets.ts';
 import type { Queries, Store } from '../store/store.ts';
 import { createCustomScripts } from './custom-scripts.ts';
 import { createDeploymentLoop } from './deployment-loop.ts';
+import { createForgetOperations } from './forget-operations.ts';
 import { createFrontEndLoop, type FrontEndLoopParts, type FrontEnds } from './front-end-loop.ts';
 import type { GatewayReports } from './gateway-reports.ts';
 import { createGatewayReports } from './gateway-reports.ts';
@@ -143,6 +144,7 @@ export function assembleControl(parts: ControlParts): Control {
       { name: 'shares', pass: createShareLoop(world, typeContext) },
       { name: 'resource groups', pass: createResourceGroupLoop(world, typeContext) },
       { name: 'deployments', pass: createDeploymentLoop(world) },
+      { name: 'operations', pass: createForgetOperations(world) },
     ],
     idle: () => scaleSets.idle(),
   };

@@ -109,3 +109,22 @@ export async function endOperation(
     .where('status', '=', 'InProgress')
     .execute();
 }
+
+/**
+ * Forgets operations that ended before `time`: their clients have long asked. Kept is what a deployment still tells of, and
+ * what has not ended. Gives how many went.
+ */
+export async function forgetOperations(queries: Queries, time: EpochMillis): Promise<number> {
+  const gone = await queries
+    .deleteFrom('operations')
+    .where('ended_at', '<', time)
+    .where('id', 'not in', (steps) =>
+      steps
+        .selectFrom('deployment_steps')
+        .select('operation_id')
+        .where('operation_id', 'is not', null)
+        .$castTo<string>(),
+    )
+    .executeTakeFirst();
+  return Number(gone.numDeletedRows);
+}

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { groupId, keyOf } from '../core/resource-id.ts';
 import { backUpStore, superfluousCopies } from './backup.ts';
 import { migrations } from './migrations.ts';
-import { beginOperation, endOperation, findOperation, openOperations } from './operations.ts';
+import { beginOperation, endOperation, findOperation, forgetOperations, openOperations } from './operations.ts';
 import { findResource, findResources, saveResource, type ResourceRecord } from './resource-records.ts';
 import { nextOf, openStore, refuseNewerStore } from './store.ts';
 
@@ -29,6 +29,8 @@ const group: ResourceRecord = {
   changedAt: 1,
   deletingSince: undefined,
 };
+
+const operation = { resourceKey: group.key, resourceId: id, action: 'put', generation: 1, startedAt: 5 };
 
 describe('the store', () => {
   let folder: string;
@@ -168,16 +170,40 @@ describe('the store', () => {
     await second.close();
   });
 
+  it('forgets operations that ended long ago, but not what a deployment tells of', async () => {
+    const store = await openStore(':memory:');
+    for (const [id, endsAt] of [
+      ['old', 10],
+      ['new', 20],
+      ['told', 10],
+      ['open', undefined],
+    ] as const) {
+      await beginOperation(store.db, { ...operation, id });
+      if (endsAt !== undefined) await endOperation(store.db, id, { status: 'Succeeded', at: endsAt });
+    }
+    await store.db
+      .insertInto('deployment_steps')
+      .values({
+        deployment_key: 'd',
+        resource_key: group.key,
+        resource_id: operation.resourceId,
+        position: 0,
+        status: 'Succeeded',
+        operation_id: 'told',
+        error_json: null,
+        started_at: 1,
+        ended_at: 10,
+      })
+      .execute();
+    expect(await forgetOperations(store.db, 15)).toBe(1);
+    const left = await store.db.selectFrom('operations').select('id').orderBy('id').execute();
+    expect(left.map((row) => row.id)).toEqual(['new', 'open', 'told']);
+    await store.close();
+  });
+
   it('ends an operation once', async () => {
     const store = await openStore(':memory:');
-    await beginOperation(store.db, {
-      id: 'o',
-      resourceKey: group.key,
-      resourceId: id,
-      action: 'put',
-      generation: 1,
-      startedAt: 5,
-    });
+    await beginOperation(store.db, { ...operation, id: 'o' });
     expect(await openOperations(store.db, group.key)).toHaveLength(1);
     await endOperation(store.db, 'o', { status: 'Failed', error: { code: 'X', message: 'm' }, at: 6 });
     await endOperation(store.db, 'o', { status: 'Succeeded', at: 7 });
