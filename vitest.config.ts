@@ -1,8 +1,5 @@
 import { defineConfig } from 'vitest/config';
 
-/** Each makes and destroys whole machines again and again. */
-const takesLong = ['real-faults', 'fresh-machine'].map((name) => `test/e2e/${name}.test.ts`);
-
 /** Unit tests stand beside the code and run side by side; the others use the real machine and run one after the other. */
 export default defineConfig({
   test: {
@@ -12,7 +9,6 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['test/{conformance,e2e}/**/*.test.ts'],
-          exclude: takesLong,
           fileParallelism: false,
           testTimeout: 300_000,
           hookTimeout: 600_000,
@@ -22,7 +18,7 @@ export default defineConfig({
       {
         test: {
           name: 'long',
-          include: ['test/long/**/*.test.ts', ...takesLong],
+          include: ['test/long/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 900_000,
           hookTimeout: 900_000,
