@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import type { ResourceId } from '../core/resource-id.ts';
 import type { Clock } from '../core/time.ts';
 import type { Engine } from '../engines/engine.ts';
+import type { Service } from '../images/recipe.ts';
 import type { RoutingTable } from '../link/routes.ts';
 import { allTypes } from '../providers/all-types.ts';
 import { createResourceService, type InnerResourceService } from '../providers/create-resource-service.ts';
@@ -21,6 +22,8 @@ import type { GatewayReports } from './gateway-reports.ts';
 import { createGatewayReports } from './gateway-reports.ts';
 import type { ImageKeeper } from './image-keeper.ts';
 import { createInstanceDoors, type InstanceDoors } from './instance-doors.ts';
+import { createPeopleLoop } from './people-loop.ts';
+import { createPlacements, type Placements } from './placements.ts';
 import type { ListenPorts } from './listen-ports.ts';
 import { createLiveView } from './live-view.ts';
 import { createMounts } from './mounts.ts';
@@ -50,6 +53,8 @@ export interface ControlParts {
   hashPassword: (password: string, signal: AbortSignal) => Promise<string>;
   publish: (table: RoutingTable) => void;
   redirect: FrontEndLoopParts['redirect'];
+  /** What machines made by a recipe offer, by port. */
+  servicesOf: (recipe: string) => Promise<Readonly<Record<string, Service>>>;
   observer?: Observer;
   clock: Clock;
   log: Logger;
@@ -70,6 +75,7 @@ export interface Control {
   reports: GatewayReports;
   doors: InstanceDoors;
   frontEnds: FrontEnds;
+  placements: Placements;
   loops: readonly NamedPass[];
   /** Waits until no step is under way. */
   idle(): Promise<void>;
@@ -131,16 +137,20 @@ export function assembleControl(parts: ControlParts): Control {
     ports: parts.ports,
     publish: parts.publish,
     redirect: parts.redirect,
+    serviceOf: async (set, port) => (await parts.servicesOf(steps.imageOf(set)))[String(port)],
   });
+  const placements = createPlacements({ clock, onWaiting: changed });
   return {
     service,
     world,
     reports,
     doors,
     frontEnds,
+    placements,
     loops: [
       { name: 'scale sets', pass: (signal) => scaleSets.pass(signal) },
       { name: 'front ends', pass: (signal) => frontEnds.pass(signal) },
+      { name: 'people', pass: createPeopleLoop(world, placements) },
       { name: 'shares', pass: createShareLoop(world, typeContext) },
       { name: 'resource groups', pass: createResourceGroupLoop(world, typeContext) },
       { name: 'deployments', pass: createDeploymentLoop(world) },

@@ -222,6 +222,7 @@ async function main(): Promise<void> {
         redirectSignal,
       );
     },
+    servicesOf: async (recipe) => (capabilities.real ? (await loadRecipe(recipe, recipeFolders)).services : {}),
     observer: metrics,
     clock,
     log,

@@ -4,7 +4,7 @@
  */
 import type { Clock, EpochMillis } from '../core/time.ts';
 import { PoolhouseError } from '../core/errors.ts';
-import type { PlacementAnswer, PlacementQuestion, Session } from '../link/people.ts';
+import { waitingText, type PlacementAnswer, type PlacementQuestion, type Session } from '../link/people.ts';
 import { place, type Placement, type PlacementPolicy } from '../pool/placement.ts';
 import { createBindings, type Binding, type Presence } from './bindings.ts';
 
@@ -95,7 +95,7 @@ export function createPlacements({
       waiter.answer = answer;
       if (settle === undefined) continue;
       if (answer.outcome !== 'waiting') queue.delete(ticket);
-      if (answer.outcome !== 'waiting' || textOf(answer) !== question.told) settle(answer);
+      if (answer.outcome !== 'waiting' || waitingText(answer) !== question.told) settle(answer);
     }
   }
 
@@ -171,10 +171,3 @@ export function createPlacements({
 }
 
 const refused = (message: string): PlacementAnswer => ({ outcome: 'refused', message });
-
-/** What a waiting person is told; two answers of the same text need not be told twice. */
-export function textOf(answer: Extract<PlacementAnswer, { outcome: 'waiting' }>): string {
-  const place =
-    answer.waiting > 1 ? ` You are number ${String(answer.position)} of ${String(answer.waiting)} who wait.` : '';
-  return `${answer.message}${place}`;
-}

@@ -9,6 +9,7 @@ import { createConnectionLedger } from './connection-ledger.ts';
 import type { Traffic } from './connection-ledger.ts';
 import { diffRoutes, instancesOf } from './diff-routes.ts';
 import type { GatewayObserver } from './observer.ts';
+import { createSessionLedger } from './people/session-ledger.ts';
 import { createProber } from './probes/prober.ts';
 import type { RunProbe } from './probes/run-probe.ts';
 import type { GatewayLog, Protocol } from './protocol.ts';
@@ -71,6 +72,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   let appliedAt: EpochMillis | undefined;
   let stopping = false;
   const ledger = createConnectionLedger(onChange);
+  const sessions = createSessionLedger(() => clock.now(), onChange);
   const prober = createProber({
     clock,
     runProbe,
@@ -134,6 +136,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         revision: table.revision,
         probes: prober.report(),
         connections: ledger.report(),
+        sessions: sessions.report(),
         failures,
       };
     },

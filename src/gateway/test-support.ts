@@ -126,6 +126,7 @@ export async function meet(port: number, host?: string): Promise<string | undefi
 
 export function tcpRoute(listenPort: number, instances: readonly FakeInstance[], changes: Partial<Route> = {}): Route {
   return {
+    protocol: 'tcp',
     id: `route-${String(listenPort)}`,
     listenPort,
     publicAddress: '127.77.250.1',

@@ -70,3 +70,10 @@ export type SessionProtocol = (typeof sessionProtocols)[number];
 export type Session = z.infer<typeof sessionSchema>;
 export type PlacementQuestion = z.infer<typeof placementQuestionSchema>;
 export type PlacementAnswer = z.infer<typeof placementAnswerSchema>;
+
+/** What a waiting person is told; two answers of the same text need not be told twice. */
+export function waitingText(answer: Extract<PlacementAnswer, { outcome: 'waiting' }>): string {
+  const place =
+    answer.waiting > 1 ? ` You are number ${String(answer.position)} of ${String(answer.waiting)} who wait.` : '';
+  return `${answer.message}${place}`;
+}

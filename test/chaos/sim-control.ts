@@ -69,6 +69,7 @@ export async function startSimControl(
     hashPassword: () => Promise.reject(new Error('nothing is hashed')),
     publish: () => undefined,
     redirect: () => Promise.resolve(),
+    servicesOf: () => Promise.resolve({}),
     clock,
     log,
     newId: ids,

@@ -246,9 +246,15 @@ export function scaleSets(live: LiveFacts): StoredType {
         continue;
       await updateInstanceState(context.queries, instance, (state) => ({ ...state, power }));
     }
+    const { $off: _before, ...found } = record.found;
+    const isWhole = power === 'stopped' && !Array.isArray(body['instanceIds']);
     await context.queries
       .updateTable('resources')
-      .set({ provisioning_state: 'Updating', changed_at: context.now })
+      .set({
+        found_json: JSON.stringify(isWhole ? { ...found, $off: record.generation } : found),
+        provisioning_state: 'Updating',
+        changed_at: context.now,
+      })
       .where('key', '=', record.key)
       .execute();
     return context.begin(action, record.generation);
@@ -285,6 +291,11 @@ export function scaleSets(live: LiveFacts): StoredType {
 /** Whether the deployment that asked for the scale set as it is now was cancelled. */
 export function scriptsCanceled(record: ResourceRecord): boolean {
   return record.found['$canceled'] === record.generation;
+}
+
+/** Whether all of it was switched off, and nothing else asked for since: nobody but its operator starts it again. */
+export function switchedOff(record: ResourceRecord): boolean {
+  return record.found['$off'] === record.generation;
 }
 
 /** The digest of what instances are made of: two documents with the same digest make the same instances. */
