@@ -67,6 +67,11 @@ class ServerStderr extends WritableStream {
     if (outgoing.state !== 'open')
       return;
 
+    if (!mayWrite(channel._client)) {
+      channel._client._writers.push(() => this._write(data, encoding, cb));
+      return;
+    }
+
     while (len - p > 0 && window > 0) {
       let sliceLen = len - p;
       if (sliceLen > window)
@@ -187,6 +192,11 @@ class Channel extends DuplexStream {
 
     if (outgoing.state !== 'open')
       return;
+
+    if (!mayWrite(this._client)) {
+      this._client._writers.push(() => this._write(data, encoding, cb));
+      return;
+    }
 
     while (len - p > 0 && window > 0) {
       let sliceLen = len - p;
@@ -347,6 +357,21 @@ function onEnd() {
   this.readable = false;
 }
 
+// A peer may allow any number of bytes and then read none of them, or not answer
+// to a rekey: data of channels waits in their streams, not in the socket
+function mayWrite(client) {
+  return (client._protocol._kexinit === undefined
+          && client._sock.writableNeedDrain !== true);
+}
+
+// Lets those go on that wait for the connection, one chunk each
+function resumeWriters(client) {
+  if (!mayWrite(client))
+    return;
+  for (const write of client._writers.splice(0))
+    write();
+}
+
 // Goes on with what waits for window space: stdout, stderr or both of them.
 // Which of the two comes first alternates, so that neither starves the other.
 function resumeOutput(self) {
@@ -390,5 +415,6 @@ module.exports = {
   MAX_WINDOW,
   PACKET_SIZE,
   resumeOutput,
+  resumeWriters,
   windowAdjust,
 };

@@ -39,6 +39,7 @@ const { SFTP } = require('./protocol/SFTP.js');
 const {
   bufferCopy,
   CERT_SUFFIX,
+  doFatalError,
   makeBufferParser,
   makeError,
   readUInt32BE,
@@ -51,10 +52,12 @@ const {
   Channel,
   channelSizes,
   resumeOutput,
+  resumeWriters,
   windowAdjust,
 } = require('./Channel.js');
 const {
   ChannelManager,
+  endSoon,
   generateAlgorithmList,
   isWritable,
   onChannelOpenFailure,
@@ -64,6 +67,8 @@ const {
 const bufferParser = makeBufferParser();
 const sigParser = makeBufferParser();
 const RE_OPENSSH = /^OpenSSH_(?:(?![0-4])\d)|(?:\d{2,})/;
+const MAX_WINDOW_SIZE = 2 ** 32 - 1; // RFC 4254, section 5.2
+const MAX_UNSENT = 64 * 1024 * 1024;
 const noop = (err) => {};
 
 class Client extends EventEmitter {
@@ -251,8 +256,8 @@ class Client extends EventEmitter {
     let callbacks = this._callbacks = [];
     this._chanMgr = new ChannelManager(this);
     [this._windowSize, this._packetSize] = channelSizes(cfg);
-    this._forwarding = {};
-    this._forwardingUnix = {};
+    this._forwarding = Object.create(null);
+    this._forwardingUnix = Object.create(null);
     this._acceptX11 = 0;
     this._agentFwdEnabled = false;
     this._agent = (this.config.agent ? this.config.agent : undefined);
@@ -313,18 +318,20 @@ class Client extends EventEmitter {
       rekeySeconds: cfg.rekeySeconds,
       offer: (allOfferDefaults ? undefined : algorithms),
       onWrite: (data) => {
-        if (isWritable(sock))
-          sock.write(data);
+        if (!isWritable(sock))
+          return;
+        sock.write(data);
+        // Answers to what the peer asks for are small: it asks without reading
+        if (sock.writableLength > MAX_UNSENT)
+          sock.destroy(new Error('Peer does not read what it asks for'));
       },
       onError: (err) => {
         if (err.level === 'handshake')
           clearTimeout(this._readyTimeout);
         if (!proto._destruct)
           sock.removeAllListeners('data');
+        endSoon(sock);
         this.emit('error', err);
-        try {
-          sock.end();
-        } catch {}
       },
       onHeader: (header) => {
         sawHeader = true;
@@ -335,6 +342,7 @@ class Client extends EventEmitter {
       onHandshakeComplete: (negotiated) => {
         if (ready)
           this.emit('rekey');
+        resumeWriters(this);
         this.emit('handshake', negotiated);
         if (!ready) {
           ready = true;
@@ -356,7 +364,7 @@ class Client extends EventEmitter {
             err.code = reason;
             this.emit('error', err);
           }
-          sock.end();
+          endSoon(sock);
         },
         SERVICE_ACCEPT: (p, name) => {
           if (name === 'ssh-userauth')
@@ -597,11 +605,13 @@ class Client extends EventEmitter {
           if (typeof channel !== 'object' || channel === null)
             return;
 
+          if (channel.incoming.state !== 'open')
+            return;
+
           // The remote party should not be sending us data if there is no
           // window space available ...
-          // TODO: raise error on data with not enough window?
-          if (channel.incoming.window === 0)
-            return;
+          if (data.length > channel.incoming.window)
+            return doFatalError(proto, 'Received more than the window allows');
 
           channel.incoming.window -= data.length;
 
@@ -621,11 +631,13 @@ class Client extends EventEmitter {
           if (typeof channel !== 'object' || channel === null)
             return;
 
+          if (channel.incoming.state !== 'open')
+            return;
+
           // The remote party should not be sending us data if there is no
           // window space available ...
-          // TODO: raise error on data with not enough window?
-          if (channel.incoming.window === 0)
-            return;
+          if (data.length > channel.incoming.window)
+            return doFatalError(proto, 'Received more than the window allows');
 
           channel.incoming.window -= data.length;
 
@@ -641,6 +653,9 @@ class Client extends EventEmitter {
           const channel = this._chanMgr.get(recipient);
           if (typeof channel !== 'object' || channel === null)
             return;
+
+          if (channel.outgoing.window + amount > MAX_WINDOW_SIZE)
+            return doFatalError(proto, 'Received window that is too large');
 
           // The other side is allowing us to send `amount` more bytes of data
           channel.outgoing.window += amount;
@@ -719,6 +734,8 @@ class Client extends EventEmitter {
       },
     });
 
+    this._writers = [];
+    sock.on('drain', () => resumeWriters(this));
     sock.pause();
 
     // TODO: check keepalive implementation
@@ -786,11 +803,11 @@ class Client extends EventEmitter {
             try {
               proto.parse(data, 0, data.length);
             } catch (ex) {
+              // Its state is not known any more
+              sock.removeAllListeners('data');
+              proto.cleanup();
+              endSoon(sock);
               this.emit('error', ex);
-              try {
-                if (isWritable(sock))
-                  sock.end();
-              } catch {}
             }
           });
 
@@ -1201,7 +1218,7 @@ class Client extends EventEmitter {
   end() {
     if (this._sock && isWritable(this._sock)) {
       this._protocol.disconnect(DISCONNECT_REASON.BY_APPLICATION);
-      this._sock.end();
+      endSoon(this._sock);
     }
     return this;
   }

@@ -29,17 +29,23 @@ const { KexInit } = require('./protocol/kex.js');
 const { parseKey, withCertificate } = require('./protocol/keyParser.js');
 const Protocol = require('./protocol/Protocol.js');
 const { SFTP } = require('./protocol/SFTP.js');
-const { CERT_SUFFIX, writeUInt32BE } = require('./protocol/utils.js');
+const {
+  CERT_SUFFIX,
+  doFatalError,
+  writeUInt32BE,
+} = require('./protocol/utils.js');
 
 const {
   Channel,
   channelSizes,
   resumeOutput,
+  resumeWriters,
   windowAdjust,
 } = require('./Channel.js');
 
 const {
   ChannelManager,
+  endSoon,
   generateAlgorithmList,
   isWritable,
   onChannelOpenFailure,
@@ -47,6 +53,8 @@ const {
 } = require('./utils.js');
 
 const MAX_PENDING_AUTHS = 10;
+const MAX_WINDOW_SIZE = 2 ** 32 - 1; // RFC 4254, section 5.2
+const MAX_UNSENT = 64 * 1024 * 1024;
 
 class AuthContext extends EventEmitter {
   constructor(protocol, username, service, method, cb) {
@@ -448,6 +456,7 @@ class Client extends EventEmitter {
     let onPacket;
     const unsentGlobalRequestsReplies = [];
     this._sock = socket;
+    this._writers = [];
     [this._windowSize, this._packetSize] = channelSizes(srvCfg);
     this._chanMgr = new ChannelManager(this);
     this._debug = debug;
@@ -529,16 +538,18 @@ class Client extends EventEmitter {
       banner: srvCfg.banner,
       serverSigAlgs: srvCfg.serverSigAlgs,
       onWrite: (data) => {
-        if (isWritable(socket))
-          socket.write(data);
+        if (!isWritable(socket))
+          return;
+        socket.write(data);
+        // Answers to what the peer asks for are small: it asks without reading
+        if (socket.writableLength > MAX_UNSENT)
+          socket.destroy(new Error('Peer does not read what it asks for'));
       },
       onError: (err) => {
         if (!proto._destruct)
           socket.removeAllListeners('data');
+        endSoon(socket);
         this.emit('error', err);
-        try {
-          socket.end();
-        } catch {}
       },
       onHeader: (header) => {
         this.removeListener('error', onClientPreHeaderError);
@@ -552,7 +563,7 @@ class Client extends EventEmitter {
         if (!server.emit('connection', this, info)) {
           // auto reject
           proto.disconnect(DISCONNECT_REASON.BY_APPLICATION);
-          socket.end();
+          endSoon(socket);
           return;
         }
 
@@ -562,6 +573,7 @@ class Client extends EventEmitter {
       onHandshakeComplete: (negotiated) => {
         if (++exchanges > 1)
           this.emit('rekey');
+        resumeWriters(this);
         this.emit('handshake', negotiated);
       },
       debug,
@@ -578,7 +590,7 @@ class Client extends EventEmitter {
             err.code = reason;
             this.emit('error', err);
           }
-          socket.end();
+          endSoon(socket);
         },
         CHANNEL_OPEN: (p, info) => {
           // Handle incoming requests from client
@@ -789,19 +801,25 @@ class Client extends EventEmitter {
             channel = session._channel;
             if (!channel) {
               const { incoming } = session._chanInfo;
-              if (!session._ending && data.length <= incoming.window) {
-                incoming.window -= data.length;
-                session._early.push(Buffer.from(data));
+              if (session._ending)
+                return;
+              if (data.length > incoming.window) {
+                return doFatalError(proto,
+                                    'Received more than the window allows');
               }
+              incoming.window -= data.length;
+              session._early.push(Buffer.from(data));
               return;
             }
           }
 
+          if (channel.incoming.state !== 'open')
+            return;
+
           // The remote party should not be sending us data if there is no
           // window space available ...
-          // TODO: raise error on data with not enough window?
-          if (channel.incoming.window === 0)
-            return;
+          if (data.length > channel.incoming.window)
+            return doFatalError(proto, 'Received more than the window allows');
 
           channel.incoming.window -= data.length;
 
@@ -825,10 +843,16 @@ class Client extends EventEmitter {
             const session = channel;
             channel = session._channel;
             if (!channel) {
-              session._chanInfo.outgoing.window += amount;
+              const { outgoing } = session._chanInfo;
+              if (outgoing.window + amount > MAX_WINDOW_SIZE)
+                return doFatalError(proto, 'Received window that is too large');
+              outgoing.window += amount;
               return;
             }
           }
+
+          if (channel.outgoing.window + amount > MAX_WINDOW_SIZE)
+            return doFatalError(proto, 'Received window that is too large');
 
           // The other side is allowing us to send `amount` more bytes of data
           channel.outgoing.window += amount;
@@ -1119,7 +1143,7 @@ class Client extends EventEmitter {
               || this.authenticated
               || service !== 'ssh-userauth') {
             proto.disconnect(DISCONNECT_REASON.SERVICE_NOT_AVAILABLE);
-            socket.end();
+            endSoon(socket);
             return;
           }
 
@@ -1133,18 +1157,13 @@ class Client extends EventEmitter {
                   && (authCtx.username !== username
                       || authCtx.service !== service))
                 // TODO: support hostbased auth
-              || (method !== 'password'
-                  && method !== 'publickey'
-                  && method !== 'hostbased'
-                  && method !== 'keyboard-interactive'
-                  && method !== 'none')
               || pendingAuths.length === MAX_PENDING_AUTHS) {
             proto.disconnect(DISCONNECT_REASON.PROTOCOL_ERROR);
-            socket.end();
+            endSoon(socket);
             return;
           } else if (service !== 'ssh-connection') {
             proto.disconnect(DISCONNECT_REASON.SERVICE_NOT_AVAILABLE);
-            socket.end();
+            endSoon(socket);
             return;
           }
 
@@ -1168,13 +1187,16 @@ class Client extends EventEmitter {
                   && authCtx._changeCb) {
                 const cb = authCtx._changeCb;
                 authCtx._changeCb = undefined;
+                proto._authsQueue.shift(); // One answer for both
                 cb(methodData.newPassword);
                 return;
               }
               ctx = new PwdAuthContext(proto, username, service, method,
                                        methodData, onAuthDecide);
               break;
-            case 'none':
+            default:
+              // `none`, and what is not known here: to be refused, which is no
+              // reason to disconnect (RFC 4252, section 5.1)
               ctx = new AuthContext(proto, username, service, method,
                                     onAuthDecide);
               break;
@@ -1189,6 +1211,8 @@ class Client extends EventEmitter {
               // auth method that requires additional request/response exchanges
               // -- this means keyboard-interactive for now ...
               authCtx._cleanup && authCtx._cleanup();
+              authCtx._finalResponse = true;
+              proto._authsQueue.shift(); // It gets no answer
               authCtx.emit('abort');
             }
           }
@@ -1267,6 +1291,7 @@ class Client extends EventEmitter {
       },
     });
 
+    socket.on('drain', () => resumeWriters(this));
     socket.pause();
     cryptoInit.then(() => {
       proto.start();
@@ -1274,11 +1299,11 @@ class Client extends EventEmitter {
         try {
           proto.parse(data, 0, data.length);
         } catch (ex) {
+          // Its state is not known any more
+          socket.removeAllListeners('data');
+          proto.cleanup();
+          endSoon(socket);
           this.emit('error', ex);
-          try {
-            if (isWritable(socket))
-              socket.end();
-          } catch {}
         }
       });
       socket.resume();
@@ -1318,7 +1343,7 @@ class Client extends EventEmitter {
         } else {
           proto.authFailure(methodsLeft, isPartial);
           if (pendingAuths.length) {
-            authCtx = pendingAuths.pop();
+            authCtx = pendingAuths.shift(); // As they are answered
             if (listenerCount(this, 'authentication'))
               this.emit('authentication', authCtx);
             else
@@ -1343,7 +1368,7 @@ class Client extends EventEmitter {
   end() {
     if (this._sock && isWritable(this._sock)) {
       this._protocol.disconnect(DISCONNECT_REASON.BY_APPLICATION);
-      this._sock.end();
+      endSoon(this._sock);
     }
     return this;
   }

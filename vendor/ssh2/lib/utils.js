@@ -171,9 +171,6 @@ class ChannelManager {
       this._channels[id] = val;
   }
   get(id) {
-    if (typeof id !== 'number' || id < 0 || id >= MAX_CHANNEL || !isFinite(id))
-      throw new Error(`Invalid channel id: ${id}`);
-
     return this._channels[id];
   }
   remove(id) {
@@ -320,8 +317,23 @@ function generateAlgorithmList(algoList, defaultList, supportedList) {
   return defaultList;
 }
 
+// Ends a connection also where the other side does not end its half, or does not
+// read what is still to be sent
+const LINGER = 5000;
+function endSoon(sock) {
+  try {
+    sock.end();
+  } catch {}
+  if (sock.destroyed || typeof sock.destroy !== 'function')
+    return;
+  const timer = setTimeout(() => sock.destroy(), LINGER);
+  timer.unref();
+  sock.once('close', () => clearTimeout(timer));
+}
+
 module.exports = {
   ChannelManager,
+  endSoon,
   generateAlgorithmList,
   onChannelOpenFailure,
   onCHANNEL_CLOSE,

@@ -216,6 +216,7 @@ class Protocol {
       onHandshakeComplete(...args);
     };
     this._queue = undefined;
+    this._queueBytes = 0;
 
     const messageHandlers = config.messageHandlers;
     if (typeof messageHandlers === 'object' && messageHandlers !== null)
@@ -445,6 +446,7 @@ class Protocol {
     if (this._kexinit === undefined) {
       this._debug && this._debug('Outbound: Initiated explicit rekey');
       this._queue = [];
+      this._queueBytes = 0;
       kexinit(this);
     } else {
       this._debug && this._debug('Outbound: Ignoring rekey during handshake');
@@ -2127,8 +2129,7 @@ function parseHeader(chunk, p, len) {
 
     end = p;
   }
-  if (!this._buffer)
-    this._buffer = bufferSlice(data, op);
+  this._buffer = bufferSlice(data, op);
 
   return p - chunkOffset;
 }
@@ -2179,7 +2180,9 @@ function onPayload(payload) {
     return;
   }
 
-  return handler(this, payload);
+  const ret = handler(this, payload);
+  // Nothing may be read any more after a fatal error in a handler
+  return (this._destruct ? ret : Infinity);
 }
 
 function getCompatFlags(header) {

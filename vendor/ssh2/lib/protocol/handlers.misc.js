@@ -24,6 +24,17 @@ const TERMINAL_MODE_BY_VALUE =
   Array.from(Object.entries(TERMINAL_MODE))
        .reduce((obj, [key, value]) => ({ ...obj, [value]: key }), {});
 
+// A peer that takes packets of no bytes at all would have us send them for ever,
+// and of a few bytes many times what is to be said
+const MIN_PACKET_SIZE = 256;
+const MAX_PACKET_SIZE = 255 * 1024;
+
+function usablePacketSize(size) {
+  if (size < MIN_PACKET_SIZE)
+    return;
+  return (size > MAX_PACKET_SIZE ? MAX_PACKET_SIZE : size);
+}
+
 module.exports = {
   // Transport layer protocol ==================================================
   [MESSAGE.DISCONNECT]: (self, payload) => {
@@ -577,7 +588,8 @@ module.exports = {
         bufferParser.readString(); // skip lang
         const numPrompts = bufferParser.readUInt32BE();
         let prompts;
-        if (numPrompts !== undefined) {
+        // Each takes five bytes at the least
+        if (numPrompts <= bufferParser.avail() / 5) {
           prompts = new Array(numPrompts);
           let i;
           for (i = 0; i < numPrompts; ++i) {
@@ -632,7 +644,8 @@ module.exports = {
     bufferParser.init(payload, 1);
     const numResponses = bufferParser.readUInt32BE();
     let responses;
-    if (numResponses !== undefined) {
+    // Each takes four bytes at the least
+    if (numResponses <= bufferParser.avail() / 4) {
       responses = new Array(numResponses);
       let i;
       for (i = 0; i < numResponses; ++i) {
@@ -769,8 +782,16 @@ module.exports = {
     const type = bufferParser.readString(true);
     const sender = bufferParser.readUInt32BE();
     const window = bufferParser.readUInt32BE();
-    const packetSize = bufferParser.readUInt32BE();
+    const packetSize = usablePacketSize(bufferParser.readUInt32BE());
     let channelInfo;
+
+    if (packetSize === undefined) {
+      bufferParser.clear();
+      return doFatalError(
+        self,
+        'Inbound: Malformed CHANNEL_OPEN packet'
+      );
+    }
 
     switch (type) {
       case 'forwarded-tcpip': // S->C
@@ -886,7 +907,7 @@ module.exports = {
     const recipient = bufferParser.readUInt32BE();
     const sender = bufferParser.readUInt32BE();
     const window = bufferParser.readUInt32BE();
-    const packetSize = bufferParser.readUInt32BE();
+    const packetSize = usablePacketSize(bufferParser.readUInt32BE());
     const data = (bufferParser.avail() ? bufferParser.readRaw() : undefined);
     bufferParser.clear();
 

@@ -1900,6 +1900,15 @@ function onKEXPayload(state, payload) {
       }
   }
 
+  if (this._kex === undefined) {
+    return doFatalError(
+      this,
+      `Received packet type ${type} before KEXINIT`,
+      'handshake',
+      DISCONNECT_REASON.KEY_EXCHANGE_FAILED
+    );
+  }
+
   return this._kex.parse(payload);
 }
 

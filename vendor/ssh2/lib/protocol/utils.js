@@ -34,6 +34,9 @@ function bufferSlice(buf, start, end) {
   return new FastBuffer(buf.buffer, buf.byteOffset + start, end - start);
 }
 
+// What waits for the end of a handshake, beside data of channels
+const MAX_QUEUED = 64 * 1024 * 1024;
+
 function makeBufferParser() {
   let pos = 0;
   let buffer;
@@ -198,8 +201,10 @@ module.exports = {
     }
     if (typeof reason !== 'number')
       reason = DISCONNECT_REASON.PROTOCOL_ERROR;
+    if (!protocol._destruct)
+      return Infinity; // One is enough
     protocol.disconnect(reason);
-    protocol._destruct();
+    protocol._destruct && protocol._destruct();
     protocol._onError(err);
     return Infinity;
   },
@@ -354,12 +359,22 @@ module.exports = {
     return signature;
   },
   sendPacket: (proto, packet, bypass) => {
+    // Ciphers are gone after a fatal error, and streams may not know it yet
+    if (!proto._destruct)
+      return false;
     if (!bypass && proto._kexinit !== undefined) {
       // We're currently in the middle of a handshake
 
-      if (proto._queue === undefined)
+      if (proto._queue === undefined) {
         proto._queue = [];
+        proto._queueBytes = 0;
+      }
       proto._queue.push(packet);
+      proto._queueBytes += packet.length;
+      if (proto._queueBytes > MAX_QUEUED) {
+        module.exports.doFatalError(proto, 'Peer does not finish the rekey');
+        return false;
+      }
       proto._debug && proto._debug('Outbound: ... packet queued');
       return false;
     }

@@ -16,6 +16,9 @@ const {
 } = require('zlib');
 const ZlibHandle = createInflate()._handle.constructor;
 
+// As large as a packet may be that is not compressed
+const MAX_INFLATED = 256 * 1024;
+
 function processCallback() {
   throw new Error('Should not get here');
 }
@@ -51,7 +54,8 @@ class Zlib {
     this._err = undefined;
     this._writeState = new Uint32Array(2);
     this._chunkSize = Z_DEFAULT_CHUNK;
-    this._maxOutputLength = kMaxLength;
+    // A few bytes may become gigabytes, and nobody needs to sign in for it
+    this._maxOutputLength = (mode === INFLATE ? MAX_INFLATED : kMaxLength);
     this._outBuffer = Buffer.allocUnsafe(this._chunkSize);
     this._outOffset = 0;
 
@@ -186,6 +190,8 @@ class ZlibPacketWriter {
   }
 
   finalize(payload, force) {
+    if (!this._protocol._destruct)
+      return payload; // Nothing is sent any more
     if (this._protocol._kexinit === undefined || force) {
       const output = this._zlib.writeSync(payload, true);
       const packet = this._protocol._cipher.allocPacket(output.totalLen);
