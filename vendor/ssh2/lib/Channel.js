@@ -111,6 +111,8 @@ class Channel extends DuplexStream {
       highWaterMark: client._windowSize,
       allowHalfOpen: (!opts || (opts && opts.allowHalfOpen !== false)),
       emitClose: false,
+      // Both halves may have ended while a status is still to come
+      autoDestroy: false,
     };
     super(streamOpts);
     this.allowHalfOpen = streamOpts.allowHalfOpen;
