@@ -7,6 +7,7 @@ import type { ResourceId } from '../core/resource-id.ts';
 import type { Clock } from '../core/time.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { RoutingTable } from '../link/routes.ts';
+import { createIdentityService, type IdentityService } from '../providers/identity/identity-service.ts';
 import { allTypes } from '../providers/all-types.ts';
 import { createResourceService, type InnerResourceService } from '../providers/create-resource-service.ts';
 import { createRegistry, type Surroundings } from '../providers/resource-type.ts';
@@ -65,6 +66,7 @@ export interface NamedPass {
 
 export interface Control {
   service: InnerResourceService;
+  identity: IdentityService;
   world: World;
   reports: GatewayReports;
   doors: InstanceDoors;
@@ -100,6 +102,14 @@ export function assembleControl(parts: ControlParts): Control {
     newId,
     changed,
   });
+  const identity = createIdentityService({
+    store,
+    secrets,
+    fetch: (address) => parts.fetch(address),
+    clock,
+    log,
+    changed,
+  });
   const world: World = {
     store,
     engine,
@@ -133,6 +143,7 @@ export function assembleControl(parts: ControlParts): Control {
   });
   return {
     service,
+    identity,
     world,
     reports,
     doors,

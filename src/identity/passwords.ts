@@ -19,7 +19,7 @@ const mostMemory = 256 * 2 ** 20;
 /** Throws `InvalidParameter` unless the text may be a password. Its characters are nobody's business. */
 export function checkPassword(password: string): void {
   const refuse = (why: string) => new PoolhouseError('InvalidParameter', why, { target: 'properties.password' });
-  if ([...password].length < shortest) throw refuse(`A password has at least ${shortest} characters.`);
+  if (Array.from(password).length < shortest) throw refuse(`A password has at least ${shortest} characters.`);
   if (Buffer.byteLength(password) > mostBytes) throw refuse(`A password has at most ${mostBytes} bytes.`);
   if (password.includes('\0')) throw refuse('A password holds no NUL.');
 }
