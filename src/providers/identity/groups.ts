@@ -1,6 +1,5 @@
 /** Groups of people as resources. Who is in one is said here or with the user: it is the same fact. */
 import { PoolhouseError } from '../../core/errors.ts';
-import type { JsonObject } from '../../core/json.ts';
 import { checkAccountName } from '../../identity/names.ts';
 import type { Queries } from '../../store/store.ts';
 import {
@@ -17,6 +16,7 @@ import { findUsers } from '../../store/users.ts';
 import { checkConditions } from '../check-conditions.ts';
 import { invalid } from '../read-body.ts';
 import type { WriteConditions, Written } from '../resource-service.ts';
+import type { GroupDocument } from './documents.ts';
 import type { Asker, IdentityCollection, IdentityParts } from './identity-service.ts';
 import { requireFreeName } from './names-in-use.ts';
 import { readPoolAccess } from './pool-names.ts';
@@ -129,7 +129,7 @@ function notFound(name: string): PoolhouseError {
 /** Members come and go with their users too, so they are part of what must not have changed. */
 const etagOf = (group: GroupRecord, members: readonly string[]) => [group.gid, group.generation, ...members].join('-');
 
-function present(group: GroupRecord, members: readonly string[]): JsonObject {
+function present(group: GroupRecord, members: readonly string[]): GroupDocument {
   return {
     id: `/providers/${type}/${group.name}`,
     name: group.name,

@@ -10,6 +10,7 @@ import { addUser, changeUser, eraseUser, findUser, findUsers, type UserRecord } 
 import { checkConditions } from '../check-conditions.ts';
 import { invalid } from '../read-body.ts';
 import type { WriteConditions, Written } from '../resource-service.ts';
+import type { UserDocument } from './documents.ts';
 import type { Asker, IdentityCollection, IdentityParts } from './identity-service.ts';
 import { requireFreeName } from './names-in-use.ts';
 import { passwordOwner } from './people.ts';
@@ -145,7 +146,7 @@ function notFound(name: string): PoolhouseError {
 
 const etagOf = (user: UserRecord) => `${user.uid}-${user.generation}`;
 
-function present(user: UserRecord): JsonObject {
+function present(user: UserRecord): UserDocument {
   return {
     id: `/providers/${type}/${user.name}`,
     name: user.name,
