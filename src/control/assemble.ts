@@ -8,6 +8,7 @@ import type { Clock } from '../core/time.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { Service } from '../images/recipe.ts';
 import type { RoutingTable } from '../link/routes.ts';
+import { createIdentityService, type IdentityService } from '../providers/identity/identity-service.ts';
 import { allTypes } from '../providers/all-types.ts';
 import { createResourceService, type InnerResourceService } from '../providers/create-resource-service.ts';
 import { createRegistry, type Surroundings } from '../providers/resource-type.ts';
@@ -71,6 +72,7 @@ export interface NamedPass {
 
 export interface Control {
   service: InnerResourceService;
+  identity: IdentityService;
   world: World;
   reports: GatewayReports;
   doors: InstanceDoors;
@@ -105,6 +107,14 @@ export function assembleControl(parts: ControlParts): Control {
     surroundings,
     clock,
     newId,
+    changed,
+  });
+  const identity = createIdentityService({
+    store,
+    secrets,
+    fetch: (address) => parts.fetch(address),
+    clock,
+    log,
     changed,
   });
   const world: World = {
@@ -142,6 +152,7 @@ export function assembleControl(parts: ControlParts): Control {
   const placements = createPlacements({ clock, onWaiting: changed });
   return {
     service,
+    identity,
     world,
     reports,
     doors,

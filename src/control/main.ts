@@ -229,7 +229,7 @@ async function main(): Promise<void> {
     newId: randomUUID,
     changed,
   });
-  const { service, world, doors } = control;
+  const { service, identity, world, doors } = control;
   const withSettings = (table: RoutingTable): RoutingTable => ({
     ...table,
     settings: {
@@ -259,6 +259,7 @@ async function main(): Promise<void> {
 
   const arm = createArmServer({
     service,
+    identity,
     tokens: createTokens(
       () => secrets.tokenKeys(),
       {

@@ -31,6 +31,7 @@ function instance(
     state: ready,
     power: 'running',
     provision: 'p',
+    people: '',
     extensions: [script],
     connections: 0,
     busy: false,

@@ -23,6 +23,8 @@ export interface InstanceSnapshot {
   power: Power | 'absent';
   /** What its model wants to have rendered and run. */
   provision: string;
+  /** People who are to have accounts there: a digest, '' for nobody. */
+  people: string;
   extensions: readonly AskedExtension[];
   /** Open connections through front ends. */
   connections: number;
@@ -135,15 +137,20 @@ function planInstance(snapshot: ScaleSetSnapshot, instance: InstanceSnapshot, no
     if (now >= state.draining.until) return { step: 'remove', instanceId, reason: 'its time to drain is over' };
     if (waited && instance.connections === 0)
       return { step: 'remove', instanceId, reason: 'it drained and nobody is there' };
-    return undefined;
+    // Who may no longer enter is ended there too.
+    const changed = state.provisioned !== undefined && power === 'running' && hasOtherPeople(instance);
+    return changed ? { step: 'provision', instanceId } : undefined;
   }
   if (power === 'absent') return snapshot.imageReady ? { step: 'create', instanceId } : undefined;
   if (power !== state.power) return { step: 'setPower', instanceId, power: state.power };
   if (power !== 'running') return undefined;
-  if (state.provisioned !== instance.provision) return { step: 'provision', instanceId };
+  if (state.provisioned !== instance.provision || hasOtherPeople(instance)) return { step: 'provision', instanceId };
   const extension = nextExtension(snapshot.generation, instance);
   return extension === undefined ? undefined : { step: 'runExtension', instanceId, extension: extension.name };
 }
+
+/** The accounts of people in it are not those that there should be. It serves meanwhile: they are no part of being prepared. */
+const hasOtherPeople = ({ state, people }: InstanceSnapshot) => (state.people ?? '') !== people;
 
 /** The first extension that has to run now: those it comes after have succeeded, and none failed before it. */
 function nextExtension(generation: number, instance: InstanceSnapshot): AskedExtension | undefined {

@@ -29,6 +29,7 @@ function snapshot(extension: ExtensionState, generation = 3): ScaleSetSnapshot {
         state: { ...newInstanceState(), created: true, provisioned: 'p', extensions: { setup: extension } },
         power: 'running',
         provision: 'p',
+        people: '',
         extensions: [{ name: 'setup', version: 'v', provisionAfter: [] }],
         connections: 0,
         busy: false,

@@ -10,6 +10,7 @@ import type { ActionOutcome } from '../resource-service.ts';
 import { invalid, objectAt, objects } from '../read-body.ts';
 import type { AcceptContext, ActionContext, RoomContext, StoredType } from '../resource-type.ts';
 import type { LiveFacts } from '../live-facts.ts';
+import { requireFreeAdminName } from '../identity/names-in-use.ts';
 import { readPoolTags } from './pool-tags.ts';
 import { isCustomScript, readCustomScript, readScaleSet } from './scale-set-model.ts';
 import { allSizes, sizeOf } from './sizes.ts';
@@ -80,7 +81,10 @@ export function scaleSets(live: LiveFacts): StoredType {
       const { profile } = readScaleSet(body);
       return [...profile.subnetIds, ...profile.backendPoolIds, ...profile.natPoolIds];
     },
-    checkRoom: requireMemory,
+    async checkRoom(body, context) {
+      await requireFreeAdminName(context.queries, readScaleSet(body).profile.admin.name);
+      await requireMemory(body, context);
+    },
     accept: acceptScaleSet,
     properties(record) {
       return Promise.resolve({
@@ -166,6 +170,7 @@ export function scaleSets(live: LiveFacts): StoredType {
     }
     const hidden = await hideIn(document, context.secretValues, hide);
     const model = readScaleSet(hidden);
+    await requireFreeAdminName(tx, model.profile.admin.name);
     await requireMemory(hidden, { ...context, planned: [] });
     const profile = objectAt(hidden, 'properties', 'virtualMachineProfile');
     await saveModel(tx, owner, { version: modelVersion(hidden), profile, sizeName: sizeOf(model.sizeName).name });
