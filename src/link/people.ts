@@ -23,6 +23,8 @@ export const directorySchema = z.object({
   hostKeys: z.array(z.string()),
   /** The key that signs what opens a user's session on an instance, PKCS #8 PEM (Ed25519). */
   userAuthority: z.string(),
+  /** Public keys, as `type base64`, whose certificates for users are taken. */
+  userAuthorities: z.array(z.string()),
   /** By instance's name in the engine: its public host keys as `type base64`, read through the engine. */
   instanceKeys: z.record(z.string(), z.array(z.string())),
 });

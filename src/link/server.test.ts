@@ -21,6 +21,7 @@ const directory = (revision: string): Directory => ({
   users: [],
   hostKeys: [],
   userAuthority: '',
+  userAuthorities: [],
   instanceKeys: {},
 });
 const table = (revision: number): RoutingTable => ({ revision, routes: [] });

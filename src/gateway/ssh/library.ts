@@ -79,21 +79,38 @@ export const algorithms = {
   ],
 } as const satisfies Required<Algorithms>;
 
+type OnConnection = (connection: ServerConnection, info: ConnectionInfo) => void;
+
 export interface SshServer {
-  /** Serves SSH on a connection that somebody else accepted. Its `connection` comes once the client said who it is. */
-  accept(socket: Socket): void;
+  /**
+   * Serves SSH on a connection that somebody else accepted. `onConnection` (the server's, or one of its own) is called once
+   * the client said what it is, and adds the listeners, `error` among them, before it returns.
+   */
+  accept(socket: Socket, onConnection?: OnConnection): void;
 }
 
 /**
- * The server's half. It listens nowhere: sockets are handed to it. `onConnection` adds the listeners, `error` among them,
- * before it returns. Throws where a host key, its certificate or an algorithm is not usable.
+ * The server's half. It listens nowhere: sockets are handed to it. Throws where a host key, its certificate or an
+ * algorithm is not usable.
  */
 export function createSshServer(
   options: SshServerOptions,
-  onConnection: (connection: ServerConnection, info: ConnectionInfo) => void,
+  onConnection: OnConnection = (connection) => connection.end(),
 ): SshServer {
-  const server = new library.Server({ ...options, algorithms: { ...algorithms, ...options.algorithms } }, onConnection);
-  return { accept: (socket) => server.injectSocket(socket) };
+  const own = new WeakMap<Socket, OnConnection>();
+  const server = new library.Server(
+    { ...options, algorithms: { ...algorithms, ...options.algorithms } },
+    (connection, info) => {
+      const { _sock: socket } = connection as unknown as { _sock: Socket }; // the library tells it nowhere else
+      (own.get(socket) ?? onConnection)(connection, info);
+    },
+  );
+  return {
+    accept(socket, onThis) {
+      if (onThis !== undefined) own.set(socket, onThis);
+      server.injectSocket(socket);
+    },
+  };
 }
 
 /**
