@@ -215,9 +215,8 @@ export function describeUser({ name, properties: user }: UserDocument): string {
     `  password  ${user.hasPassword ? 'yes' : 'none'}`,
     ...user.sshKeys.map((line, index) => {
       const { type, comment } = parseSshKey(line);
-      return plainLine(
-        `${index === 0 ? '  keys      ' : '            '}${user.sshKeyFingerprints[index] ?? ''} ${type} ${comment}`,
-      ).trimEnd();
+      const key = plainLine(`${user.sshKeyFingerprints[index] ?? ''} ${type} ${comment}`).trimEnd();
+      return `${index === 0 ? '  keys      ' : '            '}${key}`;
     }),
     ...(user.hasPassword || user.sshKeys.length > 0
       ? []

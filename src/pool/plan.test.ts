@@ -58,6 +58,33 @@ const draining = (since: number, until = now + 60_000): InstanceState => ({ ...r
 
 const cases: [what: string, world: ScaleSetSnapshot, steps: Step[]][] = [
   ['does nothing when all is as asked for', snapshot([instance(0), instance(1)]), []],
+  [
+    'tells an instance that serves of other people',
+    snapshot([instance(0, { people: 'them' }), instance(1, { people: 'them', state: { ...ready, people: 'them' } })]),
+    [{ step: 'provision', instanceId: 0 }],
+  ],
+  [
+    'tells an instance that nobody may enter any more',
+    snapshot([instance(0, { state: { ...ready, people: 'them' } })]),
+    [{ step: 'provision', instanceId: 0 }],
+  ],
+  [
+    'tells a draining instance of other people, for some of those on it may have to leave',
+    snapshot([instance(0, { people: 'them', connections: 1, state: draining(now - 9_000) }), instance(1)], {
+      capacity: 1,
+    }),
+    [{ step: 'provision', instanceId: 0 }],
+  ],
+  [
+    'removes a draining instance where nobody is, whoever may enter',
+    snapshot([instance(0, { people: 'them', state: draining(now - 9_000) }), instance(1)], { capacity: 1 }),
+    [{ step: 'remove', instanceId: 0, reason: 'it drained and nobody is there' }],
+  ],
+  [
+    'tells no instance of people that is switched off',
+    snapshot([instance(0, { people: 'them', power: 'stopped', state: { ...ready, power: 'stopped' } })]),
+    [],
+  ],
   ['does nothing for an empty set', snapshot([]), []],
   ['writes down instances before anything is made', snapshot([], { capacity: 2 }), [{ step: 'allocate', count: 2 }]],
   [
