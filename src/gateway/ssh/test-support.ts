@@ -52,10 +52,16 @@ export interface PairOptions {
   client?: Partial<SshClientOptions>;
   /** Adds listeners before anything comes. Everybody may sign in, unless this listens for `authentication`. */
   onConnection?: (connection: ServerConnection) => void;
+  onClient?: (client: ClientConnection) => void;
 }
 
 /** A client that signed in to a server, both in this process. */
-export async function connectPair({ server = {}, client = {}, onConnection }: PairOptions = {}): Promise<Pair> {
+export async function connectPair({
+  server = {},
+  client = {},
+  onConnection,
+  onClient,
+}: PairOptions = {}): Promise<Pair> {
   const connected = Promise.withResolvers<{ server: ServerConnection; serverSocket: Socket }>();
   const { port } = await listen((connection, socket) => {
     onConnection?.(connection);
@@ -76,6 +82,7 @@ export async function connectPair({ server = {}, client = {}, onConnection }: Pa
   onTestFinished(() => {
     clientSocket.destroy();
   });
+  onClient?.(connection);
   const negotiated = Promise.withResolvers<Negotiated>();
   connection.once('handshake', negotiated.resolve);
   await new Promise<void>((resolve, reject) => {

@@ -142,6 +142,8 @@ class PKAuthContext extends AuthContext {
   constructor(protocol, username, service, method, pkInfo, cb) {
     super(protocol, username, service, method, cb);
 
+    this._decide = cb;
+
     this.key = { algo: pkInfo.keyAlgo, data: pkInfo.key };
     this.hashAlgo = pkInfo.hashAlgo;
     this.signature = pkInfo.signature;
@@ -154,8 +156,12 @@ class PKAuthContext extends AuthContext {
 
   accept() {
     if (!this.signature) {
+      if (this._finalResponse)
+        return;
       this._initialResponse = true;
+      this._finalResponse = true;
       this._protocol.authPKOK(this.algorithm, this.key.data);
+      this._decide(this, undefined);
     } else {
       AuthContext.prototype.accept.call(this);
     }
@@ -1341,7 +1347,9 @@ class Client extends EventEmitter {
           pendingAuths = [];
           this.emit('ready');
         } else {
-          proto.authFailure(methodsLeft, isPartial);
+          // Neither is it for a key that may be tried, which has its answer
+          if (allowed === false)
+            proto.authFailure(methodsLeft, isPartial);
           if (pendingAuths.length) {
             authCtx = pendingAuths.shift(); // As they are answered
             if (listenerCount(this, 'authentication'))
