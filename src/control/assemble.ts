@@ -7,6 +7,7 @@ import type { ResourceId } from '../core/resource-id.ts';
 import type { Clock } from '../core/time.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { Service } from '../images/recipe.ts';
+import type { Directory } from '../link/people.ts';
 import type { RoutingTable } from '../link/routes.ts';
 import { createIdentityService, type IdentityService } from '../providers/identity/identity-service.ts';
 import { allTypes } from '../providers/all-types.ts';
@@ -18,6 +19,7 @@ import type { Queries, Store } from '../store/store.ts';
 import { createCustomScripts } from './custom-scripts.ts';
 import { createDeploymentLoop } from './deployment-loop.ts';
 import { createForgetOperations } from './forget-operations.ts';
+import { createDirectoryLoop } from './directory-loop.ts';
 import { createFrontEndLoop, type FrontEndLoopParts, type FrontEnds } from './front-end-loop.ts';
 import type { GatewayReports } from './gateway-reports.ts';
 import { createGatewayReports } from './gateway-reports.ts';
@@ -34,6 +36,7 @@ import { nobodyObserves, type Observer } from './observer.ts';
 import { createResourceGroupLoop } from './resource-group-loop.ts';
 import { createScaleSetLoop } from './scale-set-loop.ts';
 import { createScaleSetSteps } from './scale-set-steps.ts';
+import type { SshIdentity } from './ssh-identity.ts';
 import { createShareLoop } from './share-loop.ts';
 import { createUnclaimed } from './unclaimed.ts';
 import type { World } from './world.ts';
@@ -52,6 +55,10 @@ export interface ControlParts {
   doorFolder: string;
   fetch: (address: string, signal?: AbortSignal) => Promise<Uint8Array>;
   hashPassword: (password: string, signal: AbortSignal) => Promise<string>;
+  sshIdentity: SshIdentity;
+  /** Public keys whose certificates for users the operator trusts. */
+  userAuthorities: readonly string[];
+  publishDirectory: (directory: Directory) => void;
   publish: (table: RoutingTable) => void;
   redirect: FrontEndLoopParts['redirect'];
   /** What machines made by a recipe offer, by port. */
@@ -78,6 +85,7 @@ export interface Control {
   doors: InstanceDoors;
   frontEnds: FrontEnds;
   placements: Placements;
+  directory: () => Directory;
   loops: readonly NamedPass[];
   /** Waits until no step is under way. */
   idle(): Promise<void>;
@@ -137,7 +145,15 @@ export function assembleControl(parts: ControlParts): Control {
   const doors = createInstanceDoors({ folder: parts.doorFolder, mounts, clock, log });
   const scripts = createCustomScripts({ store, secrets, engine, mounts, fetch: parts.fetch, clock, log });
   const steps = observeSteps(
-    createScaleSetSteps({ world, surroundings, images, doors, scripts, hashPassword: parts.hashPassword }),
+    createScaleSetSteps({
+      world,
+      surroundings,
+      images,
+      doors,
+      scripts,
+      hashPassword: parts.hashPassword,
+      userAuthority: parts.sshIdentity.userAuthorityLine,
+    }),
     observer,
     clock,
   );
@@ -149,6 +165,7 @@ export function assembleControl(parts: ControlParts): Control {
     redirect: parts.redirect,
     serviceOf: async (set, port) => (await parts.servicesOf(steps.imageOf(set)))[String(port)],
   });
+  const directory = createDirectoryLoop(world, parts.sshIdentity, parts.userAuthorities, parts.publishDirectory);
   const placements = createPlacements({ clock, onWaiting: changed });
   return {
     service,
@@ -158,9 +175,11 @@ export function assembleControl(parts: ControlParts): Control {
     doors,
     frontEnds,
     placements,
+    directory: directory.directory,
     loops: [
       { name: 'scale sets', pass: (signal) => scaleSets.pass(signal) },
       { name: 'front ends', pass: (signal) => frontEnds.pass(signal) },
+      { name: 'directory', pass: () => directory.pass() },
       { name: 'people', pass: createPeopleLoop(world, placements) },
       { name: 'shares', pass: createShareLoop(world, typeContext) },
       { name: 'resource groups', pass: createResourceGroupLoop(world, typeContext) },

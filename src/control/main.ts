@@ -52,10 +52,12 @@ import { createLoopWatch } from './loop-watch.ts';
 import { observeBuild, observeFetch } from './observe-downloads.ts';
 import { observeEngine } from './observe-engine.ts';
 import { applyRedirects, readRefused } from './redirects.ts';
+import { createRecipeServices } from './recipe-services.ts';
 import { createRefusedPackets } from './refused-packets.ts';
 import { rotateLogs } from './rotate-logs.ts';
 import { runLoop, type Loop } from './run-loop.ts';
 import { openSecrets } from './open-secrets.ts';
+import { ensureSshIdentity } from './ssh-identity.ts';
 import { settleAddresses } from './settle-addresses.ts';
 import { statusDocument } from './status.ts';
 
@@ -222,7 +224,14 @@ async function main(): Promise<void> {
         redirectSignal,
       );
     },
-    servicesOf: async (recipe) => (capabilities.real ? (await loadRecipe(recipe, recipeFolders)).services : {}),
+    servicesOf: createRecipeServices(async (recipe) =>
+      capabilities.real ? (await loadRecipe(recipe, recipeFolders)).services : {},
+    ),
+    sshIdentity: await ensureSshIdentity(privateKeys),
+    userAuthorities: config.userAuthorities,
+    publishDirectory: (directory) => {
+      link.publishDirectory(directory);
+    },
     observer: metrics,
     clock,
     log,
@@ -240,6 +249,8 @@ async function main(): Promise<void> {
   const link = createLinkServer({
     socketPath: run.linkSocket,
     currentTable: () => withSettings(control.frontEnds.table()),
+    currentDirectory: control.directory,
+    place: control.placements.answer,
     onReport: async (report) => {
       for (const failure of report.failures) {
         log.warn({ route: failure.route }, `the gateway could not open a port: ${failure.message}`);

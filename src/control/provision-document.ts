@@ -12,6 +12,7 @@ export async function provisionDocument(
   instance: InstanceRecord,
   model: InstanceModel,
   accounts: PoolAccounts,
+  userAuthority: string,
   hashPassword: (password: string) => Promise<string>,
 ): Promise<JsonObject> {
   const { admin } = model.profile;
@@ -25,6 +26,7 @@ export async function provisionDocument(
   return {
     ...renderAccounts(account, accounts),
     users: accountHomes(account, keys, accounts).map((home) => ({ ...home })),
+    userAuthority,
     // Processes of these uids are people's: those of who is not among the users are ended.
     people: { first: peopleUids.first, last: peopleUids.last },
   };

@@ -54,6 +54,8 @@ export interface ScaleSetStepParts {
   images: ImageKeeper;
   doors: InstanceDoors;
   scripts: CustomScripts;
+  /** Who signs what opens a session inside: a line for sshd. */
+  userAuthority: string;
   hashPassword(password: string, signal: AbortSignal): Promise<string>;
 }
 
@@ -114,8 +116,9 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
       const { users, groups } = await readPeople(store.db);
       const accounts = poolAccounts(users, groups, poolNameOf(key));
       const digest = accountsDigest(accounts);
+      let hostKeys: string[] | undefined;
       if (engine.capabilities().real) {
-        const document = await provisionDocument(world, instance, model, accounts, (password) =>
+        const document = await provisionDocument(world, instance, model, accounts, parts.userAuthority, (password) =>
           parts.hashPassword(password, signal),
         );
         const result = await engine.exec(
@@ -131,6 +134,7 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
             { cause: new Error(result.stderr.slice(-2_000)), retryable: true },
           );
         }
+        hostKeys = await readHostKeys(instance, signal);
         if (accounts.people.length > 0) await prepareAllWorkspaces(world, instance, signal);
       }
       const at = clock.now();
@@ -140,6 +144,7 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
         provisionedAt: state.provisioned === model.provisionDigest ? (provisionedAt ?? at) : at,
         provisioned: model.provisionDigest,
         ...(digest === '' ? {} : { people: digest }),
+        ...(hostKeys === undefined ? {} : { hostKeys }),
       }));
     },
     async runExtension({ instanceId, extension: name }, signal) {
@@ -198,6 +203,15 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
       await store.transaction((tx) => eraseInstance(tx, instance));
     },
   });
+
+  /** As the engine lets us read them: what answers at the instance's address later has to show one of these. */
+  async function readHostKeys(instance: InstanceRecord, signal: AbortSignal): Promise<string[]> {
+    const command = 'cat /etc/ssh/ssh_host_*_key.pub';
+    const { stdout } = await engine.exec(instance.name, ['sh', '-c', command], { timeoutMs: 20_000 }, signal);
+    return stdout
+      .split('\n')
+      .flatMap((line) => /^((?:ssh|ecdsa)-\S{1,40} [A-Za-z0-9+/=]{1,4000})( |$)/.exec(line)?.[1] ?? []);
+  }
 
   return {
     imageOf: (record) => surroundings.recipeOf(readScaleSet(record.document).profile.image),

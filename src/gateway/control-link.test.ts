@@ -20,8 +20,8 @@ function fakeControl(
     asked,
     close: () => undefined,
     send(method, path, { signal }) {
-      asked.push(`${method} ${path}`);
-      const result = answer(method, path);
+      if (!path.startsWith('/v1/directory')) asked.push(`${method} ${path}`);
+      const result = path === '/v1/directory' ? undefined : answer(method, path);
       if (result instanceof Error) return Promise.reject(result);
       if (result !== undefined) return Promise.resolve(result);
       return new Promise((_, reject) => {
@@ -48,6 +48,7 @@ describe('the control link', () => {
       clock: systemClock,
       log: silentLog,
       onTable: (table) => tables.push(table),
+      onDirectory: () => undefined,
       report,
     }).run(stop.signal);
     await until('two tables came', () => tables.length === 2);
@@ -57,6 +58,30 @@ describe('the control link', () => {
       'GET /v1/routes?after=7',
       'GET /v1/routes?after=3',
     ]);
+  });
+
+  it('takes the directory of people, and waits for the next', async () => {
+    const revisions: string[] = [];
+    const people = { users: [], hostKeys: [], userAuthority: '', userAuthorities: [], instanceKeys: {} };
+    const asked: string[] = [];
+    const client = fakeControl(() => undefined);
+    void createControlLink({
+      client: {
+        ...client,
+        send(method, path, options) {
+          asked.push(path);
+          if (path === '/v1/directory') return Promise.resolve({ status: 200, body: { revision: 'a/b', ...people } });
+          return client.send(method, path, options);
+        },
+      },
+      clock: systemClock,
+      log: silentLog,
+      onTable: () => undefined,
+      onDirectory: ({ revision }) => revisions.push(revision),
+      report,
+    }).run(stop.signal);
+    await until('it waits for the next', () => asked.includes('/v1/directory?after=a%2Fb'));
+    expect(revisions).toEqual(['a/b']);
   });
 
   it('joins many changes into few reports, and tells the last', async () => {
@@ -72,6 +97,7 @@ describe('the control link', () => {
       clock: systemClock,
       log: silentLog,
       onTable: () => undefined,
+      onDirectory: () => undefined,
       report,
       reportGapMs: 200,
       reportEveryMs: 60_000,
@@ -94,6 +120,7 @@ describe('the control link', () => {
       clock: systemClock,
       log: silentLog,
       onTable: () => undefined,
+      onDirectory: () => undefined,
       report,
       reportGapMs: 1,
       reportEveryMs: 10,
@@ -118,6 +145,7 @@ describe('the control link', () => {
       clock: systemClock,
       log: silentLog,
       onTable: (table: RoutingTable) => (good = tables.push(table) < 1),
+      onDirectory: () => undefined,
       report,
     };
     void createControlLink({ ...options, retryMs: 5, maxRetryMs: 20 }).run(stop.signal);
@@ -139,6 +167,7 @@ describe('the control link', () => {
       clock,
       log: silentLog,
       onTable: () => undefined,
+      onDirectory: () => undefined,
       report,
       reportGapMs: 1,
       reportEveryMs: 5,

@@ -91,7 +91,7 @@ export function createControlLink(options: ControlLinkOptions): ControlLink {
     // Control is the truth: the first question of a process asks for all of it whatever was known from before.
     let revision: T['revision'] | undefined;
     await repeat(what, signal, async () => {
-      const path = revision === undefined ? address : `${address}?after=${String(revision)}`;
+      const path = revision === undefined ? address : `${address}?after=${encodeURIComponent(revision)}`;
       const answer = await client.send('GET', path, { limitMs: pollLimitMs, signal });
       answeredAt = clock.now();
       if (answer.status === 204) return;

@@ -9,6 +9,7 @@ import { createGateway } from './gateway.ts';
 import type { Gateway } from './gateway.ts';
 import { runProbe } from './probes/run-probe.ts';
 import {
+  awayControl,
   closed,
   dial,
   freePort,
@@ -30,6 +31,7 @@ let revision = 0;
 beforeEach(() => {
   cleanUp = [];
   gateway = createGateway({
+    client: awayControl,
     id: 'g',
     pid: 1,
     clock: systemClock,
@@ -314,6 +316,7 @@ describe('probing', () => {
     const port = await freePort();
     const asked: PromiseWithResolvers<void> = Promise.withResolvers();
     const slow = createGateway({
+      client: awayControl,
       id: 'slow',
       pid: 1,
       clock: systemClock,

@@ -4,6 +4,7 @@ import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Route } from '../link/routes.ts';
+import type { LinkClient } from './link-request.ts';
 import type { GatewayObserver } from './observer.ts';
 
 /** Waits until this holds; fails with what was waited for. */
@@ -152,4 +153,10 @@ export const nobodyObserves: GatewayObserver = {
   refused: () => undefined,
   connectFailed: () => undefined,
   probed: () => undefined,
+};
+
+/** A control that never answers. */
+export const awayControl: LinkClient = {
+  send: () => Promise.reject(new Error('nobody listens')),
+  close: () => undefined,
 };

@@ -11,7 +11,9 @@ const npm = join(root, 'node_modules/ssh2');
 
 async function scripts(folder: string): Promise<Map<string, string>> {
   const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.js')).toSorted();
-  return new Map(await Promise.all(names.map(async (name) => [name, await readFile(join(folder, name), 'utf8')] as const)));
+  return new Map(
+    await Promise.all(names.map(async (name) => [name, await readFile(join(folder, name), 'utf8')] as const)),
+  );
 }
 
 it('the patches make the vendored library of the one from npm', async () => {

@@ -14,6 +14,7 @@ import type { Arrival, Protocol, ProtocolContext } from '../protocol.ts';
 import { authenticate } from './authenticate.ts';
 import { carryForwards, type Permissions } from './carry-forwards.ts';
 import { carrySession } from './carry-session.ts';
+import { hostKeyText } from './host-keys.ts';
 import { createSshServer, type SshServer } from './library.ts';
 import { createNews, type News } from './news.ts';
 import type { ServerConnection } from './ssh-types.ts';
@@ -58,7 +59,10 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
   function serverFor(hostKeys: readonly string[]): SshServer {
     const keys = hostKeys.join('\n');
     if (server?.keys !== keys) {
-      server = { keys, server: createSshServer({ hostKeys: hostKeys.map((key) => ({ key })), ident: 'Poolhouse' }) };
+      server = {
+        keys,
+        server: createSshServer({ hostKeys: hostKeys.map((key) => ({ key: hostKeyText(key) })), ident: 'Poolhouse' }),
+      };
     }
     return server.server;
   }
