@@ -131,7 +131,10 @@ export function carrySession(session: ServerSession, terms: SessionTerms): void 
         }
         instance = channel;
         if (pty !== undefined) channel.setWindow(pty.rows, pty.cols, pty.height, pty.width);
-        joinSessions(client, channel);
+        joinSessions(client, channel, () => {
+          tell('The connection to the machine has ended.');
+          client.exit(255);
+        });
         for (const act of early.splice(0)) act(channel);
       });
     }, fail);

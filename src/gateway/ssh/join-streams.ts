@@ -29,8 +29,10 @@ export function joinForwards(a: ForwardChannel, b: ForwardChannel, done: () => v
 /**
  * Joins a person's session with that on the instance: also stderr, and how the program ended. The instance decides when it
  * is over; a person who hangs up ends it.
+ *
+ * @param onLost called where it ends without a word, before the person's end closes
  */
-export function joinSessions(client: ServerChannel, instance: ClientChannel): void {
+export function joinSessions(client: ServerChannel, instance: ClientChannel, onLost: () => void): void {
   client.pipe(instance, { end: false });
   client.once('end', () => {
     instance.eof();
@@ -59,6 +61,7 @@ export function joinSessions(client: ServerChannel, instance: ClientChannel): vo
   instance.once('close', () => {
     flush(client.stderr, () => {
       flush(client, () => {
+        if (ending === undefined) onLost();
         try {
           ending?.();
         } catch {

@@ -40,6 +40,7 @@ export interface SshProtocolOptions extends Omit<ProtocolContext, 'prober'> {
 
 /** Instances that are tried for one connection. */
 const mostInstances = 3;
+const goodbyeMs = 500;
 
 type PeopleRoute = Route & { pool: string };
 type PeopleArrival = Arrival & { route: PeopleRoute };
@@ -140,8 +141,8 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
           'a session begins',
         );
         instance.once('close', () => {
-          if (!signal.aborted) news.tell('The connection to the machine has ended.');
-          connection.end();
+          // Its sessions say so to their people first.
+          setTimeout(() => connection.end(), goodbyeMs).unref();
         });
         const close = (): void => {
           instance.end();
