@@ -191,7 +191,7 @@ function removeCommand(shared: Shared): Command {
 }
 
 /** For people: a table that fits their terminal. Pure. */
-export function describeUsers(users: readonly UserDocument[], width: number): string {
+function describeUsers(users: readonly UserDocument[], width: number): string {
   if (users.length === 0) return 'There are no users yet. A first one: poolhouse users add NAME --ssh-key FILE\n';
   const rows = users.map(({ name, properties: user }) => [
     name,
@@ -205,7 +205,7 @@ export function describeUsers(users: readonly UserDocument[], width: number): st
 }
 
 /** For people: all of one user. Pure. */
-export function describeUser({ name, properties: user }: UserDocument): string {
+function describeUser({ name, properties: user }: UserDocument): string {
   const lines = [
     `${name}${user.disabled ? ' (disabled)' : ''}`,
     `  uid       ${user.uid}`,

@@ -102,7 +102,7 @@ export function assembleControl(parts: ControlParts): Control {
       deployments: {
         fetch: (address) => parts.fetch(address),
         subscription: parts.subscription,
-        check: (queries, id, body, planned) => service.check(queries, id as ResourceId, body, planned), // an id made by `formatResourceId`
+        check: (queries, id, body, known, planned) => service.check(queries, id as ResourceId, body, known, planned), // an id made by `formatResourceId`
       },
     }),
   );

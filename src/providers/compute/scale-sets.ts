@@ -81,9 +81,10 @@ export function scaleSets(live: LiveFacts): StoredType {
       const { profile } = readScaleSet(body);
       return [...profile.subnetIds, ...profile.backendPoolIds, ...profile.natPoolIds];
     },
-    async checkRoom(body, context) {
-      await requireFreeAdminName(context.queries, readScaleSet(body).profile.admin.name);
-      await requireMemory(body, context);
+    checkRoom: requireMemory,
+    async checkKnown(known, queries) {
+      const admin = dig(known, 'properties', 'virtualMachineProfile', 'osProfile', 'adminUsername');
+      if (typeof admin === 'string') await requireFreeAdminName(queries, admin);
     },
     accept: acceptScaleSet,
     properties(record) {
