@@ -22,7 +22,7 @@ const layers: readonly (readonly string[])[] = [
 
 /** What a folder may import, where that is less than everything below it. */
 const onlyThese: Readonly<Record<string, readonly string[]>> = {
-  gateway: ['link', 'monitor', 'pool', 'core'],
+  gateway: ['link', 'monitor', 'pool', 'identity', 'core'],
   identity: ['core'],
 };
 

@@ -48,8 +48,12 @@ export function joinSessions(client: ServerChannel, instance: ClientChannel, onL
   });
   instance.pipe(client, { end: false });
   instance.stderr.pipe(client.stderr, { end: false });
+  let isClosed = false;
   instance.once('end', () => {
-    client.eof();
+    // A connection that is lost ends and closes at once, and something is to be said then: after EOF nothing can be.
+    setImmediate(() => {
+      if (!isClosed) client.eof();
+    });
   });
   let ending: (() => void) | undefined;
   instance.once('exit', (code, signal, coreDumped, message) => {
@@ -59,6 +63,7 @@ export function joinSessions(client: ServerChannel, instance: ClientChannel, onL
     };
   });
   instance.once('close', () => {
+    isClosed = true;
     flush(client.stderr, () => {
       flush(client, () => {
         if (ending === undefined) onLost();

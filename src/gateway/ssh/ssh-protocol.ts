@@ -40,6 +40,7 @@ export interface SshProtocolOptions extends Omit<ProtocolContext, 'prober'> {
 
 /** Instances that are tried for one connection. */
 const mostInstances = 3;
+/** Clients that are told goodbye do not show what came just before. */
 const goodbyeMs = 500;
 
 type PeopleRoute = Route & { pool: string };
@@ -123,7 +124,7 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
           },
           end(reason) {
             news.tell(reason);
-            connection.end();
+            setTimeout(() => connection.end(), goodbyeMs).unref();
           },
         });
         const carried = () => ({ toInstance: socket.bytesWritten, toClient: socket.bytesRead });
