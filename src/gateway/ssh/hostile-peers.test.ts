@@ -216,7 +216,10 @@ describe('a stranger', () => {
     const asked = Promise.withResolvers<ServerConnection>();
     const { port } = await listen((connection) => {
       connection.on('authentication', (one) => {
-        if (one.method !== 'keyboard-interactive') return one.reject(['keyboard-interactive']);
+        if (one.method !== 'keyboard-interactive') {
+          one.reject(['keyboard-interactive']);
+          return;
+        }
         one.prompt([{ prompt: 'Code: ', echo: false }], '', '', () => undefined);
         asked.resolve(connection);
       });
