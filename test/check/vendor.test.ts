@@ -1,6 +1,7 @@
 /** The copy of ssh2 in `vendor/` is the library from npm with the patches beside it, in their order, and nothing else. */
 import { execFileSync } from 'node:child_process';
 import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
@@ -29,6 +30,13 @@ it('the patches make the vendored library of the one from npm', async () => {
   const [made, carried] = [await scripts(join(folder, 'lib')), await scripts(join(vendor, 'lib'))];
   expect([...carried.keys()]).toEqual([...made.keys()]);
   for (const [name, text] of made) expect(carried.get(name) === text, `${name} is as the patches make it`).toBe(true);
+});
+
+it('the copy finds the native addon of the package from npm, where that was built', () => {
+  const load = createRequire(import.meta.url);
+  const hasAddon = (folder: string) =>
+    (load(join(folder, 'lib/protocol/crypto.js')) as { bindingAvailable: boolean }).bindingAvailable;
+  expect(hasAddon(vendor)).toBe(hasAddon(npm));
 });
 
 it('the copy says which version it is of, and carries its licence', async () => {

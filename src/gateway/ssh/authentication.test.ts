@@ -53,10 +53,15 @@ describe('a user certificate', () => {
       client: { attempts: [attempt] },
       onConnection: (connection) => {
         connection.on('authentication', (authentication) => {
-          if (authentication.method !== 'publickey') return authentication.reject(['publickey']);
+          if (authentication.method !== 'publickey') {
+            authentication.reject(['publickey']);
+            return;
+          }
           seen.push(authentication);
-          if (authentication.signatureRaw === undefined || authentication.blob === undefined)
-            return authentication.accept();
+          if (authentication.signatureRaw === undefined || authentication.blob === undefined) {
+            authentication.accept();
+            return;
+          }
           const certificate = parseCertificate(authentication.key.data);
           verifyAuthority(certificate, [authority.getPublicSSH()]);
           checkCertificate(certificate, { type: 'user', principal: authentication.username, now });

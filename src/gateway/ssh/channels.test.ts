@@ -76,7 +76,7 @@ describe('a session that is accepted later', () => {
     const channel = await unanswered(client);
     channel.end(input);
     const server = await accepted.promise;
-    expect(await read(server)).toEqual(input);
+    expect((await read(server)).equals(input)).toBe(true);
     server.end('done');
     expect(await read(await opened)).toEqual(Buffer.from('done'));
   });

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import {
   formatCertificate,
+  isCertificateAlgorithm,
   parseCertificate,
   signCertificate,
   verifyAuthority,
@@ -177,11 +178,17 @@ describe.skipIf(!existsSync(ssh))(`the client of OpenSSH${missing(ssh)}`, () => 
     const seen: string[] = [];
     const { port } = await serve((connection) => {
       connection.on('authentication', (one) => {
-        if (one.method !== 'publickey' || !one.algorithm.includes('-cert-')) return one.reject(['publickey']);
+        if (one.method !== 'publickey' || !isCertificateAlgorithm(one.algorithm)) {
+          one.reject(['publickey']);
+          return;
+        }
         const certificate = parseCertificate(one.key.data);
         verifyAuthority(certificate, [blobOf(authority)]);
         seen.push(one.algorithm);
-        if (one.signatureRaw === undefined || one.blob === undefined) return one.accept();
+        if (one.signatureRaw === undefined || one.blob === undefined) {
+          one.accept();
+          return;
+        }
         if (verifySignature(certificate.key, one.signatureRaw, one.blob)) one.accept();
         else one.reject(['publickey']);
       });
@@ -270,7 +277,10 @@ describe.skipIf(!existsSync(sshd))(`the server of OpenSSH${missing(sshd)}`, () =
     if (knows('mlkem768x25519-sha256')) expect(kex).toBe('mlkem768x25519-sha256');
     const version = await new Promise<Buffer>((resolve, reject) => {
       client.subsys('sftp', {}, (error, channel) => {
-        if (error !== undefined) return reject(error);
+        if (error !== undefined) {
+          reject(error);
+          return;
+        }
         channel.once('data', resolve);
         channel.write(Buffer.from('000000050100000003', 'hex')); // SSH_FXP_INIT, version 3
       });
