@@ -37,14 +37,18 @@ async function withPool(say: (text: string) => void, work: (rounds: Rounds) => P
   try {
     say('preparing an installation');
     await installation.mustPoolhouse('up');
-    const az = await installation.az('hybrid');
-    const mustAz = async (...argv: string[]) => {
-      const result = await az(...argv);
-      if (result.exitCode !== 0) throw new Error(`az ${argv.join(' ')}: ${result.stderr}`);
-      return result.stdout.trim();
+    const azOf = async (profile: 'latest' | 'hybrid') => {
+      const az = await installation.az(profile);
+      return async (...argv: string[]) => {
+        const result = await az(...argv);
+        if (result.exitCode !== 0) throw new Error(`az ${argv.join(' ')}: ${result.stderr}`);
+        return result.stdout.trim();
+      };
     };
-    await mustAz('group', 'create', '-n', 'bench-files', '-l', 'local');
-    await mustAz(
+    // Shares by the newer commands, scale sets by the older ones: as in the test of the published template.
+    const [azStorage, azCompute] = [await azOf('latest'), await azOf('hybrid')];
+    await azStorage('group', 'create', '-n', 'bench-files', '-l', 'local');
+    await azStorage(
       'storage',
       'account',
       'create',
@@ -57,7 +61,7 @@ async function withPool(say: (text: string) => void, work: (rounds: Rounds) => P
       '--sku',
       'Standard_LRS',
     );
-    await mustAz(
+    await azStorage(
       'storage',
       'share-rm',
       'create',
@@ -70,7 +74,7 @@ async function withPool(say: (text: string) => void, work: (rounds: Rounds) => P
       '--quota',
       '5',
     );
-    const key = await mustAz(
+    const key = await azStorage(
       'storage',
       'account',
       'keys',
@@ -118,11 +122,21 @@ async function withPool(say: (text: string) => void, work: (rounds: Rounds) => P
       scale: (capacity) =>
         timed(
           () =>
-            mustAz('vmss', 'scale', '-g', 'bench', '-n', 'teampool', '--new-capacity', String(capacity), '--no-wait'),
+            azCompute(
+              'vmss',
+              'scale',
+              '-g',
+              'bench',
+              '-n',
+              'teampool',
+              '--new-capacity',
+              String(capacity),
+              '--no-wait',
+            ),
           capacity,
         ),
       remove: async () => {
-        await mustAz('group', 'delete', '-n', 'bench', '--yes');
+        await azCompute('group', 'delete', '-n', 'bench', '--yes');
       },
     });
   } finally {
