@@ -115,13 +115,15 @@ export function createGateway(options: GatewayOptions): Gateway {
     }),
   };
 
+  const pending = (): number => protocols.tcp.pending + protocols.ssh.pending;
+
   function open(route: Route): void {
-    const protocol = protocols[route.protocol];
     const onNoRoom = (refused: Route): void => {
       observer.refused(refused, 'no_room');
     };
-    const hasRoom = (): boolean => ledger.size + protocol.pending < maxConnections;
-    listeners.set(route.id, openRouteListener({ route, protocol, log, onChange, hasRoom, onNoRoom }));
+    const hasRoom = (): boolean => ledger.size + pending() < maxConnections;
+    const protocolOf = ({ protocol }: Route): Protocol => protocols[protocol];
+    listeners.set(route.id, openRouteListener({ route, protocolOf, log, onChange, hasRoom, onNoRoom }));
   }
 
   function closeListener(routeId: string): void {
