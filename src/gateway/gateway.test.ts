@@ -366,7 +366,7 @@ describe('listening', () => {
     });
     const route = tcpRoute(await freePort(), []);
     apply(route);
-    await listening(route.listenPort);
+    await until('it is open', () => gateway.view().routes[0]?.isOpen === true);
     apply({ ...route, protocol: 'ssh', pool: '/pools/team' });
     const socket = connect(route.listenPort, '127.0.0.1');
     cleanUp.push(() => socket.destroy());
