@@ -38,8 +38,10 @@ export interface SshProtocolOptions extends Omit<ProtocolContext, 'prober'> {
   mostChannels?: number;
 }
 
-/** Instances that are tried for one connection. */
-const mostInstances = 3;
+/** Connections to instances that are tried for one of a person. */
+const mostTries = 8;
+/** One that did not answer is tried again after this: it may have been about to start. */
+const avoidedFor = 3_000;
 /** Clients that are told goodbye do not show what came just before. */
 const goodbyeMs = 500;
 
@@ -201,8 +203,11 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
   /** Places somebody, and connects to where that is; an instance that does not let them in is passed over. */
   async function find({ route, user, signal }: Guest, news: News): Promise<{ upstream: Upstream; backend: string }> {
     const ticket = newTicket();
-    const unusable: string[] = [];
+    const failedAt = new Map<string, number>();
+    const unusable = (): string[] =>
+      [...failedAt].flatMap(([instance, at]) => (clock.now() - at < avoidedFor ? [instance] : []));
     const connecting = clock.now();
+    let tries = 0;
     for (;;) {
       const placed = await placer.place(
         { ticket, route: current(route), user, unusable, onWaiting: news.wait },
@@ -221,8 +226,9 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
         const { message } = error as PoolhouseError;
         log.warn({ route: route.id, instance: placed.instance, user, reason: message }, 'an instance took nobody in');
         observer.connectFailed(route, error as Error);
-        unusable.push(placed.instance);
-        if (unusable.length >= mostInstances) throw new Error(message, { cause: error });
+        failedAt.set(placed.instance, clock.now());
+        tries += 1;
+        if (tries >= mostTries) throw new Error(message, { cause: error });
       }
     }
   }
