@@ -8,6 +8,7 @@ import type { Clock } from '../core/time.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { Service } from '../images/recipe.ts';
 import type { Directory } from '../link/people.ts';
+import type { OrderList } from '../link/orders.ts';
 import type { RoutingTable } from '../link/routes.ts';
 import { createIdentityService, type IdentityService } from '../providers/identity/identity-service.ts';
 import { allTypes } from '../providers/all-types.ts';
@@ -36,6 +37,7 @@ import { nobodyObserves, type Observer } from './observer.ts';
 import { createResourceGroupLoop } from './resource-group-loop.ts';
 import { createScaleSetLoop } from './scale-set-loop.ts';
 import { createScaleSetSteps } from './scale-set-steps.ts';
+import { createSessionOrders, type SessionOrders } from './session-orders.ts';
 import type { SshIdentity } from './ssh-identity.ts';
 import { createShareLoop } from './share-loop.ts';
 import { createUnclaimed } from './unclaimed.ts';
@@ -59,6 +61,7 @@ export interface ControlParts {
   /** Public keys whose certificates for users the operator trusts. */
   userAuthorities: readonly string[];
   publishDirectory: (directory: Directory) => void;
+  publishOrders: (orders: OrderList) => void;
   publish: (table: RoutingTable) => void;
   redirect: FrontEndLoopParts['redirect'];
   /** What machines made by a recipe offer, by port. */
@@ -85,7 +88,8 @@ export interface Control {
   doors: InstanceDoors;
   frontEnds: FrontEnds;
   placements: Placements;
-  directory: () => Directory;
+  directory: () => Directory | undefined;
+  orders: SessionOrders;
   loops: readonly NamedPass[];
   /** Waits until no step is under way. */
   idle(): Promise<void>;
@@ -167,9 +171,11 @@ export function assembleControl(parts: ControlParts): Control {
   });
   const directory = createDirectoryLoop(world, parts.sshIdentity, parts.userAuthorities, parts.publishDirectory);
   const placements = createPlacements({ clock, onWaiting: changed });
+  const orders = createSessionOrders({ clock, newId, publish: parts.publishOrders });
   return {
     service,
     identity,
+    orders,
     world,
     reports,
     doors,

@@ -232,6 +232,9 @@ async function main(): Promise<void> {
     publishDirectory: (directory) => {
       link.publishDirectory(directory);
     },
+    publishOrders: (orders) => {
+      link.publishOrders(orders);
+    },
     observer: metrics,
     clock,
     log,
@@ -250,6 +253,7 @@ async function main(): Promise<void> {
     socketPath: run.linkSocket,
     currentTable: () => withSettings(control.frontEnds.table()),
     currentDirectory: control.directory,
+    currentOrders: control.orders.list,
     place: control.placements.answer,
     onReport: async (report) => {
       for (const failure of report.failures) {

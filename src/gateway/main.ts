@@ -70,6 +70,7 @@ async function main(args: GatewayArguments): Promise<void> {
       tables.save(table);
       if (table.settings !== undefined) follow(table.settings);
     },
+    onOrders: gateway.order,
     onDirectory: (directory) => {
       gateway.know(directory);
       directories.save(directory);

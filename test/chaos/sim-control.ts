@@ -73,6 +73,7 @@ export async function startSimControl(
     sshIdentity: { hostKeys: [], userAuthority: '', userAuthorityLine: '' },
     userAuthorities: [],
     publishDirectory: () => undefined,
+    publishOrders: () => undefined,
     clock,
     log,
     newId: ids,
