@@ -56,6 +56,7 @@ import { createRecipeServices } from './recipe-services.ts';
 import { createRefusedPackets } from './refused-packets.ts';
 import { rotateLogs } from './rotate-logs.ts';
 import { runLoop, type Loop } from './run-loop.ts';
+import { createSessionDesk } from './session-desk.ts';
 import { openSecrets } from './open-secrets.ts';
 import { ensureSshIdentity } from './ssh-identity.ts';
 import { settleAddresses } from './settle-addresses.ts';
@@ -314,6 +315,7 @@ async function main(): Promise<void> {
       );
       return result.stdout;
     },
+    sessions: createSessionDesk(world, control.orders),
     clientSecret: () => Promise.resolve(clientSecret),
     changeMasterKey: async (key, path) => {
       await changeMasterKey(key, path);
