@@ -17,6 +17,7 @@ import { createRegistry, type Surroundings } from '../providers/resource-type.ts
 import type { Subscription } from '../providers/resource-service.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { Queries, Store } from '../store/store.ts';
+import type { Presence } from './bindings.ts';
 import { createCustomScripts } from './custom-scripts.ts';
 import { createDeploymentLoop } from './deployment-loop.ts';
 import { createForgetOperations } from './forget-operations.ts';
@@ -62,6 +63,8 @@ export interface ControlParts {
   userAuthorities: readonly string[];
   publishDirectory: (directory: Directory) => void;
   publishOrders: (orders: OrderList) => void;
+  /** Who has something running where. */
+  presences: () => Promise<readonly Presence[]>;
   publish: (table: RoutingTable) => void;
   redirect: FrontEndLoopParts['redirect'];
   /** What machines made by a recipe offer, by port. */
@@ -98,7 +101,7 @@ export interface Control {
 export function assembleControl(parts: ControlParts): Control {
   const { store, secrets, engine, images, surroundings, observer = nobodyObserves, clock, log, newId, changed } = parts;
   const live = createLiveView();
-  const reports = createGatewayReports();
+  const reports = createGatewayReports(clock.now());
   const registry = createRegistry(
     allTypes({
       live,
@@ -161,7 +164,9 @@ export function assembleControl(parts: ControlParts): Control {
     observer,
     clock,
   );
-  const scaleSets = createScaleSetLoop(world, steps, images, createUnclaimed(world, steps, doors));
+  const orders = createSessionOrders({ clock, newId, publish: parts.publishOrders });
+  const placements = createPlacements({ clock, onWaiting: changed });
+  const scaleSets = createScaleSetLoop(world, steps, images, createUnclaimed(world, steps, doors), placements);
   const frontEnds = createFrontEndLoop({
     world,
     ports: parts.ports,
@@ -170,8 +175,6 @@ export function assembleControl(parts: ControlParts): Control {
     serviceOf: async (set, port) => (await parts.servicesOf(steps.imageOf(set)))[String(port)],
   });
   const directory = createDirectoryLoop(world, parts.sshIdentity, parts.userAuthorities, parts.publishDirectory);
-  const placements = createPlacements({ clock, onWaiting: changed });
-  const orders = createSessionOrders({ clock, newId, publish: parts.publishOrders });
   return {
     service,
     identity,
@@ -186,7 +189,7 @@ export function assembleControl(parts: ControlParts): Control {
       { name: 'scale sets', pass: (signal) => scaleSets.pass(signal) },
       { name: 'front ends', pass: (signal) => frontEnds.pass(signal) },
       { name: 'directory', pass: () => directory.pass() },
-      { name: 'people', pass: createPeopleLoop(world, placements) },
+      { name: 'people', pass: createPeopleLoop({ world, placements, orders, presences: parts.presences }) },
       { name: 'shares', pass: createShareLoop(world, typeContext) },
       { name: 'resource groups', pass: createResourceGroupLoop(world, typeContext) },
       { name: 'deployments', pass: createDeploymentLoop(world) },

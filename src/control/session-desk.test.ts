@@ -9,7 +9,7 @@ const session = (id: string, user: string) => ({
 });
 
 async function prepare() {
-  const reports = createGatewayReports();
+  const reports = createGatewayReports(0);
   const report = { gateway: 'g', pid: 1, revision: 1, probes: [], connections: [], failures: [] };
   reports.take({ ...report, sessions: [session('aa', 'alice'), session('bb', 'bob')] }, 0);
   const given: unknown[] = [];

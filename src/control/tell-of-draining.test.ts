@@ -18,7 +18,7 @@ function prepare() {
 describe('people on an instance that drains', () => {
   it('are told, each once, and those elsewhere are not', () => {
     const { tell, taken } = prepare();
-    const instances = new Map([
+    const instances = new Map<string, Partial<typeof draining>>([
       ['one', draining],
       ['two', {}],
     ]);

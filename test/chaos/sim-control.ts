@@ -74,6 +74,7 @@ export async function startSimControl(
     userAuthorities: [],
     publishDirectory: () => undefined,
     publishOrders: () => undefined,
+    presences: () => Promise.resolve([]),
     clock,
     log,
     newId: ids,
