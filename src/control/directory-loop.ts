@@ -19,7 +19,7 @@ const settledDelay = 5_000;
 export interface DirectoryLoop {
   pass(): Promise<number>;
   /** Undefined before the first pass: nobody may take that for an empty one. */
-  directory(): Directory | undefined;
+  directory: () => Directory | undefined;
 }
 
 export function createDirectoryLoop(

@@ -269,8 +269,8 @@ async function main(): Promise<void> {
     socketPath: run.linkSocket,
     currentTable: () => withSettings(control.frontEnds.table()),
     currentDirectory: control.directory,
-    currentOrders: control.orders.list,
-    place: control.placements.answer,
+    currentOrders: () => control.orders.list(),
+    place: (question, pollSignal) => control.placements.answer(question, pollSignal),
     onReport: async (report) => {
       for (const failure of report.failures) {
         log.warn({ route: failure.route }, `the gateway could not open a port: ${failure.message}`);

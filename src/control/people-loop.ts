@@ -43,7 +43,7 @@ export function createPeopleLoop({ world, placements, orders, presences }: Peopl
   const tellOfDraining = createDrainTeller(orders);
   const watch = createPresenceWatch({
     clock,
-    sessions: reports.sessions,
+    sessions: () => reports.sessions(),
     look: presences,
     onError: (error) => {
       log.error({ err: error }, 'what people have running could not be looked at: what was seen last counts');

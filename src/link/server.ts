@@ -181,7 +181,7 @@ interface Publication<T> {
   /** Undefined before there is any. */
   now(): T | undefined;
   changed(): Promise<void>;
-  publish(next: T): void;
+  publish: (next: T) => void;
 }
 
 function createPublication<T>(first: () => T | undefined): Publication<T> {

@@ -62,7 +62,7 @@ async function prepare() {
     },
   };
   await control.service.put(group, { location: 'westeurope' }, {});
-  await control.service.put(thing('Microsoft.Resources/deployments', 'd'), { properties } as JsonObject, {});
+  await control.service.put(thing('Microsoft.Resources/deployments', 'd'), { properties }, {});
   await until((instances) => instances.length === 2);
   for (let turns = 0; turns < 20; turns += 1) await turn();
   const key = (await findInstances(control.world.store.db))[0]?.scaleSetKey ?? '';
