@@ -27,7 +27,8 @@ export interface Placements {
   /** How many wait in a pool. */
   waiting(pool: string): number;
   bindings(): Iterable<Binding>;
-  usersOn(instance: string): number;
+  /** How many people are bound to an instance; undefined before the first `setSeen`. */
+  usersOn(instance: string): number | undefined;
 }
 
 export interface PlacementsOptions {
@@ -63,6 +64,7 @@ export function createPlacements({
   /** By ticket, in the order in which they came; a Map keeps it when a value is replaced. */
   const queue = new Map<string, Waiter>();
   let pools: ReadonlyMap<string, PoolSeats> = new Map();
+  let hasSeen = false;
 
   function decide({ pool, user, unusable }: PlacementQuestion, seats: PoolSeats): Placement {
     const bound = bindings.of(pool, user);
@@ -161,12 +163,13 @@ export function createPlacements({
       serve();
     },
     setSeen({ sessions, presences }) {
+      hasSeen = true;
       bindings.see(sessions, presences, clock.now());
       serve();
     },
     waiting: waitingIn,
     bindings: () => bindings.all(),
-    usersOn: (instance) => bindings.usersOn(instance),
+    usersOn: (instance) => (hasSeen ? bindings.usersOn(instance) : undefined),
   };
 }
 

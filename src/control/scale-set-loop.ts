@@ -20,6 +20,7 @@ import { endOperation, openOperations } from '../store/operations.ts';
 import { findResource, findResources, saveResource, type ResourceRecord } from '../store/resource-records.ts';
 import { endedOperations } from './ended-operations.ts';
 import { readModel, type InstanceModel } from './instance-model.ts';
+import type { Placements } from './placements.ts';
 import type { ScaleSetSteps } from './scale-set-steps.ts';
 import type { ImageKeeper } from './image-keeper.ts';
 import type { Unclaimed } from './unclaimed.ts';
@@ -58,6 +59,7 @@ export function createScaleSetLoop(
   steps: ScaleSetSteps,
   images: ImageKeeper,
   unclaimed: Unclaimed,
+  placements: Pick<Placements, 'usersOn'>,
 ): ScaleSetLoop {
   const { store, engine, clock, log } = world;
   const underWay = new Map<string, UnderWay>();
@@ -129,6 +131,7 @@ export function createScaleSetLoop(
     { users, groups }: People,
   ): ScaleSetSnapshot {
     const image = images.state(steps.imageOf(record));
+    const isKnown = world.reports.isComplete(clock.now());
     const people = accountsDigest(poolAccounts(users, groups, poolNameOf(record.id)));
     return {
       capacity: asked.capacity,
@@ -148,6 +151,7 @@ export function createScaleSetLoop(
           people,
           extensions: model?.extensions ?? [],
           connections: world.reports.connections(instance.name),
+          users: isKnown ? placements.usersOn(instance.name) : undefined,
           busy: underWay.has(slotOf(record.key, instance.instanceId)),
         };
       }),
