@@ -21,7 +21,7 @@ export interface Placements {
    * Placed as soon as there is an instance; told again when what can be said of it changes, or when `pollMs` are over.
    * `ResourceNotFound` where there is no such pool, `TooManyRequests` where too many wait.
    */
-  answer(question: PlacementQuestion, signal: AbortSignal): Promise<PlacementAnswer>;
+  answer: (question: PlacementQuestion, signal: AbortSignal) => Promise<PlacementAnswer>;
   setPools(pools: ReadonlyMap<string, PoolSeats>): void;
   setSeen(seen: { sessions: readonly Session[]; presences: readonly Presence[] }): void;
   /** How many wait in a pool. */
