@@ -74,8 +74,8 @@ export function createPeopleLoop({ world, placements, orders, presences }: Peopl
       policy: readPoolTags(set.document).placement,
       instances: instances.map(({ name, state }) => ({
         instance: name,
-        reachable: live.instance(name)?.power === 'running' && state.removal === undefined,
-        inRotation: live.rotation(name).inRotation,
+        reachable: live.instance(name)?.power === 'running' && state.power === 'running' && state.removal === undefined,
+        inRotation: live.rotation(name).inRotation && state.power === 'running',
       })),
       describe: (because) => ({
         message:
@@ -88,7 +88,7 @@ export function createPeopleLoop({ world, placements, orders, presences }: Peopl
   }
 
   async function wake(set: ResourceRecord, instances: readonly InstanceRecord[]): Promise<void> {
-    if (instances.some(({ name }) => live.rotation(name).inRotation)) return; // full, not asleep
+    if (instances.some(({ name, state }) => live.rotation(name).inRotation && state.power === 'running')) return; // full, not asleep
     if ((refusals.get(set.key)?.retryAt ?? 0) > clock.now()) return;
     const decision = decideWake(snapshotOf(set, instances));
     try {
