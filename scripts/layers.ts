@@ -16,13 +16,14 @@ const layers: readonly (readonly string[])[] = [
   ['store'],
   ['engines'],
   ['pool', 'template'],
-  ['link', 'monitor'],
+  ['link', 'monitor', 'identity'],
   ['core'],
 ];
 
 /** What a folder may import, where that is less than everything below it. */
 const onlyThese: Readonly<Record<string, readonly string[]>> = {
-  gateway: ['link', 'monitor', 'pool', 'core'],
+  gateway: ['link', 'monitor', 'pool', 'identity', 'core'],
+  identity: ['core'],
 };
 
 export interface SourceFile {

@@ -7,6 +7,7 @@ const packages = [
   'azure-cli',
   'sshpass',
   'openssh-client',
+  'openssh-sftp-server',
   'curl',
   'busybox-static',
   'iproute2',

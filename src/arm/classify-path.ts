@@ -7,6 +7,7 @@ export type Asked =
   | { asked: 'tenants' }
   | { asked: 'locations'; subscriptionId: string }
   | { asked: 'providers'; subscriptionId: string; namespace?: string; action?: string }
+  | { asked: 'identity'; kind: 'users' | 'groups'; name?: string }
   | { asked: 'operation'; subscriptionId: string; operationId: string; result: boolean }
   | { asked: 'collection'; subscriptionId: string; resourceGroup?: string; type?: string; parent?: ResourceId }
   | { asked: 'resource'; id: ResourceId; type: string }
@@ -21,6 +22,7 @@ export function classifyPath(path: string): Asked | undefined {
   const parts = path.split('/').filter((part) => part !== '');
   const lower = parts.map((part) => part.toLowerCase());
   if (lower[0] === 'tenants' && parts.length === 1) return { asked: 'tenants' };
+  if (lower[0] === 'providers') return inTenant(lower, parts[3]);
   if (lower[0] !== 'subscriptions') return undefined;
   const subscriptionId = parts[1];
   if (subscriptionId === undefined) return { asked: 'subscriptions' };
@@ -40,6 +42,14 @@ export function classifyPath(path: string): Asked | undefined {
     default:
       return undefined;
   }
+}
+
+/** People belong to no subscription. */
+function inTenant(lower: readonly string[], name: string | undefined): Asked | undefined {
+  const kind = lower[2];
+  if (lower[1] !== 'poolhouse.identity' || lower.length > 4) return undefined;
+  if (kind !== 'users' && kind !== 'groups') return undefined;
+  return { asked: 'identity', kind, ...(name === undefined ? {} : { name }) };
 }
 
 function underSubscription(subscriptionId: string, rest: string[]): Asked | undefined {

@@ -12,16 +12,19 @@ import Fastify, {
 } from 'fastify';
 import type { Logger } from 'pino';
 import { errorBodyOf, httpStatusOf, PoolhouseError, type ErrorBody, type ErrorCode } from '../core/errors.ts';
-import { isObject, member, without, type JsonObject } from '../core/json.ts';
-import type { Operation, ResourceService, WriteConditions, Written } from '../providers/resource-service.ts';
-import { parseLenient } from '../template/parse-lenient.ts';
+import { isObject, type JsonObject } from '../core/json.ts';
+import type { IdentityService } from '../providers/identity/identity-service.ts';
+import type { Operation, ResourceService, Written } from '../providers/resource-service.ts';
+import { answerIdentity } from './answer-identity.ts';
 import { asAction, classifyPath, type Asked } from './classify-path.ts';
 import { filterResources } from './filter.ts';
+import { conditions, decodePath, methodNotAllowed, query, readBody, requireApiVersion } from './read-request.ts';
 import { registerSignIn } from './sign-in.ts';
 import type { Tokens } from './tokens.ts';
 
 export interface ArmServerParts {
   service: ResourceService;
+  identity: IdentityService;
   tokens: Tokens;
   tls: { key: string; cert: string };
   /** Where clients reach it: `https://127.0.0.1:PORT`. */
@@ -51,7 +54,7 @@ const everyPath = '/*';
 const neverCreated = new Set(['microsoft.storage/storageaccounts']);
 
 export function createArmServer(parts: ArmServerParts): FastifyInstance {
-  const { service, tokens, log } = parts;
+  const { service, identity, tokens, log } = parts;
   const logger: FastifyBaseLogger = log; // so that the server's type does not become one of pino's
   const app = Fastify({
     https: { key: parts.tls.key, cert: parts.tls.cert, minVersion: 'TLSv1.2' },
@@ -109,16 +112,21 @@ export function createArmServer(parts: ArmServerParts): FastifyInstance {
     url: everyPath,
     exposeHeadRoute: false,
     handler: async (request, reply) => {
-      await tokens.verify(request.headers.authorization);
+      const by = await tokens.verify(request.headers.authorization);
       const path = decodePath(request.url.split('?')[0] ?? '');
       const asked = classifyPath(path);
       if (asked === undefined) throw new PoolhouseError('NotFound', `There is nothing at '${path}'.`);
       requireApiVersion(request);
+      if (asked.asked === 'identity') return answerIdentity(identity, asked, { by }, request, reply);
       return answer(asked, request, reply);
     },
   });
 
-  async function answer(asked: Asked, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  async function answer(
+    asked: Exclude<Asked, { asked: 'identity' }>,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<unknown> {
     const expand = query(request, '$expand');
     const isRead = request.method === 'GET' || request.method === 'HEAD';
     if (!isRead && readOnly.has(asked.asked)) throw methodNotAllowed(request.method);
@@ -374,68 +382,6 @@ function routeOf(request: FastifyRequest): RequestEnd['route'] {
   } catch {
     return 'unknown'; // a path that is not encoded as one
   }
-}
-
-function query(request: FastifyRequest, name: string): string | undefined {
-  const values = request.query;
-  if (typeof values !== 'object' || values === null) return undefined;
-  for (const [key, value] of Object.entries(values))
-    if (key.toLowerCase() === name && typeof value === 'string') return value;
-  return undefined;
-}
-
-function requireApiVersion(request: FastifyRequest): void {
-  const version = query(request, 'api-version');
-  if (version === undefined)
-    throw new PoolhouseError(
-      'MissingApiVersionParameter',
-      `The api-version query parameter (?api-version=) is required for all requests.`,
-    );
-  if (!/^\d{4}-\d{2}-\d{2}(-[a-z0-9.]+)?$/i.test(version))
-    throw new PoolhouseError(
-      'InvalidApiVersionParameter',
-      `The api-version '${version.slice(0, 40)}' is invalid. Expected a date such as '2021-04-01'.`,
-    );
-}
-
-/** Paths arrive encoded; a slash that was encoded stays part of its name and is refused there. */
-function decodePath(path: string): string {
-  try {
-    return path
-      .split('/')
-      .map((part) => decodeURIComponent(part).replaceAll('/', '%2F'))
-      .join('/');
-  } catch (error) {
-    throw new PoolhouseError('InvalidRequestContent', `The path of the request is not encoded as a URL should be.`, {
-      cause: error,
-    });
-  }
-}
-
-function readBody(request: FastifyRequest): JsonObject {
-  const text = typeof request.body === 'string' ? request.body : '';
-  if (text.trim() === '') return {};
-  const located = parseLenient(text);
-  const { value } = located;
-  if (!isObject(value))
-    throw new PoolhouseError('InvalidRequestContent', `The request content was invalid: a JSON object is expected.`);
-  // A template stays the text that it was, so that errors name its own lines and columns.
-  const properties = member(value, 'properties');
-  const template = located.textAt(['properties', 'template']);
-  if (!isObject(properties) || template === undefined || !isObject(member(properties, 'template'))) return value;
-  return { ...without(value, 'properties'), properties: { ...without(properties, 'template'), template } };
-}
-
-function conditions(request: FastifyRequest): WriteConditions {
-  const ifMatch = request.headers['if-match'];
-  return {
-    ...(ifMatch === undefined ? {} : { ifMatch }),
-    ...(request.headers['if-none-match'] === '*' ? { mustNotExist: true } : {}),
-  };
-}
-
-function methodNotAllowed(method: string): PoolhouseError {
-  return new PoolhouseError('MethodNotAllowed', `The method '${method}' is not possible here.`);
 }
 
 /** Fastify's own refusals in our words. */

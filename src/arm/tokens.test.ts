@@ -13,7 +13,7 @@ describe('tokens', () => {
   it('let in who has the secret, for an hour', async () => {
     const { clock, tokens } = open();
     const issued = await tokens.issue('CLIENT', 'right', 'https://us');
-    await tokens.verify(bearer(issued?.token));
+    expect(await tokens.verify(bearer(issued?.token))).toBe('client');
     clock.at += 3_601_000;
     await expect(tokens.verify(bearer(issued?.token))).rejects.toMatchObject({ code: 'AuthenticationFailed' });
   });

@@ -13,8 +13,8 @@ export interface ServicePrincipal {
 export interface Tokens {
   /** The token and its life in seconds; undefined where id or secret are wrong; `TooManyRequests` where they are again and again. */
   issue(clientId: string, secret: string, issuer: string): Promise<{ token: string; expiresIn: number } | undefined>;
-  /** `AuthenticationFailed` unless the header carries a token of ours that has not ended. */
-  verify(authorization: string | undefined): Promise<void>;
+  /** Who signed in; `AuthenticationFailed` unless the header carries a token of ours that has not ended. */
+  verify(authorization: string | undefined): Promise<string>;
 }
 
 const lifeSeconds = 3_600;
@@ -74,9 +74,10 @@ export function createTokens(keys: () => readonly Uint8Array[], principal: Servi
           currentDate: new Date(clock.now()),
           requiredClaims: ['exp', 'sub'],
         });
-      await Promise.any(keys().map(verify)).catch((error: unknown) => {
+      const { payload } = await Promise.any(keys().map(verify)).catch((error: unknown) => {
         throw failed(`The access token is invalid or has ended.`, error);
       });
+      return payload.sub ?? '';
     },
   };
 }

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 const main = fileURLToPath(new URL('main.ts', import.meta.url));
-const commands = ['up', 'down', 'status', 'logs', 'az-env', 'deploy'];
+const commands = ['up', 'down', 'status', 'logs', 'az-env', 'deploy', 'users', 'groups', 'sessions'];
 const installation = {
   id: '0123abcd',
   engine: 'sim',
@@ -58,6 +58,17 @@ describe('the command line', () => {
     expect(stdout).toMatch(new RegExp(`Examples:\\n.*poolhouse ${command}`, 's'));
   });
 
+  const inner = ['users', 'groups'].flatMap((family) =>
+    ['add', 'list', 'show', 'set', 'remove'].map((command) => [family, command] as const),
+  );
+  it.each(inner)('explains %s %s, with examples', async (family, command) => {
+    const { exitCode, stdout, stderr } = await poolhouse(family, command, '--help');
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    expect(stdout).toContain(`Usage: poolhouse ${family} ${command}`);
+    expect(stdout).toContain('--json');
+    expect(stdout).toMatch(new RegExp(`Examples:\\n.*poolhouse ${family} ${command}`, 's'));
+  });
+
   it('explains itself, with all commands', async () => {
     const { exitCode, stdout } = await poolhouse('--help');
     expect(exitCode).toBe(0);
@@ -95,6 +106,17 @@ describe('the command line', () => {
     [['deploy', '-g', 'team'], /required option '-f, --template/],
     [['deploy', '-f', 'template.json'], /required option '-g, --group/],
     [['down', '--destroy'], /Say --yes to do it/],
+    [['users'], /Usage: poolhouse users/],
+    [['users', 'ad'], /unknown command 'ad'.*Did you mean add\?/s],
+    [['users', 'add'], /missing required argument 'name'/],
+    [['users', 'add', 'alice', '--password', 'secret'], /unknown option '--password'/],
+    [['users', 'add', 'alice', '--ssh-key', 'gone.pub'], /public key 'gone\.pub' cannot be read: ENOENT/],
+    [['users', 'add', 'alice', '--ssh-key', 'http://['], /'http:\/\/\[' is not a URL/],
+    [['users', 'add', 'alice', '--every-pool', '--pool', 'a'], /--every-pool leaves nothing to name/],
+    [['users', 'set', 'alice', '--enable', '--disable'], /exclude each other/],
+    [['users', 'set', 'alice', '--password-stdin', '--no-password'], /exclude each other/],
+    [['groups'], /Usage: poolhouse groups/],
+    [['groups', 'remove'], /missing required argument 'name'/],
   ];
   it.each(wrongUsage)('ends with 2 for %j', async (argv, message) => {
     const { exitCode, stdout, stderr } = await poolhouse(...argv);
@@ -133,6 +155,8 @@ describe('the command line', () => {
       /^HostNotReady: There is no installation in .*'poolhouse up' makes one/,
     ],
     ['nothing is installed', undefined, ['az-env'], /There is no installation/],
+    ['nothing is installed', undefined, ['users', 'list'], /There is no installation/],
+    ['nothing is installed', undefined, ['groups', 'add', 'team'], /There is no installation/],
     ['nothing is installed', undefined, ['deploy', '-g', 'a', '-f', 'a.json'], /There is no installation/],
     ['control does not run', {}, ['logs', 'team000000'], /Control does not answer\. 'poolhouse up' starts it/],
     ['the installation is damaged', { 'installation.json': '{"id": ' }, ['status'], /installation\.json is damaged/],

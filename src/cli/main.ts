@@ -6,10 +6,13 @@ import { describeBuild, readBuild } from '../host/build.ts';
 import { azEnvCommand } from './az-env.ts';
 import { deployCommand } from './deploy.ts';
 import { downCommand } from './down.ts';
+import { groupsCommand } from './groups.ts';
 import { logsCommand } from './logs.ts';
 import { plainText } from './plain-text.ts';
 import { rotateKeyCommand } from './rotate-key.ts';
+import { sessionsCommand } from './sessions.ts';
 import { statusCommand } from './status.ts';
+import { usersCommand } from './users.ts';
 import { upCommand } from './up.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -46,9 +49,12 @@ async function main(argv: readonly string[]): Promise<number> {
     logsCommand,
     azEnvCommand,
     deployCommand,
+    usersCommand,
+    groupsCommand,
+    sessionsCommand,
     rotateKeyCommand,
   ]) {
-    program.addCommand(command(shared).copyInheritedSettings(program));
+    program.addCommand(inheriting(command(shared), program));
   }
   try {
     await program.parseAsync(argv, { from: 'user' });
@@ -56,6 +62,13 @@ async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     return report(error, argv.includes('--json'), stopping.signal);
   }
+}
+
+/** A command with those beneath it: all of them end and complain as the program does. */
+function inheriting(command: Command, parent: Command): Command {
+  command.copyInheritedSettings(parent);
+  for (const inner of command.commands) inheriting(inner, command);
+  return command;
 }
 
 function showVersion(json: boolean): never {

@@ -6,21 +6,29 @@ import type { Logger } from 'pino';
 import type { ResourceId } from '../core/resource-id.ts';
 import type { Clock } from '../core/time.ts';
 import type { Engine } from '../engines/engine.ts';
+import type { Service } from '../images/recipe.ts';
+import type { Directory } from '../link/people.ts';
+import type { OrderList } from '../link/orders.ts';
 import type { RoutingTable } from '../link/routes.ts';
+import { createIdentityService, type IdentityService } from '../providers/identity/identity-service.ts';
 import { allTypes } from '../providers/all-types.ts';
 import { createResourceService, type InnerResourceService } from '../providers/create-resource-service.ts';
 import { createRegistry, type Surroundings } from '../providers/resource-type.ts';
 import type { Subscription } from '../providers/resource-service.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { Queries, Store } from '../store/store.ts';
+import type { Presence } from './bindings.ts';
 import { createCustomScripts } from './custom-scripts.ts';
 import { createDeploymentLoop } from './deployment-loop.ts';
 import { createForgetOperations } from './forget-operations.ts';
+import { createDirectoryLoop } from './directory-loop.ts';
 import { createFrontEndLoop, type FrontEndLoopParts, type FrontEnds } from './front-end-loop.ts';
 import type { GatewayReports } from './gateway-reports.ts';
 import { createGatewayReports } from './gateway-reports.ts';
 import type { ImageKeeper } from './image-keeper.ts';
 import { createInstanceDoors, type InstanceDoors } from './instance-doors.ts';
+import { createPeopleLoop } from './people-loop.ts';
+import { createPlacements, type Placements } from './placements.ts';
 import type { ListenPorts } from './listen-ports.ts';
 import { createLiveView } from './live-view.ts';
 import { createMounts } from './mounts.ts';
@@ -30,6 +38,8 @@ import { nobodyObserves, type Observer } from './observer.ts';
 import { createResourceGroupLoop } from './resource-group-loop.ts';
 import { createScaleSetLoop } from './scale-set-loop.ts';
 import { createScaleSetSteps } from './scale-set-steps.ts';
+import { createSessionOrders, type SessionOrders } from './session-orders.ts';
+import type { SshIdentity } from './ssh-identity.ts';
 import { createShareLoop } from './share-loop.ts';
 import { createUnclaimed } from './unclaimed.ts';
 import type { World } from './world.ts';
@@ -48,8 +58,17 @@ export interface ControlParts {
   doorFolder: string;
   fetch: (address: string, signal?: AbortSignal) => Promise<Uint8Array>;
   hashPassword: (password: string, signal: AbortSignal) => Promise<string>;
+  sshIdentity: SshIdentity;
+  /** Public keys whose certificates for users the operator trusts. */
+  userAuthorities: readonly string[];
+  publishDirectory: (directory: Directory) => void;
+  publishOrders: (orders: OrderList) => void;
+  /** Who has something running where. */
+  presences: () => Promise<readonly Presence[]>;
   publish: (table: RoutingTable) => void;
   redirect: FrontEndLoopParts['redirect'];
+  /** What machines made by a recipe offer, by port. */
+  servicesOf: (recipe: string) => Promise<Readonly<Record<string, Service>>>;
   observer?: Observer;
   clock: Clock;
   log: Logger;
@@ -66,10 +85,14 @@ export interface NamedPass {
 
 export interface Control {
   service: InnerResourceService;
+  identity: IdentityService;
   world: World;
   reports: GatewayReports;
   doors: InstanceDoors;
   frontEnds: FrontEnds;
+  placements: Placements;
+  directory: () => Directory | undefined;
+  orders: SessionOrders;
   loops: readonly NamedPass[];
   /** Waits until no step is under way. */
   idle(): Promise<void>;
@@ -78,7 +101,7 @@ export interface Control {
 export function assembleControl(parts: ControlParts): Control {
   const { store, secrets, engine, images, surroundings, observer = nobodyObserves, clock, log, newId, changed } = parts;
   const live = createLiveView();
-  const reports = createGatewayReports();
+  const reports = createGatewayReports(clock.now());
   const registry = createRegistry(
     allTypes({
       live,
@@ -86,7 +109,7 @@ export function assembleControl(parts: ControlParts): Control {
       deployments: {
         fetch: (address) => parts.fetch(address),
         subscription: parts.subscription,
-        check: (queries, id, body, planned) => service.check(queries, id as ResourceId, body, planned), // an id made by `formatResourceId`
+        check: (queries, id, body, known, planned) => service.check(queries, id as ResourceId, body, known, planned), // an id made by `formatResourceId`
       },
     }),
   );
@@ -99,6 +122,14 @@ export function assembleControl(parts: ControlParts): Control {
     surroundings,
     clock,
     newId,
+    changed,
+  });
+  const identity = createIdentityService({
+    store,
+    secrets,
+    fetch: (address) => parts.fetch(address),
+    clock,
+    log,
     changed,
   });
   const world: World = {
@@ -121,26 +152,44 @@ export function assembleControl(parts: ControlParts): Control {
   const doors = createInstanceDoors({ folder: parts.doorFolder, mounts, clock, log });
   const scripts = createCustomScripts({ store, secrets, engine, mounts, fetch: parts.fetch, clock, log });
   const steps = observeSteps(
-    createScaleSetSteps({ world, surroundings, images, doors, scripts, hashPassword: parts.hashPassword }),
+    createScaleSetSteps({
+      world,
+      surroundings,
+      images,
+      doors,
+      scripts,
+      hashPassword: parts.hashPassword,
+      userAuthority: parts.sshIdentity.userAuthorityLine,
+    }),
     observer,
     clock,
   );
-  const scaleSets = createScaleSetLoop(world, steps, images, createUnclaimed(world, steps, doors));
+  const orders = createSessionOrders({ clock, newId, publish: parts.publishOrders });
+  const placements = createPlacements({ clock, onWaiting: changed });
+  const scaleSets = createScaleSetLoop(world, steps, images, createUnclaimed(world, steps, doors), placements);
   const frontEnds = createFrontEndLoop({
     world,
     ports: parts.ports,
     publish: parts.publish,
     redirect: parts.redirect,
+    serviceOf: async (set, port) => (await parts.servicesOf(steps.imageOf(set)))[String(port)],
   });
+  const directory = createDirectoryLoop(world, parts.sshIdentity, parts.userAuthorities, parts.publishDirectory);
   return {
     service,
+    identity,
+    orders,
     world,
     reports,
     doors,
     frontEnds,
+    placements,
+    directory: directory.directory,
     loops: [
       { name: 'scale sets', pass: (signal) => scaleSets.pass(signal) },
       { name: 'front ends', pass: (signal) => frontEnds.pass(signal) },
+      { name: 'directory', pass: () => directory.pass() },
+      { name: 'people', pass: createPeopleLoop({ world, placements, orders, presences: parts.presences }) },
       { name: 'shares', pass: createShareLoop(world, typeContext) },
       { name: 'resource groups', pass: createResourceGroupLoop(world, typeContext) },
       { name: 'deployments', pass: createDeploymentLoop(world) },

@@ -3,7 +3,9 @@
  * kernel lead the public addresses to the gateway's ports.
  */
 import { isIPv4 } from 'node:net';
+import { dig } from '../core/json.ts';
 import { keyOf } from '../core/resource-id.ts';
+import type { Service } from '../images/recipe.ts';
 import type { Probe, Route, RoutingTable } from '../link/routes.ts';
 import type { InstanceLink } from '../pool/render-redirects.ts';
 import {
@@ -14,6 +16,7 @@ import {
   type RoutedRule,
 } from '../pool/routing-table.ts';
 import { extensionsDone } from '../pool/plan.ts';
+import { readScaleSet } from '../providers/compute/scale-set-model.ts';
 import { readLoadBalancer, type ProbeModel } from '../providers/network/load-balancer-model.ts';
 import { findInstances, type InstanceRecord } from '../store/instance-records.ts';
 import { findResources, type ResourceRecord } from '../store/resource-records.ts';
@@ -29,6 +32,8 @@ export interface FrontEndLoopParts {
   world: World;
   ports: ListenPorts;
   publish(table: RoutingTable): void;
+  /** What the machines of a scale set offer at a port. */
+  serviceOf(set: ResourceRecord, port: number): Promise<Service | undefined>;
   /** Makes the kernel's rules fit these routes; nil where nothing has changed. */
   redirect(routes: readonly Route[], links: readonly InstanceLink[], signal: AbortSignal): Promise<void>;
 }
@@ -46,13 +51,7 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
   let redirected = '';
   let redirectedAt = 0;
 
-  async function routedInstances(): Promise<RoutedInstance[]> {
-    const sets = new Map(
-      (await findResources(store.db, { type: 'Microsoft.Compute/virtualMachineScaleSets' })).map((set) => [
-        set.key,
-        set,
-      ]),
-    );
+  async function routedInstances(sets: ReadonlyMap<string, ResourceRecord>): Promise<RoutedInstance[]> {
     const result: RoutedInstance[] = [];
     for (const instance of await findInstances(store.db)) {
       const set = sets.get(instance.scaleSetKey);
@@ -82,9 +81,27 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
     };
   }
 
+  /** A rule knows people where it leads to the ssh of one pool, and its load balancer does not want it plain. */
+  async function peopleOf(rule: RoutedRule, sets: readonly ResourceRecord[]): Promise<RoutedRule['people']> {
+    if (rule.isPlain) return undefined;
+    const [set, ...others] = sets.filter((one) =>
+      readScaleSet(one.document).profile.backendPoolIds.some((id) => keyOf(id) === rule.backendPoolKey),
+    );
+    if (set === undefined || others.length > 0) return undefined;
+    return (await parts.serviceOf(set, rule.backendPort)) === 'ssh' ? { protocol: 'ssh', pool: set.key } : undefined;
+  }
+
   async function pass(signal: AbortSignal): Promise<number> {
-    const instances = await routedInstances();
-    const { rules, natPools } = await frontEnds(world);
+    const sets = new Map(
+      (await findResources(store.db, { type: 'Microsoft.Compute/virtualMachineScaleSets' })).map((set) => [
+        set.key,
+        set,
+      ]),
+    );
+    const instances = await routedInstances(sets);
+    const { rules: known, natPools } = await frontEnds(world);
+    const rules: RoutedRule[] = [];
+    for (const rule of known) rules.push({ ...rule, people: await peopleOf(rule, [...sets.values()]) });
     const listenPorts = await ports.forRoutes([
       ...rules.map((rule) => rule.id),
       ...natPools.flatMap((pool) =>
@@ -157,6 +174,7 @@ export async function frontEnds(
         distribution: rule.distribution,
         idleTimeoutSeconds: rule.idleTimeoutMinutes * 60,
         probe: probe === undefined ? null : probeOf(balancer, probe),
+        isPlain: dig(balancer.document, 'tags', 'poolhouse-routing') === 'connection',
       });
     }
     for (const pool of model.natPools) {

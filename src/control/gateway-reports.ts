@@ -1,38 +1,72 @@
 /** What the gateways have said last. Kept in memory only: they say it again within seconds. */
+import type { Session } from '../link/people.ts';
 import type { Report } from '../link/routes.ts';
 
 export interface GatewayReports {
+  /** True when something has changed that a loop should look at. */
   take(report: Report, now: number): boolean;
+  /** Undefined where no gateway has asked yet; true where any of them had an answer that is well. */
   healthy(probeId: string, instance: string): boolean | undefined;
   connections(instance: string): number;
+  /** Of all gateways, also of those that only carry old sessions to their end. */
+  sessions(): readonly Session[];
+  /** Whether every gateway that there is has had time to report: who nobody speaks of is not there. */
+  isComplete(now: number): boolean;
   /** When the newest report came. */
   seenAt(): number | undefined;
   /** The newest report, when it is not older than `maximumAge` milliseconds. */
   latest(now: number, maximumAge: number): Report | undefined;
 }
 
-export function createGatewayReports(): GatewayReports {
-  let latest: { report: Report; at: number } | undefined;
+/** A gateway that has not reported for this long has ended, and its sessions with it: it does so every five seconds. */
+const silentFor = 20_000;
+/** Gateways that were there before control have reported by then, having tried again every five seconds. */
+const firstReports = 10_000;
+
+/** @param startedAt when control began */
+export function createGatewayReports(startedAt: number): GatewayReports {
+  /** By gateway; the one that reported last stands last. */
+  const reports = new Map<string, { report: Report; at: number }>();
   let health = new Map<string, boolean>();
   let open = new Map<string, number>();
+  let sessions: readonly Session[] = [];
+  let seen = '';
+
+  const newest = () => [...reports.values()].at(-1);
 
   return {
-    /** True when something has changed that a loop should look at. */
     take(report, now) {
-      const before = fingerprint(health, open);
-      latest = { report, at: now };
-      health = new Map(report.probes.map((probe) => [`${probe.probe}\n${probe.instance}`, probe.healthy]));
+      reports.delete(report.gateway);
+      reports.set(report.gateway, { report, at: now });
+      // The last word of the only one stays, however old: control may be slow, and connections are there all the same.
+      for (const [gateway, { at }] of reports)
+        if (gateway !== report.gateway && now - at > silentFor) reports.delete(gateway);
+      const all = [...reports.values()].map((one) => one.report);
+      health = new Map();
+      for (const probe of all.flatMap((one) => one.probes)) {
+        const key = `${probe.probe}\n${probe.instance}`;
+        health.set(key, probe.healthy || health.get(key) === true);
+      }
       open = new Map();
-      for (const row of report.connections) open.set(row.instance, (open.get(row.instance) ?? 0) + row.open);
-      return before !== fingerprint(health, open);
+      for (const row of all.flatMap((one) => one.connections))
+        open.set(row.instance, (open.get(row.instance) ?? 0) + row.open);
+      sessions = all.flatMap((one) => one.sessions);
+      const before = seen;
+      seen = JSON.stringify([
+        [...health].toSorted(),
+        [...open].filter(([, count]) => count > 0).toSorted(),
+        sessions.map((session) => session.id).toSorted(),
+      ]);
+      return before !== seen;
     },
     healthy: (probeId, instance) => health.get(`${probeId}\n${instance}`),
     connections: (instance) => open.get(instance) ?? 0,
-    seenAt: () => latest?.at,
-    latest: (now, maximumAge) => (latest !== undefined && now - latest.at <= maximumAge ? latest.report : undefined),
+    sessions: () => sessions,
+    isComplete: (now) => now - startedAt >= (reports.size > 0 ? firstReports : silentFor),
+    seenAt: () => newest()?.at,
+    latest(now, maximumAge) {
+      const last = newest();
+      return last !== undefined && now - last.at <= maximumAge ? last.report : undefined;
+    },
   };
-}
-
-function fingerprint(health: ReadonlyMap<string, boolean>, open: ReadonlyMap<string, number>): string {
-  return JSON.stringify([[...health].toSorted(), [...open].filter(([, count]) => count > 0).toSorted()]);
 }

@@ -27,7 +27,7 @@ export async function readModel(
     sizeName: model.sizeName,
     profile,
     // Secrets stand in it as placeholders, which change exactly when the secrets do.
-    provisionDigest: digest({ admin: { ...profile.admin, password: profile.admin.password ?? null } }),
+    provisionDigest: digest({ format: 2, admin: { ...profile.admin, password: profile.admin.password ?? null } }),
     extensions: profile.extensions.map((extension) => ({
       name: extension.name,
       version: digest({

@@ -7,11 +7,8 @@ import { errorBodyOf } from '../core/errors.ts';
 import { decideMount } from '../pool/decide-mount.ts';
 import { keysOf } from '../providers/storage/storage-accounts.ts';
 import { sameSecret } from '../secrets/secrets.ts';
-import { uidOf } from '../store/accounts.ts';
-import type { InstanceRecord } from '../store/instance-records.ts';
-import { findInstances } from '../store/instance-records.ts';
 import { findResources, nameOf, type ResourceRecord } from '../store/resource-records.ts';
-import { readModel } from './instance-model.ts';
+import { prepareWorkspaces } from './workspaces.ts';
 import type { World } from './world.ts';
 
 export const mountRequestSchema = z.object({
@@ -121,7 +118,13 @@ export function createMounts(world: World): Mounts {
           { account: request.account, share: request.share, folder: request.folder, path: request.target },
           signal,
         );
-        await prepareWorkspaces(world, instanceName, request, signal);
+        if (request.folder === '')
+          await prepareWorkspaces(
+            world,
+            instanceName,
+            { target: request.target, rootMode: rootModeOf(request.dirMode) },
+            signal,
+          );
       } catch (error) {
         const { code, message } = errorBodyOf(error);
         log.error({ err: error, instance: instanceName }, 'a share could not be attached');
@@ -183,33 +186,7 @@ export function createMounts(world: World): Mounts {
   };
 }
 
-/** The folder of each user of the pool on the share, as the published recipe expects it: `notebooks/USER`. */
-async function prepareWorkspaces(
-  world: World,
-  instanceName: string,
-  asked: MountAsked,
-  signal: AbortSignal,
-): Promise<void> {
-  const { store, engine } = world;
-  if (asked.folder !== '') return;
-  const instance: InstanceRecord | undefined = (await findInstances(store.db)).find((one) => one.name === instanceName);
-  const model =
-    instance === undefined ? undefined : await readModel(world, instance.scaleSetKey, instance.modelVersion);
-  if (instance === undefined || model === undefined) return;
-  const { name } = model.profile.admin;
-  const uid = await store.transaction((tx) => uidOf(tx, instance.scaleSetKey, name));
-  const rootMode = asked.dirMode !== undefined && /^0?[0-7]{3}$/.test(asked.dirMode) ? asked.dirMode : '0755';
-  const document = JSON.stringify({ mountPoint: asked.target, users: [{ name, uid, gid: uid }], rootMode });
-  const result = await engine.exec(
-    instanceName,
-    ['/usr/lib/poolhouse/workspace'],
-    { stdin: document, timeoutMs: 30_000 },
-    signal,
-  );
-  if (result.exitCode !== 0) {
-    world.log.warn(
-      { instance: instanceName, target: asked.target, exitCode: result.exitCode },
-      'the folders of the users could not be prepared on the share',
-    );
-  }
+/** Who may write where a share is mounted, as the mount asks for it. */
+function rootModeOf(dirMode: string | undefined): string {
+  return dirMode !== undefined && /^0?[0-7]{3}$/.test(dirMode) ? dirMode : '0755';
 }

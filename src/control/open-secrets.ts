@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Home } from '../core/home.ts';
 import { PoolhouseError } from '../core/errors.ts';
 import type { EpochMillis } from '../core/time.ts';
+import type { KeptSecrets } from './ssh-identity.ts';
 import type { PrivateKeys } from '../secrets/certificates.ts';
 import { openKeyring } from '../secrets/keyring.ts';
 import {
@@ -20,7 +21,7 @@ import type { Store } from '../store/store.ts';
 export interface OpenSecrets {
   secrets: Secrets;
   clientSecret: string;
-  privateKeys: PrivateKeys;
+  privateKeys: PrivateKeys & KeptSecrets;
   /** Seals everything under another master key, which is kept at `path`; undefined where it lies elsewhere already. */
   changeMasterKey: (key: Buffer, path: string | undefined) => Promise<void>;
 }

@@ -5,6 +5,7 @@
 import { errorBodyOf, PoolhouseError } from '../core/errors.ts';
 import type { EpochMillis } from '../core/time.ts';
 import type { EngineInstance } from '../engines/engine.ts';
+import { accountsDigest, poolAccounts } from '../identity/render-accounts.ts';
 import { failureOf } from '../pool/instance-state.ts';
 import { plan, type InstanceSnapshot, type ScaleSetSnapshot, type Step } from '../pool/plan.ts';
 import { scaleSetOutcome } from '../pool/scale-set-outcome.ts';
@@ -12,11 +13,14 @@ import { eraseResource } from '../providers/erase-resource.ts';
 import { readPoolTags } from '../providers/compute/pool-tags.ts';
 import { readScaleSet, type ScaleSetModel } from '../providers/compute/scale-set-model.ts';
 import { scriptsCanceled } from '../providers/compute/scale-sets.ts';
+import { readPeople, type People } from '../providers/identity/people.ts';
+import { poolNameOf } from '../providers/identity/pool-names.ts';
 import { findInstances, updateInstanceState, type InstanceRecord } from '../store/instance-records.ts';
 import { endOperation, openOperations } from '../store/operations.ts';
 import { findResource, findResources, saveResource, type ResourceRecord } from '../store/resource-records.ts';
 import { endedOperations } from './ended-operations.ts';
 import { readModel, type InstanceModel } from './instance-model.ts';
+import type { Placements } from './placements.ts';
 import type { ScaleSetSteps } from './scale-set-steps.ts';
 import type { ImageKeeper } from './image-keeper.ts';
 import type { Unclaimed } from './unclaimed.ts';
@@ -55,6 +59,7 @@ export function createScaleSetLoop(
   steps: ScaleSetSteps,
   images: ImageKeeper,
   unclaimed: Unclaimed,
+  placements: Pick<Placements, 'usersOn'>,
 ): ScaleSetLoop {
   const { store, engine, clock, log } = world;
   const underWay = new Map<string, UnderWay>();
@@ -67,10 +72,11 @@ export function createScaleSetLoop(
     const byName = new Map(found.map((instance) => [instance.name, instance]));
     const records = await findResources(store.db, { type: 'Microsoft.Compute/virtualMachineScaleSets' });
     const waiting = await unclaimed.settle(records, found, signal);
+    const people = await readPeople(store.db);
     let settled = waiting.size === 0;
     for (const record of records) {
       if (waiting.has(record.key)) continue;
-      if (!(await passOne(record, byName, signal))) settled = false;
+      if (!(await passOne(record, byName, people, signal))) settled = false;
     }
     return settled ? settledDelay : unsettledDelay;
   }
@@ -79,12 +85,13 @@ export function createScaleSetLoop(
   async function passOne(
     record: ResourceRecord,
     byName: ReadonlyMap<string, EngineInstance>,
+    people: People,
     signal: AbortSignal,
   ): Promise<boolean> {
     const asked = readScaleSet(record.document);
     const instances = await findInstances(store.db, record.key);
     const models = await modelsOf(record, instances);
-    const snapshot = takeSnapshot(record, asked, instances, models, byName);
+    const snapshot = takeSnapshot(record, asked, instances, models, byName, people);
     const now = clock.now();
     stopWhatIsUnwanted(record, snapshot);
 
@@ -121,8 +128,11 @@ export function createScaleSetLoop(
     instances: readonly InstanceRecord[],
     models: ReadonlyMap<string, InstanceModel>,
     byName: ReadonlyMap<string, EngineInstance>,
+    { users, groups }: People,
   ): ScaleSetSnapshot {
     const image = images.state(steps.imageOf(record));
+    const isKnown = world.reports.isComplete(clock.now());
+    const people = accountsDigest(poolAccounts(users, groups, poolNameOf(record.id)));
     return {
       capacity: asked.capacity,
       generation: record.generation,
@@ -138,8 +148,10 @@ export function createScaleSetLoop(
           state: instance.state,
           power: powerOf(byName.get(instance.name)),
           provision: model?.provisionDigest ?? '',
+          people,
           extensions: model?.extensions ?? [],
           connections: world.reports.connections(instance.name),
+          users: isKnown ? placements.usersOn(instance.name) : undefined,
           busy: underWay.has(slotOf(record.key, instance.instanceId)),
         };
       }),

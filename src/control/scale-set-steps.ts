@@ -4,6 +4,7 @@ import type { Transaction } from 'kysely';
 import { PoolhouseError } from '../core/errors.ts';
 import { keyOf, type ResourceKey } from '../core/resource-id.ts';
 import type { Executors, StepArguments, StepName } from '../pool/plan.ts';
+import { accountsDigest, poolAccounts } from '../identity/render-accounts.ts';
 import { addressesOf } from '../pool/addresses.ts';
 import type { Adoption } from '../pool/claim.ts';
 import { readLoadBalancer } from '../providers/network/load-balancer-model.ts';
@@ -11,6 +12,8 @@ import { readPoolTags } from '../providers/compute/pool-tags.ts';
 import { readScaleSet } from '../providers/compute/scale-set-model.ts';
 import { modelVersion } from '../providers/compute/scale-sets.ts';
 import { sizeOf } from '../providers/compute/sizes.ts';
+import { readPeople } from '../providers/identity/people.ts';
+import { poolNameOf } from '../providers/identity/pool-names.ts';
 import { objectAt } from '../providers/read-body.ts';
 import type { Surroundings, TypeContext } from '../providers/resource-type.ts';
 import {
@@ -30,6 +33,7 @@ import type { ImageKeeper } from './image-keeper.ts';
 import type { InstanceDoors } from './instance-doors.ts';
 import { readModel, type InstanceModel } from './instance-model.ts';
 import { provisionDocument } from './provision-document.ts';
+import { prepareAllWorkspaces } from './workspaces.ts';
 import type { World } from './world.ts';
 
 type InstanceStepName = Exclude<StepName, 'prepareImage' | 'allocate'>;
@@ -50,6 +54,8 @@ export interface ScaleSetStepParts {
   images: ImageKeeper;
   doors: InstanceDoors;
   scripts: CustomScripts;
+  /** Who signs what opens a session inside: a line for sshd. */
+  userAuthority: string;
   hashPassword(password: string, signal: AbortSignal): Promise<string>;
 }
 
@@ -94,7 +100,7 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
         },
         signal,
       );
-      await change(instance, ({ provisioned: _provisioned, provisionedAt: _at, ...state }) => ({
+      await change(instance, ({ provisioned: _provisioned, provisionedAt: _at, people: _people, ...state }) => ({
         ...state,
         created: true,
         extensions: {},
@@ -107,8 +113,12 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
     },
     async provision({ instanceId }, signal) {
       const { instance, model } = await subject(key, instanceId);
+      const { users, groups } = await readPeople(store.db);
+      const accounts = poolAccounts(users, groups, poolNameOf(key));
+      const digest = accountsDigest(accounts);
+      let hostKeys: string[] | undefined;
       if (engine.capabilities().real) {
-        const document = await provisionDocument(world, instance, model, (password) =>
+        const document = await provisionDocument(world, instance, model, accounts, parts.userAuthority, (password) =>
           parts.hashPassword(password, signal),
         );
         const result = await engine.exec(
@@ -124,9 +134,18 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
             { cause: new Error(result.stderr.slice(-2_000)), retryable: true },
           );
         }
+        hostKeys = await readHostKeys(instance, signal);
+        if (accounts.people.length > 0) await prepareAllWorkspaces(world, instance, signal);
       }
       const at = clock.now();
-      await change(instance, (state) => ({ ...state, provisioned: model.provisionDigest, provisionedAt: at }));
+      await change(instance, ({ people: _people, provisionedAt, ...state }) => ({
+        ...state,
+        // Of people alone: it has been prepared since then.
+        provisionedAt: state.provisioned === model.provisionDigest ? (provisionedAt ?? at) : at,
+        provisioned: model.provisionDigest,
+        ...(digest === '' ? {} : { people: digest }),
+        ...(hostKeys === undefined ? {} : { hostKeys }),
+      }));
     },
     async runExtension({ instanceId, extension: name }, signal) {
       const { instance, model, set } = await subject(key, instanceId);
@@ -184,6 +203,27 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
       await store.transaction((tx) => eraseInstance(tx, instance));
     },
   });
+
+  /**
+   * As the engine lets us read them: what answers at the instance's address later has to show one of these. The instance
+   * makes them at its first start, which may not be over; the ECDSA key comes last.
+   */
+  async function readHostKeys(instance: InstanceRecord, signal: AbortSignal): Promise<string[]> {
+    const untilMade =
+      'n=0; until [ -s /etc/ssh/ssh_host_ecdsa_key.pub ] || [ $n = 150 ]; do n=$((n+1)); sleep 0.1; done';
+    const command = `${untilMade}; cat /etc/ssh/ssh_host_*_key.pub`;
+    const { stdout } = await engine.exec(instance.name, ['sh', '-c', command], { timeoutMs: 30_000 }, signal);
+    const keys = stdout
+      .split('\n')
+      .flatMap((line) => /^((?:ssh|ecdsa)-\S{1,40} [A-Za-z0-9+/=]{1,4000})( |$)/.exec(line)?.[1] ?? []);
+    if (keys.length === 0)
+      throw new PoolhouseError(
+        'Unavailable',
+        `The instance ${instance.instanceId} has no ssh host keys yet. It will be looked at again.`,
+        { retryable: true },
+      );
+    return keys;
+  }
 
   return {
     imageOf: (record) => surroundings.recipeOf(readScaleSet(record.document).profile.image),

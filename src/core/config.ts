@@ -26,6 +26,12 @@ const configSchema = z.strictObject({
     .default({}),
   /** What is written into the logs: this, and what is graver. */
   logLevel: z.enum(logLevels).default('info'),
+  /** Public keys of authorities (`ssh-ed25519 AAAA…`) whose OpenSSH certificates sign people in. */
+  userAuthorities: z
+    .array(
+      z.string().regex(/^(ssh|ecdsa)-\S+ [A-Za-z0-9+/=]+( .*)?$/, 'expected a public key such as "ssh-ed25519 AAAA…"'),
+    )
+    .default([]),
   /** The host's own addresses that pools may have; without them pools are reached from this machine only. */
   publicAddresses: z.array(z.ipv4()).default([]),
   /** URL prefix → folder: downloads of templates and scripts that are read from disk instead. */

@@ -1,9 +1,12 @@
 /**
- * The gateway's two conversations with control: it asks for the routing table (a long poll that never ends), and tells
- * what it sees. Control may be away for any time; nothing here stops the gateway from serving.
+ * The gateway's conversations with control: it asks for the routing table, for the directory of people and for
+ * orders about sessions (long polls that never end), and tells what it sees. Control may be away for any time; nothing here stops the gateway from serving.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock, EpochMillis } from '../core/time.ts';
+import type { ZodType } from 'zod';
+import { directorySchema, type Directory } from '../link/people.ts';
+import { orderListSchema, type OrderList } from '../link/orders.ts';
 import { routingTableSchema } from '../link/routes.ts';
 import type { Report, RoutingTable } from '../link/routes.ts';
 import type { LinkClient } from './link-request.ts';
@@ -14,6 +17,8 @@ export interface ControlLinkOptions {
   clock: Clock;
   log: GatewayLog;
   onTable: (table: RoutingTable) => void;
+  onDirectory: (directory: Directory) => void;
+  onOrders: (orders: OrderList) => void;
   report: () => Report;
   /** Between two reports at least. */
   reportGapMs?: number;
@@ -35,7 +40,7 @@ export interface ControlContact {
 }
 
 export interface ControlLink {
-  /** Runs both conversations until the signal aborts. Never rejects. */
+  /** Runs all conversations until the signal aborts. Never rejects. */
   run(signal: AbortSignal): Promise<void>;
   /** There is something new to report. */
   changed(): void;
@@ -47,7 +52,7 @@ const pollLimitMs = 60_000;
 const reportLimitMs = 10_000;
 
 export function createControlLink(options: ControlLinkOptions): ControlLink {
-  const { client, clock, log, onTable, report } = options;
+  const { client, clock, log, report } = options;
   const { reportGapMs = 100, reportEveryMs = 5000, retryMs = 250, maxRetryMs = 5000 } = options;
   let dirty: PromiseWithResolvers<void> = Promise.withResolvers();
   let answeredAt: EpochMillis | undefined;
@@ -77,18 +82,25 @@ export function createControlLink(options: ControlLinkOptions): ControlLink {
     }
   }
 
-  async function poll(signal: AbortSignal): Promise<void> {
-    // Control is the truth: the first question of a process asks for the table whatever was known from before.
-    let revision: number | undefined;
-    await repeat('routing table', signal, async () => {
-      const path = revision === undefined ? '/v1/routes' : `/v1/routes?after=${String(revision)}`;
+  /** Takes what control publishes at a path, again and again. */
+  async function poll<T extends { revision: number | string }>(
+    what: string,
+    address: string,
+    schema: ZodType<T>,
+    take: (next: T) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    // Control is the truth: the first question of a process asks for all of it whatever was known from before.
+    let revision: T['revision'] | undefined;
+    await repeat(what, signal, async () => {
+      const path = revision === undefined ? address : `${address}?after=${encodeURIComponent(revision)}`;
       const answer = await client.send('GET', path, { limitMs: pollLimitMs, signal });
       answeredAt = clock.now();
       if (answer.status === 204) return;
       if (answer.status !== 200) throw new Error(`control answered ${path} with ${String(answer.status)}`);
-      const table = routingTableSchema.parse(answer.body);
-      onTable(table);
-      revision = table.revision;
+      const next = schema.parse(answer.body);
+      take(next);
+      revision = next.revision;
     });
   }
 
@@ -107,7 +119,12 @@ export function createControlLink(options: ControlLinkOptions): ControlLink {
 
   return {
     async run(signal) {
-      await Promise.all([poll(signal), tell(signal)]);
+      await Promise.all([
+        poll('routing table', '/v1/routes', routingTableSchema, options.onTable, signal),
+        poll('directory', '/v1/directory', directorySchema, options.onDirectory, signal),
+        poll('orders', '/v1/orders', orderListSchema, options.onOrders, signal),
+        tell(signal),
+      ]);
     },
     changed: () => {
       dirty.resolve();

@@ -4,6 +4,7 @@ import { diffRoutes, instancesOf } from './diff-routes.ts';
 
 function route(id: string, changes: Partial<Route> = {}): Route {
   return {
+    protocol: 'tcp',
     id,
     listenPort: 40001,
     publicAddress: '127.77.0.10',

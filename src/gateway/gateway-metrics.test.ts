@@ -7,7 +7,17 @@ import type { ControlContact } from './control-link.ts';
 import { createGatewayMetrics, type GatewayMetrics } from './gateway-metrics.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import { runProbe } from './probes/run-probe.ts';
-import { dial, freePort, meet, silentLog, startInstance, tcpRoute, until, type FakeInstance } from './test-support.ts';
+import {
+  awayControl,
+  dial,
+  freePort,
+  meet,
+  silentLog,
+  startInstance,
+  tcpRoute,
+  until,
+  type FakeInstance,
+} from './test-support.ts';
 
 const balancer = '/subscriptions/s/resourceGroups/team/providers/Microsoft.Network/loadBalancers/lb';
 const contact: ControlContact = { up: true, answeredAt: 5_000, failure: undefined };
@@ -23,6 +33,7 @@ beforeEach(() => {
   registry = new Registry();
   metrics = createGatewayMetrics(registry);
   gateway = createGateway({
+    client: awayControl,
     id: 'g',
     pid: 1,
     clock: systemClock,

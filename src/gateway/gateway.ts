@@ -2,18 +2,30 @@
  * The gateway without its surroundings: routing tables go in, listeners open, connections are carried, reports come out.
  * Where tables come from and reports go to (`control-link.ts`, `state-file.ts`) is the composition root's affair.
  */
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock, EpochMillis } from '../core/time.ts';
+import type { Directory } from '../link/people.ts';
+import type { OrderList } from '../link/orders.ts';
 import type { Report, Route, RoutingTable } from '../link/routes.ts';
 import { createConnectionLedger } from './connection-ledger.ts';
 import type { Traffic } from './connection-ledger.ts';
 import { diffRoutes, instancesOf } from './diff-routes.ts';
+import type { LinkClient } from './link-request.ts';
 import type { GatewayObserver } from './observer.ts';
+import { createAttemptLimit } from './people/attempt-limit.ts';
+import { createOrderTaker } from './people/carry-out-orders.ts';
+import { createDirectoryView } from './people/directory-view.ts';
+import { endUnwelcome } from './people/end-unwelcome.ts';
+import { createPlacer } from './people/placer.ts';
+import { createSessionLedger } from './people/session-ledger.ts';
+import { createSignIn } from './people/sign-in.ts';
 import { createProber } from './probes/prober.ts';
 import type { RunProbe } from './probes/run-probe.ts';
 import type { GatewayLog, Protocol } from './protocol.ts';
 import { openRouteListener } from './route-listener.ts';
 import type { RouteListener } from './route-listener.ts';
+import { createSshProtocol } from './ssh/ssh-protocol.ts';
 import { createTcpProtocol } from './tcp/tcp-protocol.ts';
 
 export interface GatewayOptions {
@@ -26,6 +38,8 @@ export interface GatewayOptions {
   observer: GatewayObserver;
   /** Something that a report tells has changed. */
   onChange: () => void;
+  /** To control, for questions of its own. */
+  client: LinkClient;
   /** Connections carried at once; one more is reset. */
   maxConnections?: number;
 }
@@ -56,6 +70,10 @@ export type BackendState = (typeof backendStates)[number];
 export interface Gateway {
   /** Makes the table so. The same table again changes nothing. */
   apply(table: RoutingTable): void;
+  /** Says who there is; sessions of those who may no longer enter end. */
+  know(directory: Directory): void;
+  /** Does with its sessions what control orders. */
+  order(list: OrderList): void;
   report(): Report;
   view(): GatewayView;
   /** What the open connections have carried so far, by route. */
@@ -71,6 +89,8 @@ export function createGateway(options: GatewayOptions): Gateway {
   let appliedAt: EpochMillis | undefined;
   let stopping = false;
   const ledger = createConnectionLedger(onChange);
+  const sessions = createSessionLedger(() => clock.now(), onChange);
+  const directory = createDirectoryView();
   const prober = createProber({
     clock,
     runProbe,
@@ -85,15 +105,30 @@ export function createGateway(options: GatewayOptions): Gateway {
       observer.probed(probe, ok);
     },
   });
-  const tcp = createTcpProtocol({ prober, ledger, observer, log, clock });
+  const routeNow = (id: string): Route | undefined => table.routes.find((route) => route.id === id);
+  const placer = createPlacer({
+    client: options.client,
+    isHealthy: (probe, instance) => prober.isHealthy(probe, instance),
+    sessions,
+  });
+  const signIn = createSignIn({ directory, limit: createAttemptLimit(clock), log });
+  const protocols: Record<Route['protocol'], Protocol> = {
+    tcp: createTcpProtocol({ prober, ledger, observer, log, clock }),
+    ssh: createSshProtocol({
+      ...{ directory, signIn, placer, sessions, ledger, observer, log, clock, routeNow },
+      newTicket: randomUUID,
+    }),
+  };
+
+  const pending = (): number => protocols.tcp.pending + protocols.ssh.pending;
 
   function open(route: Route): void {
-    const protocol = protocolOf(route, { tcp });
     const onNoRoom = (refused: Route): void => {
       observer.refused(refused, 'no_room');
     };
-    const hasRoom = (): boolean => ledger.size + protocol.pending < maxConnections;
-    listeners.set(route.id, openRouteListener({ route, protocol, log, onChange, hasRoom, onNoRoom }));
+    const hasRoom = (): boolean => ledger.size + pending() < maxConnections;
+    const protocolOf = ({ protocol }: Route): Protocol => protocols[protocol];
+    listeners.set(route.id, openRouteListener({ route, protocolOf, log, onChange, hasRoom, onNoRoom }));
   }
 
   function closeListener(routeId: string): void {
@@ -123,6 +158,11 @@ export function createGateway(options: GatewayOptions): Gateway {
       );
       onChange();
     },
+    know(next) {
+      directory.take(next);
+      endUnwelcome(sessions, directory, log);
+    },
+    order: createOrderTaker(sessions),
     report() {
       const failures = [...listeners].flatMap(([route, listener]) => {
         const message = listener.failure();
@@ -134,6 +174,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         revision: table.revision,
         probes: prober.report(),
         connections: ledger.report(),
+        sessions: sessions.report(),
         failures,
       };
     },
@@ -166,9 +207,4 @@ export function createGateway(options: GatewayOptions): Gateway {
       prober.close();
     },
   };
-}
-
-/** Which protocol a route's connections speak. All routes are plain TCP until routes say more. */
-function protocolOf(_route: Route, protocols: { tcp: Protocol }): Protocol {
-  return protocols.tcp;
 }

@@ -65,6 +65,16 @@ async function startControl(...routes: Route[]): Promise<LinkServer> {
     socketPath: join(folder, 'link.sock'),
     ...(process.getuid?.() === 0 ? { socketGroup: nobody } : {}),
     currentTable: () => table,
+    currentDirectory: () => ({
+      revision: '',
+      users: [],
+      hostKeys: [],
+      userAuthority: '',
+      userAuthorities: [],
+      instanceKeys: {},
+    }),
+    currentOrders: () => ({ revision: '', orders: [] }),
+    place: () => Promise.resolve({ outcome: 'refused', message: 'nobody is placed here' }),
     onReport: (report) => void reports.push(report),
   });
   await server.listen();

@@ -7,10 +7,13 @@
  * SIGTERM closes the listeners and waits for connections up to `--grace`; a second signal ends at once.
  */
 import { randomUUID } from 'node:crypto';
+import { dirname, join } from 'node:path';
+import type { ZodType } from 'zod';
 import { endFailed } from '../core/end-failed.ts';
 import { errorBodyOf } from '../core/errors.ts';
 import { systemClock } from '../core/system-clock.ts';
-import type { GatewaySettings, RoutingTable } from '../link/routes.ts';
+import { directorySchema, type Directory } from '../link/people.ts';
+import { routingTableSchema, type GatewaySettings, type RoutingTable } from '../link/routes.ts';
 import { createProcessMetrics } from '../monitor/metric-registry.ts';
 import { createMonitorServer } from '../monitor/monitor-server.ts';
 import { openLog } from '../monitor/open-log.ts';
@@ -27,6 +30,7 @@ import { createStateWriter, readState } from './state-file.ts';
 
 async function main(args: GatewayArguments): Promise<void> {
   if (args.user !== undefined) dropPrivileges(args.user);
+  const directoryFile = join(dirname(args.state), 'directory.json');
   const clock = systemClock;
   const processMetrics = createProcessMetrics(args.build);
   const log = openLog('gateway', args.logLevel, (level) => {
@@ -34,18 +38,22 @@ async function main(args: GatewayArguments): Promise<void> {
   });
   const metrics = createGatewayMetrics(processMetrics.registry);
   const client = createLinkClient(args.socket);
-  const stateWriter = createStateWriter(args.state, (error) => {
-    log.error(
-      { err: error, file: args.state },
-      'the routing table could not be stored: a restart without control would serve an older one',
-    );
-  });
+  const writerOf = <T>(file: string) =>
+    createStateWriter<T>(file, (error) => {
+      log.error(
+        { err: error, file },
+        'what control says could not be stored: a restart without control would serve something older',
+      );
+    });
+  const tables = writerOf<RoutingTable>(args.state);
+  const directories = writerOf<Directory>(directoryFile);
   const gateway = createGateway({
     id: randomUUID(),
     pid: process.pid,
     clock,
     log,
     runProbe,
+    client,
     observer: metrics,
     onChange: () => {
       link.changed();
@@ -59,8 +67,15 @@ async function main(args: GatewayArguments): Promise<void> {
     report: () => gateway.report(),
     onTable: (table) => {
       gateway.apply(table);
-      stateWriter.save(table);
+      tables.save(table);
       if (table.settings !== undefined) follow(table.settings);
+    },
+    onOrders: (orders) => {
+      gateway.order(orders);
+    },
+    onDirectory: (directory) => {
+      gateway.know(directory);
+      directories.save(directory);
     },
   });
   const health = () => judgeGateway(gateway.view(), link.contact(), clock.now());
@@ -88,7 +103,9 @@ async function main(args: GatewayArguments): Promise<void> {
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
 
-  const known = await lastKnownTable();
+  const people = await lastKnown(directoryFile, directorySchema);
+  if (people !== undefined) gateway.know(people);
+  const known = await lastKnown(args.state, routingTableSchema);
   if (known !== undefined) gateway.apply(known);
   // The port is the one we were started with: control, when it answers, knows a newer one.
   if (known?.settings !== undefined) log.level = known.settings.logLevel;
@@ -102,7 +119,7 @@ async function main(args: GatewayArguments): Promise<void> {
   await gateway.close(args.graceMs, hurry.signal);
   talking.abort();
   await talk;
-  await stateWriter.flushed();
+  await Promise.all([tables.flushed(), directories.flushed()]);
   client.close();
   await monitor.close();
   log.info({}, 'gateway stopped');
@@ -113,14 +130,11 @@ async function main(args: GatewayArguments): Promise<void> {
     if (metricsPort !== undefined) monitor.serveOn(metricsPort);
   }
 
-  async function lastKnownTable(): Promise<RoutingTable | undefined> {
+  async function lastKnown<T>(file: string, schema: ZodType<T>): Promise<T | undefined> {
     try {
-      return await readState(args.state);
+      return await readState(file, schema);
     } catch (error) {
-      log.error(
-        { err: error, file: args.state },
-        'the stored routing table cannot be read: serving begins when control answers',
-      );
+      log.error({ err: error, file }, 'what control said last cannot be read: serving begins when it answers');
       return undefined;
     }
   }

@@ -1,13 +1,13 @@
 /**
- * The last routing table, on disk: what a gateway serves that starts while control is away. Written beside and renamed,
- * so that a crash at any moment leaves the old one or the new one.
+ * What control said last, in a file: what a gateway serves that starts while control is away. Written beside and renamed,
+ * so that a crash at any moment leaves the old one or the new one. The files lie in memory (`/run`) and are the gateway's
+ * alone: what is secret in them is on no disk, and in no backup.
  */
 import { open, readFile, rename } from 'node:fs/promises';
-import { routingTableSchema } from '../link/routes.ts';
-import type { RoutingTable } from '../link/routes.ts';
+import type { z } from 'zod';
 
-/** The stored table; undefined where there is none. A file that cannot be understood rejects: say so and go on without. */
-export async function readState(path: string): Promise<RoutingTable | undefined> {
+/** What is stored; undefined where nothing is. A file that cannot be understood rejects: say so and go on without. */
+export async function readState<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');
@@ -15,27 +15,27 @@ export async function readState(path: string): Promise<RoutingTable | undefined>
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
   }
-  return routingTableSchema.parse(JSON.parse(text));
+  return schema.parse(JSON.parse(text));
 }
 
-export interface StateWriter {
-  /** Stores this table soon; of several that wait, only the last is written. */
-  save(table: RoutingTable): void;
+export interface StateWriter<T> {
+  /** Stores this soon; of several that wait, only the last is written. */
+  save(state: T): void;
   /** Resolves when nothing waits to be written. */
   flushed(): Promise<void>;
 }
 
-/** One write at a time. A failure is told and the next table is tried as usual. */
-export function createStateWriter(path: string, onFailure: (error: unknown) => void): StateWriter {
-  let waiting: RoutingTable | undefined;
+/** One write at a time. A failure is told and the next state is tried as usual. */
+export function createStateWriter<T>(path: string, onFailure: (error: unknown) => void): StateWriter<T> {
+  let waiting: { state: T } | undefined;
   let writing: Promise<void> | undefined;
 
   async function writeAll(): Promise<void> {
     while (waiting !== undefined) {
-      const table = waiting;
+      const { state } = waiting;
       waiting = undefined;
       try {
-        await writeState(path, table);
+        await writeState(path, state);
       } catch (error) {
         onFailure(error);
       }
@@ -44,19 +44,19 @@ export function createStateWriter(path: string, onFailure: (error: unknown) => v
   }
 
   return {
-    save(table) {
-      waiting = table;
+    save(state) {
+      waiting = { state };
       writing ??= writeAll();
     },
     flushed: () => writing ?? Promise.resolve(),
   };
 }
 
-async function writeState(path: string, table: RoutingTable): Promise<void> {
+async function writeState(path: string, state: unknown): Promise<void> {
   const beside = `${path}.new`;
   const file = await open(beside, 'w', 0o600);
   try {
-    await file.writeFile(JSON.stringify(table));
+    await file.writeFile(JSON.stringify(state));
     await file.sync();
   } finally {
     await file.close();

@@ -4,6 +4,7 @@ import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Route } from '../link/routes.ts';
+import type { LinkClient } from './link-request.ts';
 import type { GatewayObserver } from './observer.ts';
 
 /** Waits until this holds; fails with what was waited for. */
@@ -126,6 +127,7 @@ export async function meet(port: number, host?: string): Promise<string | undefi
 
 export function tcpRoute(listenPort: number, instances: readonly FakeInstance[], changes: Partial<Route> = {}): Route {
   return {
+    protocol: 'tcp',
     id: `route-${String(listenPort)}`,
     listenPort,
     publicAddress: '127.77.250.1',
@@ -151,4 +153,10 @@ export const nobodyObserves: GatewayObserver = {
   refused: () => undefined,
   connectFailed: () => undefined,
   probed: () => undefined,
+};
+
+/** A control that never answers. */
+export const awayControl: LinkClient = {
+  send: () => Promise.reject(new Error('nobody listens')),
+  close: () => undefined,
 };

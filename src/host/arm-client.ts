@@ -17,7 +17,12 @@ export interface ArmAnswer {
 export interface ArmClient {
   readonly subscriptionId: string;
   /** `body` as text is sent as it is. Errors of the API become `PoolhouseError`s. */
-  send(method: string, path: string, body?: JsonObject | string): Promise<ArmAnswer>;
+  send(
+    method: string,
+    path: string,
+    body?: JsonObject | string,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<ArmAnswer>;
 }
 
 const version = '2021-04-01';
@@ -94,7 +99,7 @@ export async function createArmClient(home: Home, installation: Installation, si
 
   return {
     subscriptionId: installation.subscriptionId,
-    async send(method, path, body) {
+    async send(method, path, body, headers = {}) {
       const url = path.includes('api-version=')
         ? path
         : `${path}${path.includes('?') ? '&' : '?'}api-version=${version}`;
@@ -102,7 +107,11 @@ export async function createArmClient(home: Home, installation: Installation, si
       const answer = await call(
         method,
         url,
-        { authorization: `Bearer ${token}`, ...(text === undefined ? {} : { 'content-type': 'application/json' }) },
+        {
+          ...headers,
+          authorization: `Bearer ${token}`,
+          ...(text === undefined ? {} : { 'content-type': 'application/json' }),
+        },
         text,
       );
       const parsed = parse(answer.text);

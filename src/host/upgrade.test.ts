@@ -15,6 +15,7 @@ describe('the version of the gateway', () => {
   beforeAll(async () => {
     root = await mkdtemp(join(tmpdir(), 'poolhouse-mark-'));
     await cp(programFiles.code, join(root, 'src'), { recursive: true });
+    await cp(join(programFiles.root, 'vendor'), join(root, 'vendor'), { recursive: true });
     await cp(join(programFiles.root, 'package.json'), join(root, 'package.json'));
     before = await version();
   });
@@ -35,6 +36,7 @@ describe('the version of the gateway', () => {
     ['its code', 'src/gateway/tcp/splice.ts'],
     ['what it shares with control', 'src/link/routes.ts'],
     ['a new file', 'src/gateway/new.ts'],
+    ['the library that it carries', 'vendor/ssh2/lib/server.js'],
   ])('is another when %s changes', async (_what, file) => {
     const then = await version();
     await add(file, '// changed\n');

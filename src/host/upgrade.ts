@@ -11,6 +11,9 @@ import type { ProgramFiles } from '../core/program-files.ts';
 /** The folders that the gateway consists of (`scripts/layers.ts` lets it import no others). */
 const gatewayFolders = ['gateway', 'link', 'monitor', 'pool', 'core'];
 
+/** The library that it carries a copy of. */
+const vendored = 'vendor/ssh2/lib';
+
 /** What it takes from others, Node included. */
 const manifestSchema = z.object({
   dependencies: z.record(z.string(), z.string()),
@@ -35,6 +38,8 @@ export async function gatewayVersion(files: Pick<ProgramFiles, 'root' | 'code'>)
       parts.push(`${folder}/${name}`, await readFile(join(files.code, folder, name), 'utf8'));
     }
   }
+  for (const name of (await readdir(join(files.root, vendored), { recursive: true })).toSorted())
+    if (name.endsWith('.js')) parts.push(name, await readFile(join(files.root, vendored, name), 'utf8'));
   const manifest = manifestSchema.parse(JSON.parse(await readFile(join(files.root, 'package.json'), 'utf8')));
   return digestOf([parts, manifest]);
 }

@@ -18,6 +18,10 @@ const imagePath = z
   .regex(/^\/[^\0]*$/, 'expected an absolute path')
   .refine((path) => !path.split('/').includes('..'), `expected a path without '..'`);
 
+/** What can be offered at a port that knows people. */
+const services = ['ssh', 'jupyterhub', 'rdp'] as const;
+export type Service = (typeof services)[number];
+
 const fileSchema = z.strictObject({
   /** Where it goes in the image. */
   path: imagePath,
@@ -50,7 +54,7 @@ const recipeSchema = z.strictObject({
   enable: z.array(z.string()).default([]),
   mask: z.array(z.string()).default([]),
   /** Which port speaks what: rules to these ports may become aware of people. */
-  services: z.record(z.string().regex(/^\d{1,5}$/), z.enum(['ssh', 'jupyterhub', 'rdp'])).default({}),
+  services: z.record(z.string().regex(/^\d{1,5}$/), z.enum(services)).default({}),
 });
 
 export interface RecipeFile {
@@ -69,7 +73,7 @@ export interface Recipe {
   commands: string[];
   enable: string[];
   mask: string[];
-  services: Record<string, 'ssh' | 'jupyterhub' | 'rdp'>;
+  services: Record<string, Service>;
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { logLevels } from '../core/log-levels.ts';
+import { sessionSchema } from './people.ts';
 
 export const backendSchema = z.object({
   /** The instance's name in the engine. */
@@ -27,6 +28,10 @@ export const probeSchema = z.object({
 });
 
 export const routeSchema = z.object({
+  /** `tcp`: bytes are carried for whoever comes. All others know the person first. */
+  protocol: z.enum(['tcp', 'ssh']).default('tcp'),
+  /** Key of the scale set that people are placed in; only where the protocol knows people. */
+  pool: z.string().optional(),
   /** Stable name of the front end: the load balancing rule's id, or NAT pool's id with the port. */
   id: z.string(),
   /** Where the gateway itself listens. The kernel redirects the public address and port to it. */
@@ -80,6 +85,8 @@ export const reportSchema = z.object({
   ),
   /** Open connections by route and instance; rows with none are left out. */
   connections: z.array(z.object({ route: z.string(), instance: z.string(), open: z.int().nonnegative() })),
+  /** Of people; carried to their end also by a gateway that takes no new ones. */
+  sessions: z.array(sessionSchema).default([]),
   /** Routes that could not be opened, with the reason. */
   failures: z.array(z.object({ route: z.string(), message: z.string() })),
 });

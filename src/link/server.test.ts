@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Directory } from './people.ts';
 import type { Report, RoutingTable } from './routes.ts';
 import { createLinkServer } from './server.ts';
 import type { LinkServer, LinkServerOptions } from './server.ts';
@@ -15,8 +16,16 @@ let server: LinkServer;
 let reports: Report[];
 let errors: unknown[];
 
+const directory = (revision: string): Directory => ({
+  revision,
+  users: [],
+  hostKeys: [],
+  userAuthority: '',
+  userAuthorities: [],
+  instanceKeys: {},
+});
 const table = (revision: number): RoutingTable => ({ revision, routes: [] });
-const report: Report = { gateway: 'g', pid: 7, revision: 1, probes: [], connections: [], failures: [] };
+const report: Report = { gateway: 'g', pid: 7, revision: 1, probes: [], connections: [], sessions: [], failures: [] };
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'poolhouse-link-'));
@@ -33,6 +42,9 @@ async function listen(changes: Partial<LinkServerOptions> = {}): Promise<void> {
   server = createLinkServer({
     socketPath,
     currentTable: () => table(5),
+    currentDirectory: () => directory('a'),
+    currentOrders: () => ({ revision: 'none', orders: [] }),
+    place: () => Promise.resolve({ outcome: 'refused', message: 'nobody asked' }),
     onReport: (each) => void reports.push(each),
     onError: (error) => errors.push(error),
     ...changes,
@@ -95,6 +107,66 @@ describe('the routes poll', () => {
     await ask('POST', '/v1/reports', JSON.stringify(report));
     await server.close();
     expect(['answered', 'ended']).toContain(await waiting);
+  });
+});
+
+describe('the directory', () => {
+  it('is given at once, and again when it is another', async () => {
+    await listen();
+    expect(JSON.parse((await ask('GET', '/v1/directory')).text)).toEqual(directory('a'));
+    const waiting = ask('GET', '/v1/directory?after=a');
+    await ask('POST', '/v1/reports', JSON.stringify(report));
+    server.publishDirectory(directory('b'));
+    expect(JSON.parse((await waiting).text)).toEqual(directory('b'));
+  });
+
+  it('is waited for while control has not looked yet: an empty one would end everybody', async () => {
+    await listen({ currentDirectory: () => undefined });
+    const waiting = ask('GET', '/v1/directory?after=z');
+    await ask('POST', '/v1/reports', JSON.stringify(report)); // the poll came before it
+    server.publishDirectory(directory('b'));
+    expect(JSON.parse((await waiting).text)).toEqual(directory('b'));
+  });
+
+  it('is no answer when the poll ends before control has looked', async () => {
+    await listen({ currentDirectory: () => undefined, pollMs: 10 });
+    expect((await ask('GET', '/v1/directory')).status).toBe(204);
+  });
+});
+
+describe('orders about sessions', () => {
+  it('are given at once to who has others, and then as they change', async () => {
+    await listen();
+    expect(JSON.parse((await ask('GET', '/v1/orders')).text)).toEqual({ revision: 'none', orders: [] });
+    const waiting = ask('GET', '/v1/orders?after=none');
+    await ask('POST', '/v1/reports', JSON.stringify(report)); // the poll came before it
+    const list = { revision: 'r', orders: [{ id: 'a', session: 's', end: 'bye' }] };
+    server.publishOrders(list);
+    expect(JSON.parse((await waiting).text)).toEqual(list);
+  });
+});
+
+describe('placements', () => {
+  it('are asked for with the question, and end with who asked', async () => {
+    const ended = Promise.withResolvers<string>();
+    await listen({
+      place: ({ user }, signal) => {
+        if (user === 'ada') return Promise.resolve({ outcome: 'placed', instance: 'one' });
+        signal.addEventListener('abort', () => {
+          ended.resolve(user);
+        });
+        return new Promise(() => undefined);
+      },
+    });
+    const question = (user: string) => JSON.stringify({ ticket: 't', pool: 'p', user, unusable: [] });
+    expect(JSON.parse((await ask('POST', '/v1/placements', question('ada'))).text)).toEqual({
+      outcome: 'placed',
+      instance: 'one',
+    });
+    const hungUp = request({ socketPath, method: 'POST', path: '/v1/placements', agent: false });
+    hungUp.on('error', () => undefined);
+    hungUp.end(question('bob'), () => setTimeout(() => hungUp.destroy(), 50));
+    expect(await ended.promise).toBe('bob');
   });
 });
 

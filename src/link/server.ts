@@ -3,7 +3,7 @@
  * socket's mode and group; what they send is parsed as any input, because a gateway speaks with strangers all day.
  *
  * Routes are a long poll: it answers as soon as the table differs from what the gateway has, and with 204 when nothing
- * happened for a while. New questions of the gateway (placements, sign-ins) become further rows of `endpoints`.
+ * happened for a while. The directory of people and the orders about sessions are others. New questions of the gateway become further rows of `endpoints`.
  */
 import { chmod, chown, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -12,6 +12,9 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { PoolhouseError, errorBodyOf, httpStatusOf } from '../core/errors.ts';
+import type { OrderList } from './orders.ts';
+import { placementQuestionSchema } from './people.ts';
+import type { Directory, PlacementAnswer, PlacementQuestion } from './people.ts';
 import { reportSchema } from './routes.ts';
 import type { Report, RoutingTable } from './routes.ts';
 
@@ -22,7 +25,13 @@ export interface LinkServerOptions {
   socketGroup?: number;
   /** The table as it is until the first `publish`. */
   currentTable: () => RoutingTable;
+  /** Who there is, until the first `publishDirectory`; undefined while that is not known: gateways wait. */
+  currentDirectory: () => Directory | undefined;
+  /** What gateways are to do with sessions, until the first `publishOrders`. */
+  currentOrders: () => OrderList;
   onReport: (report: Report) => void | Promise<void>;
+  /** Where somebody goes; it may hold the question until there is something to say. */
+  place: (question: PlacementQuestion, signal: AbortSignal) => Promise<PlacementAnswer>;
   /** What went wrong inside a handler. */
   onError?: (error: unknown) => void;
   /** How long a poll is held when nothing happens. */
@@ -35,6 +44,10 @@ export interface LinkServer {
   listen(): Promise<void>;
   /** Hands this table to every gateway that waits for one. */
   publish(table: RoutingTable): void;
+  /** The same for the directory. */
+  publishDirectory(directory: Directory): void;
+  /** And for the orders. */
+  publishOrders(orders: OrderList): void;
   /** Ends all polls and connections, removes the socket. */
   close(): Promise<void>;
 }
@@ -54,24 +67,43 @@ type Endpoint = (request: LinkRequest) => Promise<LinkReply>;
 const revisionSchema = z.coerce.number();
 
 export function createLinkServer(options: LinkServerOptions): LinkServer {
-  const { socketPath, socketGroup, currentTable, onReport, onError = () => undefined } = options;
+  const { socketPath, socketGroup, onReport, place, onError = () => undefined } = options;
   const { pollMs = 25_000, maxBodyBytes = 4 * 1024 * 1024 } = options;
   const closing = new AbortController();
-  let published: RoutingTable | undefined;
-  let changed: PromiseWithResolvers<void> = Promise.withResolvers();
+  const table = createPublication(options.currentTable);
+  const directory = createPublication(options.currentDirectory);
+  const orders = createPublication(options.currentOrders);
+
+  /** What the gateway has not got yet, as soon as there is such a thing. */
+  async function next<T extends { revision: unknown }>(
+    publication: Publication<T>,
+    after: T['revision'] | undefined,
+    signal: AbortSignal,
+  ): Promise<LinkReply> {
+    // Not "greater": a control whose store is older than the gateway's memory is still the truth.
+    const news = (): T | undefined => {
+      const published = publication.now();
+      return published === undefined || published.revision === after ? undefined : published;
+    };
+    const before = news();
+    if (before !== undefined) return { status: 200, body: before };
+    const over = new AbortController();
+    const limit = sleep(pollMs, undefined, { signal: AbortSignal.any([signal, over.signal]) }).catch(() => undefined);
+    await Promise.race([publication.changed(), limit]);
+    over.abort();
+    const since = news();
+    return since === undefined ? { status: 204 } : { status: 200, body: since };
+  }
 
   const endpoints: Record<string, Endpoint> = {
-    'GET /v1/routes': async ({ query, signal }) => {
-      const after = query.has('after') ? parse(revisionSchema, query.get('after')) : undefined;
-      const table = (): RoutingTable => published ?? currentTable();
-      // Not "greater": a control whose store is older than the gateway's memory is still the truth.
-      if (table().revision !== after) return { status: 200, body: table() };
-      const over = new AbortController();
-      const limit = sleep(pollMs, undefined, { signal: AbortSignal.any([signal, over.signal]) }).catch(() => undefined);
-      await Promise.race([changed.promise, limit]);
-      over.abort();
-      return table().revision === after ? { status: 204 } : { status: 200, body: table() };
-    },
+    'GET /v1/routes': ({ query, signal }) =>
+      next(table, query.has('after') ? parse(revisionSchema, query.get('after')) : undefined, signal),
+    'GET /v1/directory': ({ query, signal }) => next(directory, query.get('after') ?? undefined, signal),
+    'GET /v1/orders': ({ query, signal }) => next(orders, query.get('after') ?? undefined, signal),
+    'POST /v1/placements': async ({ body, signal }) => ({
+      status: 200,
+      body: await place(parse(placementQuestionSchema, body), signal),
+    }),
     'POST /v1/reports': async ({ body }) => {
       await onReport(parse(reportSchema, body));
       return { status: 204 };
@@ -91,7 +123,7 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
       .catch(onError);
   });
   server.requestTimeout = 30_000;
-  server.maxConnections = 256;
+  server.maxConnections = 4096; // everybody who waits for a place holds one
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<LinkReply> {
     const [path = '', query = ''] = (request.url ?? '').split('?', 2);
@@ -128,11 +160,9 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
       if (socketGroup !== undefined) await chown(socketPath, -1, socketGroup);
       await chmod(socketPath, socketGroup === undefined ? 0o600 : 0o660);
     },
-    publish(table) {
-      published = table;
-      changed.resolve();
-      changed = Promise.withResolvers();
-    },
+    publish: table.publish,
+    publishDirectory: directory.publish,
+    publishOrders: orders.publish,
     async close() {
       closing.abort();
       if (!server.listening) return;
@@ -142,6 +172,28 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
         });
         server.closeAllConnections();
       });
+    },
+  };
+}
+
+/** What gateways wait for: its newest state, and word of the next. */
+interface Publication<T> {
+  /** Undefined before there is any. */
+  now(): T | undefined;
+  changed(): Promise<void>;
+  publish: (next: T) => void;
+}
+
+function createPublication<T>(first: () => T | undefined): Publication<T> {
+  let published: T | undefined;
+  let changed: PromiseWithResolvers<void> = Promise.withResolvers();
+  return {
+    now: () => published ?? first(),
+    changed: () => changed.promise,
+    publish: (next) => {
+      published = next;
+      changed.resolve();
+      changed = Promise.withResolvers();
     },
   };
 }

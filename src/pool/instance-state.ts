@@ -24,6 +24,10 @@ export interface InstanceState {
   /** What was rendered into it (accounts, keys), as a digest; undefined until then. */
   provisioned?: string;
   provisionedAt?: EpochMillis;
+  /** Its ssh host keys as `type base64`, read through the engine: who connects there takes no other. */
+  hostKeys?: string[];
+  /** People whose accounts were rendered into it, as a digest; undefined: of nobody. */
+  people?: string;
   extensions: Record<string, ExtensionState>;
   /** No new users; gone when nobody is left, or at `until`. */
   draining?: { since: EpochMillis; until: EpochMillis };

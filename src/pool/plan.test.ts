@@ -31,8 +31,10 @@ function instance(
     state: ready,
     power: 'running',
     provision: 'p',
+    people: '',
     extensions: [script],
     connections: 0,
+    users: 0,
     busy: false,
     ...over,
   };
@@ -57,6 +59,33 @@ const draining = (since: number, until = now + 60_000): InstanceState => ({ ...r
 
 const cases: [what: string, world: ScaleSetSnapshot, steps: Step[]][] = [
   ['does nothing when all is as asked for', snapshot([instance(0), instance(1)]), []],
+  [
+    'tells an instance that serves of other people',
+    snapshot([instance(0, { people: 'them' }), instance(1, { people: 'them', state: { ...ready, people: 'them' } })]),
+    [{ step: 'provision', instanceId: 0 }],
+  ],
+  [
+    'tells an instance that nobody may enter any more',
+    snapshot([instance(0, { state: { ...ready, people: 'them' } })]),
+    [{ step: 'provision', instanceId: 0 }],
+  ],
+  [
+    'tells a draining instance of other people, for some of those on it may have to leave',
+    snapshot([instance(0, { people: 'them', connections: 1, state: draining(now - 9_000) }), instance(1)], {
+      capacity: 1,
+    }),
+    [{ step: 'provision', instanceId: 0 }],
+  ],
+  [
+    'removes a draining instance where nobody is, whoever may enter',
+    snapshot([instance(0, { people: 'them', state: draining(now - 9_000) }), instance(1)], { capacity: 1 }),
+    [{ step: 'remove', instanceId: 0, reason: 'it drained and nobody is there' }],
+  ],
+  [
+    'tells no instance of people that is switched off',
+    snapshot([instance(0, { people: 'them', power: 'stopped', state: { ...ready, power: 'stopped' } })]),
+    [],
+  ],
   ['does nothing for an empty set', snapshot([]), []],
   ['writes down instances before anything is made', snapshot([], { capacity: 2 }), [{ step: 'allocate', count: 2 }]],
   [
@@ -166,8 +195,37 @@ const cases: [what: string, world: ScaleSetSnapshot, steps: Step[]][] = [
   ],
   [
     'removes it when its time is over',
-    snapshot([instance(0), instance(1, { state: draining(now - 1_000, now), connections: 1 })], { capacity: 1 }),
+    snapshot([instance(0), instance(1, { state: draining(now - 1_000, now) })], { capacity: 1 }),
     [{ step: 'remove', instanceId: 1, reason: 'its time to drain is over' }],
+  ],
+  [
+    'leaves those who are there a moment to read why',
+    snapshot([instance(0), instance(1, { state: draining(now - 9_000, now - 2_999), connections: 1 })], {
+      capacity: 1,
+    }),
+    [],
+  ],
+  [
+    'and no longer than that',
+    snapshot([instance(0), instance(1, { state: draining(now - 9_000, now - 3_000), connections: 1, users: 1 })], {
+      capacity: 1,
+    }),
+    [{ step: 'remove', instanceId: 1, reason: 'its time to drain is over' }],
+  ],
+  [
+    'keeps a draining instance while somebody has something running there',
+    snapshot([instance(0), instance(1, { state: draining(now - 1_000), users: 1 })], { capacity: 1 }),
+    [],
+  ],
+  [
+    'keeps a draining instance while nobody can know who is there',
+    snapshot([instance(0), instance(1, { state: draining(now - 1_000), users: undefined })], { capacity: 1 }),
+    [],
+  ],
+  [
+    'drains where nobody has anything running',
+    snapshot([instance(0), instance(1, { users: 1 })], { capacity: 1 }),
+    [{ step: 'drain', instanceId: 0, until: now + 1_800_000 }],
   ],
   [
     'ends the draining when demand returns',

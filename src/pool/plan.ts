@@ -23,9 +23,13 @@ export interface InstanceSnapshot {
   power: Power | 'absent';
   /** What its model wants to have rendered and run. */
   provision: string;
+  /** People who are to have accounts there: a digest, '' for nobody. */
+  people: string;
   extensions: readonly AskedExtension[];
   /** Open connections through front ends. */
   connections: number;
+  /** People bound to it, by a session or by what they run; undefined while nobody can know that. */
+  users: number | undefined;
   /** A step of it is under way. */
   busy: boolean;
 }
@@ -97,7 +101,7 @@ function planCapacity(snapshot: ScaleSetSnapshot, staying: readonly InstanceSnap
       staying.map((instance) => ({
         instanceId: instance.instanceId,
         protectFromScaleIn: instance.state.protectFromScaleIn,
-        connections: instance.connections,
+        connections: instance.connections + (instance.users ?? 0),
         alreadyDraining: instance.state.draining !== undefined,
       })),
       surplus,
@@ -118,6 +122,8 @@ function planCapacity(snapshot: ScaleSetSnapshot, staying: readonly InstanceSnap
 
 /** How long an instance drains at least, so that the gateway has heard of it and told of connections. */
 const drainAtLeast = 500;
+/** Who is still there at the end is told so by the gateway, and has so long to read it. */
+const goodbye = 3_000;
 
 function planInstance(snapshot: ScaleSetSnapshot, instance: InstanceSnapshot, now: EpochMillis): Step | undefined {
   const { instanceId, state, power } = instance;
@@ -132,18 +138,24 @@ function planInstance(snapshot: ScaleSetSnapshot, instance: InstanceSnapshot, no
 
   if (state.draining !== undefined) {
     const waited = now - state.draining.since >= drainAtLeast;
-    if (now >= state.draining.until) return { step: 'remove', instanceId, reason: 'its time to drain is over' };
-    if (waited && instance.connections === 0)
-      return { step: 'remove', instanceId, reason: 'it drained and nobody is there' };
-    return undefined;
+    const isEmpty = instance.connections === 0 && instance.users === 0;
+    if (now >= state.draining.until + (isEmpty ? 0 : goodbye))
+      return { step: 'remove', instanceId, reason: 'its time to drain is over' };
+    if (waited && isEmpty) return { step: 'remove', instanceId, reason: 'it drained and nobody is there' };
+    // Who may no longer enter is ended there too.
+    const changed = state.provisioned !== undefined && power === 'running' && hasOtherPeople(instance);
+    return changed ? { step: 'provision', instanceId } : undefined;
   }
   if (power === 'absent') return snapshot.imageReady ? { step: 'create', instanceId } : undefined;
   if (power !== state.power) return { step: 'setPower', instanceId, power: state.power };
   if (power !== 'running') return undefined;
-  if (state.provisioned !== instance.provision) return { step: 'provision', instanceId };
+  if (state.provisioned !== instance.provision || hasOtherPeople(instance)) return { step: 'provision', instanceId };
   const extension = nextExtension(snapshot.generation, instance);
   return extension === undefined ? undefined : { step: 'runExtension', instanceId, extension: extension.name };
 }
+
+/** The accounts of people in it are not those that there should be. It serves meanwhile: they are no part of being prepared. */
+const hasOtherPeople = ({ state, people }: InstanceSnapshot) => (state.people ?? '') !== people;
 
 /** The first extension that has to run now: those it comes after have succeeded, and none failed before it. */
 function nextExtension(generation: number, instance: InstanceSnapshot): AskedExtension | undefined {

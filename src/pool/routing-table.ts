@@ -13,6 +13,10 @@ export interface RoutedRule {
   distribution: Route['distribution'];
   idleTimeoutSeconds: number;
   probe: Probe | null;
+  /** Its load balancer wants bytes to be carried, whatever the port. */
+  isPlain: boolean;
+  /** Whom the gateway places how; undefined: it carries bytes for whoever comes. */
+  people?: { protocol: 'ssh'; pool: string } | undefined;
 }
 
 export interface RoutedNatPool {
@@ -44,6 +48,7 @@ export function routingTable(
   const running = instances.filter((instance) => instance.running);
   const wanted: Omit<Route, 'listenPort'>[] = [
     ...rules.map((rule) => ({
+      ...(rule.people ?? { protocol: 'tcp' as const }),
       id: rule.id,
       publicAddress: rule.publicAddress,
       publicPort: rule.publicPort,
@@ -60,6 +65,7 @@ export function routingTable(
         if (port === undefined) return [];
         return [
           {
+            protocol: 'tcp' as const, // it leads to one machine, whoever comes
             id: `${pool.id}/${port}`,
             publicAddress: pool.publicAddress,
             publicPort: port,

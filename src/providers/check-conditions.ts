@@ -5,9 +5,9 @@ import type { WriteConditions } from './resource-service.ts';
 
 /** `PreconditionFailed` where `If-Match` or `If-None-Match` do not hold. */
 export function checkConditions(
-  existing: ResourceRecord | undefined,
+  existing: Pick<ResourceRecord, 'etag'> | undefined,
   conditions: WriteConditions,
-  path: ResourcePath,
+  path: Pick<ResourcePath, 'names'>,
 ): void {
   const bare = (etag: string) => etag.replace(/^W\//, '').replace(/^"|"$/g, '');
   if (conditions.mustNotExist === true && existing !== undefined) {

@@ -64,9 +64,15 @@ export interface InnerResourceService extends ResourceService {
   ): Promise<Written>;
   /**
    * Checks a body as a PUT would, without references to other resources; of one that is not known yet, what can be
-   * checked without it. `planned` are all bodies of the template. Asked inside the caller's transaction.
+   * checked without it, from the part that is `known`. `planned` are all bodies of the template. Asked inside the caller's transaction.
    */
-  check(queries: Queries, id: ResourceId, body: JsonObject | undefined, planned: readonly PlannedBody[]): Promise<void>;
+  check(
+    queries: Queries,
+    id: ResourceId,
+    body: JsonObject | undefined,
+    known: JsonObject,
+    planned: readonly PlannedBody[],
+  ): Promise<void>;
   /** Gives up what can be given up of a PUT, unless it has ended or a later one has taken its place. */
   cancel(operationId: string): Promise<void>;
 }
@@ -301,11 +307,13 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
       return type.kind === 'virtual' ? putVirtual(type, path, body) : putStored(type, path, id, body, conditions);
     },
 
-    async check(queries, id, body, planned) {
+    async check(queries, id, body, known, planned) {
       const path = parse(id);
       const type = typeOf(path);
       checkNames(path);
-      if (type.kind !== 'stored' || body === undefined) return;
+      if (type.kind !== 'stored') return;
+      await type.checkKnown?.(known, queries);
+      if (body === undefined) return;
       const existing = await findResource(queries, id);
       const whole = existing === undefined ? body : (type.complete?.(body, existing) ?? body);
       const asked = commonMembers(whole, type, existing);

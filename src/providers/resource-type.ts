@@ -69,6 +69,8 @@ export interface StoredType {
   check(body: JsonObject, surroundings: Surroundings, path: ResourcePath): void;
   /** Checks, before any resource of a template is made, what depends on those that there are and will be. Throws. */
   checkRoom?(body: JsonObject, context: RoomContext): Promise<void>;
+  /** Checks what has to be nobody else's (a name, say) as far as it is known: a template's body may be known in part only. Throws. */
+  checkKnown?(known: JsonObject, queries: Queries): Promise<void>;
   /** Ids in the body that must exist when it is put. */
   references?(body: JsonObject): string[];
   /** What has to be fetched from elsewhere before a PUT or `validate` can be looked at. Runs outside of any transaction. */

@@ -35,7 +35,14 @@ export interface Secrets {
 }
 
 /** Secrets that belong to no resource: private keys, and what az signs in with. */
-export type InstallationSecret = 'ca.key' | 'server.key' | 'client-secret';
+export type InstallationSecret =
+  | 'ca.key'
+  | 'server.key'
+  | 'client-secret'
+  | 'ssh-host-ed25519'
+  | 'ssh-host-ecdsa'
+  | 'ssh-host-rsa'
+  | 'ssh-user-authority';
 const installationOwner = 'installation';
 
 export function createSecrets(firstKeyring: Keyring): Secrets {

@@ -121,4 +121,31 @@ export const migrations: readonly string[] = [
   `
   ALTER TABLE mount_grants DROP COLUMN handle_hash;
   `,
+  // People. A password's hash is sealed like every secret: here stands the placeholder.
+  `
+  CREATE TABLE users (
+    name TEXT PRIMARY KEY,
+    uid INTEGER NOT NULL UNIQUE,
+    password TEXT,
+    ssh_keys_json TEXT NOT NULL,
+    pools_json TEXT NOT NULL,
+    disabled INTEGER NOT NULL,
+    sudo INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    created_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE user_groups (
+    name TEXT PRIMARY KEY,
+    gid INTEGER NOT NULL UNIQUE,
+    pools_json TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    created_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE memberships (
+    user_name TEXT NOT NULL,
+    group_name TEXT NOT NULL,
+    PRIMARY KEY (user_name, group_name)
+  ) STRICT;
+  CREATE INDEX memberships_by_group ON memberships (group_name);
+  `,
 ];

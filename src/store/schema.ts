@@ -12,6 +12,9 @@ export interface Tables {
   mount_grants: MountGrantRow;
   counters: CounterRow;
   keys: KeyRow;
+  users: UserRow;
+  user_groups: UserGroupRow;
+  memberships: MembershipRow;
 }
 
 /** A resource: the document as asked for, and what was found. */
@@ -123,4 +126,31 @@ export interface KeyRow {
   sealed: string;
   master: string;
   created_at: number;
+}
+
+/** A person. `pools_json` is `"all"` or a list of names. */
+export interface UserRow {
+  name: string;
+  uid: number;
+  /** A placeholder for the hash, which is sealed; null where there is no password. */
+  password: string | null;
+  ssh_keys_json: string;
+  pools_json: string;
+  disabled: 0 | 1;
+  sudo: 0 | 1;
+  generation: number;
+  created_at: number;
+}
+
+export interface UserGroupRow {
+  name: string;
+  gid: number;
+  pools_json: string;
+  generation: number;
+  created_at: number;
+}
+
+export interface MembershipRow {
+  user_name: string;
+  group_name: string;
 }

@@ -1,5 +1,5 @@
 /** The resources of a template with loops unrolled and conditions decided, before it is known what depends on what. */
-import { isObject, member, textOf, type JsonObject } from '../core/json.ts';
+import { isObject, member, textOf, type Json, type JsonObject } from '../core/json.ts';
 import {
   formatResourceId,
   isResourceName,
@@ -10,7 +10,7 @@ import {
   type ResourceKey,
 } from '../core/resource-id.ts';
 import { batchSizeOf, countOf, evaluateWithCopies } from './copies.ts';
-import { evaluateValue, type Environment, type RuntimeNeed } from './evaluate.ts';
+import { evaluateValue, NeedsRuntime, type Environment, type RuntimeNeed } from './evaluate.ts';
 import { languageFunctions } from './functions/index.ts';
 import { located } from './located.ts';
 import type { ResourceDeclaration, Template } from './read-template.ts';
@@ -217,6 +217,31 @@ export function bodyOf(draft: Draft, environment: Environment): JsonObject {
     }
   }
   return evaluateWithCopies(own, environment) as JsonObject; // an object stays one
+}
+
+/** What of a body can be told before anything is deployed: members that need a deployed resource are left out. */
+export function knownPartOf(draft: Draft, environment: Environment): JsonObject {
+  // A nested deployment of inner scope has expressions of its own; it is checked when it begins.
+  if (draft.type.toLowerCase() === 'microsoft.resources/deployments') return {};
+  const known = (value: Json): Json | undefined => {
+    try {
+      return isObject(value)
+        ? evaluateWithCopies(value, environment)
+        : evaluateValue(value, environment, languageFunctions);
+    } catch (error) {
+      if (!(error instanceof NeedsRuntime)) throw error;
+      if (!isObject(value)) return undefined;
+      const members = Object.entries(value).filter(([name]) => name !== 'copy');
+      return Object.fromEntries(
+        members.flatMap(([name, inner]) => {
+          const part = known(inner);
+          return part === undefined ? [] : [[name, part] as const];
+        }),
+      );
+    }
+  };
+  const own = Object.entries(draft.declaration.body).filter(([name]) => !notPartOfBody.has(name.toLowerCase()));
+  return known(Object.fromEntries(own)) as JsonObject; // an object stays one
 }
 
 /** The id of a resource of the template by its symbol or name; undefined where there is none. */

@@ -397,6 +397,29 @@ describe('errors', () => {
   });
 });
 
+describe('what is known of a body before anything is deployed', () => {
+  const later = "[listKeys('a', '2020-01-01').keys[0].value]";
+  const partsOf = (properties: JsonObject, type = 't') =>
+    expandParts({ resources: [resource('t', 'a'), resource(type, 'b', { properties })] }).resources.find((one) =>
+      one.key.endsWith('/b'),
+    );
+
+  it('is all of it where it needs nothing that is deployed', () => {
+    const found = partsOf({ user: "[concat('al', 'ice')]" });
+    expect(found?.known).toEqual(found?.body);
+  });
+
+  it('is all but the members that need something', () => {
+    const found = partsOf({ profile: { user: "[concat('al', 'ice')]", key: later, list: [later] }, more: ['x'] });
+    expect(found?.body).toBeUndefined();
+    expect(found?.known).toEqual({ properties: { profile: { user: 'alice' }, more: ['x'] } });
+  });
+
+  it('is wrong now where it is wrong', () => {
+    expect(() => partsOf({ key: later, wrong: '[div(1, 0)]' })).toThrow(invalid(/divides by zero/));
+  });
+});
+
 describe('what cannot work is refused before anything is deployed', () => {
   it.each<[string, JsonObject]>([
     ['in an output', { outputs: { o: { type: 'string', value: '[nothing()]' } } }],

@@ -9,7 +9,7 @@ import { checkFunctions } from './check-functions.ts';
 import { bindParameters, isSecure, suppliedSecrets, type BoundParameters } from './bind-parameters.ts';
 import { itemsOf } from './copies.ts';
 import { dependenciesOf, impliedBy, unknownRuntime } from './dependencies.ts';
-import { addDrafts, bodyOf, draftsOf, idOfName, type Draft } from './draft-resources.ts';
+import { addDrafts, bodyOf, draftsOf, idOfName, knownPartOf, type Draft } from './draft-resources.ts';
 import { evaluateValue, NeedsRuntime, type Environment, type RuntimeNeed } from './evaluate.ts';
 import { languageFunctions } from './functions/index.ts';
 import { located } from './located.ts';
@@ -28,6 +28,8 @@ export interface ExpandedResource {
   dependsOn: ResourceKey[];
   /** The body to PUT; undefined while it needs what only deployed resources can tell. */
   body: JsonObject | undefined;
+  /** What of the body is known: all of it, or what needs no deployed resource. */
+  known: JsonObject;
   /** The body, with a runtime that may throw `NeedsRuntime` for what it does not know yet. */
   resolve(runtime: Runtime): JsonObject;
 }
@@ -92,6 +94,10 @@ function expand(template: Template, supplied: JsonObject, context: ExpansionCont
 
   const resolve = (draft: Draft, runtime: Runtime) =>
     located(template, draft.declaration.path, () => bodyOf(draft, { ...draft.environment, runtime }));
+  const known = (draft: Draft) =>
+    located(template, draft.declaration.path, () =>
+      knownPartOf(draft, { ...draft.environment, runtime: unknownRuntime }),
+    );
   const resources = [...byKey.values()].map((draft) => {
     const body = attempt(() => resolve(draft, unknownRuntime));
     return {
@@ -118,6 +124,7 @@ function expand(template: Template, supplied: JsonObject, context: ExpansionCont
       apiVersion: draft.apiVersion,
       dependsOn: (ordered.get(draft.key) ?? []) as ResourceKey[], // the keys of these same drafts
       body,
+      known: body ?? known(draft),
       resolve: (runtime) => resolve(draft, runtime),
     })),
     resolveOutputs: (runtime) => outputsOf(template, template.outputs, { ...environment, runtime }),

@@ -15,6 +15,7 @@ import { createGateway } from '../../src/gateway/gateway.ts';
 import type { Gateway } from '../../src/gateway/gateway.ts';
 import { runProbe } from '../../src/gateway/probes/run-probe.ts';
 import {
+  awayControl,
   dial,
   freePort,
   meet,
@@ -87,6 +88,7 @@ describe.skipIf(reason !== undefined)(
 
       backend = await startInstance('i-0');
       gateway = createGateway({
+        client: awayControl,
         id: 'g',
         pid: 1,
         clock: systemClock,

@@ -6,13 +6,24 @@ const minute = 60_000;
 
 describe('the settings of a pool', () => {
   it('are Azure’s where no tag says otherwise', () => {
-    expect(readPoolTags({})).toEqual({ drainMilliseconds: 30 * minute, scriptMilliseconds: 90 * minute });
+    expect(readPoolTags({})).toEqual({
+      placement: { prefer: 'fewest-users' },
+      mayWake: true,
+      wokenMilliseconds: 30 * minute,
+      drainMilliseconds: 30 * minute,
+      scriptMilliseconds: 90 * minute,
+    });
   });
 
   it('are read from tags, in any case', () => {
     expect(
       readPoolTags({ tags: { 'Poolhouse-Drain-Minutes': '0', 'poolhouse-script-minutes': '0.5', other: 'x' } }),
-    ).toEqual({ drainMilliseconds: 0, scriptMilliseconds: minute / 2 });
+    ).toMatchObject({ drainMilliseconds: 0, scriptMilliseconds: minute / 2 });
+    const tags = { 'poolhouse-placement': 'most-users', 'poolhouse-users-per-instance': '4', 'poolhouse-wake': 'off' };
+    expect(readPoolTags({ tags })).toMatchObject({
+      placement: { prefer: 'most-users', usersPerInstance: 4, sessionsPerUser: undefined },
+      mayWake: false,
+    });
   });
 
   it.each<[string, Json]>([
@@ -22,6 +33,10 @@ describe('the settings of a pool', () => {
     ['poolhouse-script-minutes', '0'],
     ['poolhouse-script-minutes', ''],
     ['poolhouse-script-minutes', '1e3'],
+    ['poolhouse-placement', 'random'],
+    ['poolhouse-wake', 'maybe'],
+    ['poolhouse-users-per-instance', '0'],
+    ['poolhouse-sessions-per-user', 'many'],
   ])('are refused by name: %s %j', (name, value) => {
     expect(() => readPoolTags({ tags: { [name]: value } })).toThrow(
       expect.objectContaining({

@@ -1,8 +1,15 @@
 /** Settings of a pool beyond Azure's: tags `poolhouse-…` on its scale set. `docs/operating.md` lists them. */
 import { dig, type Json, type JsonObject } from '../../core/json.ts';
+import type { PlacementPolicy } from '../../pool/placement.ts';
 import { invalid } from '../read-body.ts';
 
 export interface PoolTags {
+  /** Where people go. */
+  placement: PlacementPolicy;
+  /** Somebody who comes to a pool without a machine starts one. */
+  mayWake: boolean;
+  /** How long after the last session a pool that was woken is given back the capacity that its operator chose. */
+  wokenMilliseconds: number;
   /** How long a surplus instance waits for those who are on it. */
   drainMilliseconds: number;
   /** How long a script of an extension may run. */
@@ -13,11 +20,19 @@ const minute = 60_000;
 /** Azure's limit for a custom script. */
 const usualScriptMinutes = 90;
 const usualDrainMinutes = 30;
+const usualWokenMinutes = 30;
 const day = 24 * 60;
 
 /** The settings in a scale set's document. `InvalidParameter` names the tag whose value is none. */
 export function readPoolTags(document: JsonObject): PoolTags {
   return {
+    placement: {
+      prefer: choice(document, 'poolhouse-placement', ['fewest-users', 'most-users']),
+      usersPerInstance: count(document, 'poolhouse-users-per-instance'),
+      sessionsPerUser: count(document, 'poolhouse-sessions-per-user'),
+    },
+    mayWake: choice(document, 'poolhouse-wake', ['on', 'off']) === 'on',
+    wokenMilliseconds: minutes(document, 'poolhouse-wake-minutes', usualWokenMinutes, 0),
     drainMilliseconds: minutes(document, 'poolhouse-drain-minutes', usualDrainMinutes, 0),
     scriptMilliseconds: minutes(document, 'poolhouse-script-minutes', usualScriptMinutes, 0.05),
   };
@@ -33,4 +48,30 @@ function minutes(document: JsonObject, name: string, usual: number, least: numbe
       `The value ${JSON.stringify(value)} of the tag '${name}' is not valid: minutes from ${least} to ${day} are expected, such as '${usual}'.`,
     );
   return number * minute;
+}
+
+/** One of these words; the first where nothing is said. */
+function choice<Word extends string>(document: JsonObject, name: string, words: readonly [Word, ...Word[]]): Word {
+  const value = dig(document, 'tags', name);
+  if (value === undefined || value === null) return words[0];
+  const word = words.find((one) => one === value);
+  if (word === undefined)
+    throw invalid(
+      `tags.${name}`,
+      `The value ${JSON.stringify(value)} of the tag '${name}' is not valid: expected is ${words.map((one) => `'${one}'`).join(' or ')}.`,
+    );
+  return word;
+}
+
+/** A whole number from 1 on; undefined where nothing is said: no limit. */
+function count(document: JsonObject, name: string): number | undefined {
+  const value = dig(document, 'tags', name);
+  if (value === undefined || value === null) return undefined;
+  const number = typeof value === 'string' && /^\d{1,5}$/.test(value) ? Number(value) : 0;
+  if (number < 1)
+    throw invalid(
+      `tags.${name}`,
+      `The value ${JSON.stringify(value)} of the tag '${name}' is not valid: a whole number from 1 to 99999 is expected.`,
+    );
+  return number;
 }

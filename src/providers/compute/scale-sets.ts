@@ -10,6 +10,7 @@ import type { ActionOutcome } from '../resource-service.ts';
 import { invalid, objectAt, objects } from '../read-body.ts';
 import type { AcceptContext, ActionContext, RoomContext, StoredType } from '../resource-type.ts';
 import type { LiveFacts } from '../live-facts.ts';
+import { requireFreeAdminName } from '../identity/names-in-use.ts';
 import { readPoolTags } from './pool-tags.ts';
 import { isCustomScript, readCustomScript, readScaleSet } from './scale-set-model.ts';
 import { allSizes, sizeOf } from './sizes.ts';
@@ -81,6 +82,10 @@ export function scaleSets(live: LiveFacts): StoredType {
       return [...profile.subnetIds, ...profile.backendPoolIds, ...profile.natPoolIds];
     },
     checkRoom: requireMemory,
+    async checkKnown(known, queries) {
+      const admin = dig(known, 'properties', 'virtualMachineProfile', 'osProfile', 'adminUsername');
+      if (typeof admin === 'string') await requireFreeAdminName(queries, admin);
+    },
     accept: acceptScaleSet,
     properties(record) {
       return Promise.resolve({
@@ -166,6 +171,7 @@ export function scaleSets(live: LiveFacts): StoredType {
     }
     const hidden = await hideIn(document, context.secretValues, hide);
     const model = readScaleSet(hidden);
+    await requireFreeAdminName(tx, model.profile.admin.name);
     await requireMemory(hidden, { ...context, planned: [] });
     const profile = objectAt(hidden, 'properties', 'virtualMachineProfile');
     await saveModel(tx, owner, { version: modelVersion(hidden), profile, sizeName: sizeOf(model.sizeName).name });
@@ -246,9 +252,15 @@ export function scaleSets(live: LiveFacts): StoredType {
         continue;
       await updateInstanceState(context.queries, instance, (state) => ({ ...state, power }));
     }
+    const { $off: _before, ...found } = record.found;
+    const isWhole = power === 'stopped' && !Array.isArray(body['instanceIds']);
     await context.queries
       .updateTable('resources')
-      .set({ provisioning_state: 'Updating', changed_at: context.now })
+      .set({
+        found_json: JSON.stringify(isWhole ? { ...found, $off: record.generation } : found),
+        provisioning_state: 'Updating',
+        changed_at: context.now,
+      })
       .where('key', '=', record.key)
       .execute();
     return context.begin(action, record.generation);
@@ -285,6 +297,11 @@ export function scaleSets(live: LiveFacts): StoredType {
 /** Whether the deployment that asked for the scale set as it is now was cancelled. */
 export function scriptsCanceled(record: ResourceRecord): boolean {
   return record.found['$canceled'] === record.generation;
+}
+
+/** Whether all of it was switched off, and nothing else asked for since: nobody but its operator starts it again. */
+export function switchedOff(record: ResourceRecord): boolean {
+  return record.found['$off'] === record.generation;
 }
 
 /** The digest of what instances are made of: two documents with the same digest make the same instances. */

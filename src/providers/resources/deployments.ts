@@ -16,7 +16,13 @@ export interface DeploymentParts {
   fetch(url: string): Promise<Uint8Array>;
   subscription: { subscriptionId: string; tenantId: string; displayName: string };
   /** Checks one resource's body as its own type would, beside the others of its template. Throws. */
-  check(queries: Queries, id: string, body: JsonObject | undefined, planned: readonly PlannedBody[]): Promise<void>;
+  check(
+    queries: Queries,
+    id: string,
+    body: JsonObject | undefined,
+    known: JsonObject,
+    planned: readonly PlannedBody[],
+  ): Promise<void>;
 }
 
 /** A deployment: a template with parameters, carried out by a loop, kept with its history. */
@@ -237,9 +243,9 @@ export function deployments(parts: DeploymentParts): StoredType {
   ): Promise<void> {
     const planned = resources.flatMap(({ id, body }): PlannedBody[] => (body === undefined ? [] : [{ id, body }]));
     const details: ErrorBody[] = [];
-    for (const { id, body } of resources) {
+    for (const { id, body, known } of resources) {
       try {
-        await parts.check(queries, id, body, planned);
+        await parts.check(queries, id, body, known, planned);
       } catch (thrown) {
         const error = redactError(thrown, secretValues);
         if (!(error instanceof PoolhouseError)) throw error;

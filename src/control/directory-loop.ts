@@ -1,0 +1,118 @@
+/** Keeps the directory that gateways sign people in by: who there is, where they may go, and the keys of both ends. */
+import { createHash } from 'node:crypto';
+import { hashPassword } from '../identity/passwords.ts';
+import { mayEnter } from '../identity/people.ts';
+import { parseSshKey } from '../identity/ssh-keys.ts';
+import type { Directory, DirectoryUser } from '../link/people.ts';
+import { readScaleSet } from '../providers/compute/scale-set-model.ts';
+import { passwordOwner } from '../providers/identity/people.ts';
+import { poolNameOf } from '../providers/identity/pool-names.ts';
+import { findInstances } from '../store/instance-records.ts';
+import { findResources, type ResourceRecord } from '../store/resource-records.ts';
+import { findGroups } from '../store/user-groups.ts';
+import { findUsers } from '../store/users.ts';
+import type { SshIdentity } from './ssh-identity.ts';
+import type { World } from './world.ts';
+
+const settledDelay = 5_000;
+
+export interface DirectoryLoop {
+  pass(): Promise<number>;
+  /** Undefined before the first pass: nobody may take that for an empty one. */
+  directory: () => Directory | undefined;
+}
+
+export function createDirectoryLoop(
+  world: Pick<World, 'store' | 'secrets'>,
+  identity: SshIdentity,
+  userAuthorities: readonly string[],
+  publish: (directory: Directory) => void,
+): DirectoryLoop {
+  const { store, secrets } = world;
+  /** What was revealed and hashed, by its placeholder, which changes exactly when the secret does. */
+  let hashes = new Map<string, string>();
+  let directory: Directory | undefined;
+
+  function keysOf() {
+    const { hostKeys, userAuthority } = identity;
+    return { hostKeys: [...hostKeys], userAuthority, userAuthorities: [...userAuthorities] };
+  }
+
+  async function people(sets: readonly ResourceRecord[], seen: Map<string, string>): Promise<DirectoryUser[]> {
+    const groups = await findGroups(store.db);
+    const found: DirectoryUser[] = [];
+    for (const user of await findUsers(store.db)) {
+      const pools = sets.filter((set) => mayEnter(user, groups, poolNameOf(set.key))).map((set) => set.key);
+      if (pools.length === 0) continue;
+      const owner = passwordOwner(user.name);
+      const { password } = user;
+      const passwordHash =
+        password === undefined
+          ? undefined
+          : (hashes.get(password) ?? (await secrets.reveal(store.db, owner, password)));
+      if (password !== undefined && passwordHash !== undefined) seen.set(password, passwordHash);
+      found.push(entryOf(user.name, pools, user.sshKeys, passwordHash));
+    }
+    return found;
+  }
+
+  /** The admin user of each pool's template, with the password that stands there. */
+  async function admins(sets: readonly ResourceRecord[], seen: Map<string, string>): Promise<DirectoryUser[]> {
+    const found: DirectoryUser[] = [];
+    for (const set of sets) {
+      const { admin } = readScaleSet(set.document).profile;
+      const { password } = admin;
+      const passwordHash =
+        password === undefined
+          ? undefined
+          : (hashes.get(password) ?? (await hashPassword(await secrets.reveal(store.db, set.key, password))));
+      if (password !== undefined && passwordHash !== undefined) seen.set(password, passwordHash);
+      const keys = admin.keys.map((key) => key.data);
+      found.push(entryOf(admin.name, [set.key], keys, passwordHash));
+    }
+    return found;
+  }
+
+  return {
+    directory: () => directory,
+    async pass() {
+      const sets = (await findResources(store.db, { type: 'Microsoft.Compute/virtualMachineScaleSets' })).filter(
+        (set) => set.deletingSince === undefined,
+      );
+      const seen = new Map<string, string>();
+      const users = [...(await people(sets, seen)), ...(await admins(sets, seen))];
+      hashes = seen;
+      const instanceKeys = Object.fromEntries(
+        (await findInstances(store.db)).flatMap(({ name, state }) =>
+          state.hostKeys === undefined ? [] : [[name, state.hostKeys]],
+        ),
+      );
+      const content = { ...keysOf(), users, instanceKeys };
+      const revision = createHash('sha256').update(JSON.stringify(content)).digest('base64url').slice(0, 22);
+      if (revision !== directory?.revision) {
+        directory = { revision, ...content };
+        publish(directory);
+      }
+      return settledDelay;
+    },
+  };
+}
+
+function entryOf(
+  name: string,
+  pools: string[],
+  keys: readonly string[],
+  passwordHash: string | undefined,
+): DirectoryUser {
+  return { name, pools, keys: keys.flatMap(bareKey), ...(passwordHash === undefined ? {} : { passwordHash }) };
+}
+
+/** `type base64`; none for what is no key that we take: templates may hold older ones. */
+function bareKey(line: string): string[] {
+  try {
+    const { type, blob } = parseSshKey(line);
+    return [`${type} ${blob.toString('base64')}`];
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * Brings people and pools together: tells placements what the pools offer and who is where, tells people what becomes of their
+ * machine, wakes a pool that people wait for, and gives a pool that was woken back to its operator's capacity when nobody has
+ * been there for a while.
+ */
+import { PoolhouseError } from '../core/errors.ts';
+import type { EpochMillis } from '../core/time.ts';
+import { failureOf } from '../pool/instance-state.ts';
+import { decideWake, describeWait, type WakeSnapshot } from '../pool/wake.ts';
+import { readPoolTags } from '../providers/compute/pool-tags.ts';
+import { readScaleSet } from '../providers/compute/scale-set-model.ts';
+import { switchedOff } from '../providers/compute/scale-sets.ts';
+import { findInstances, type InstanceRecord } from '../store/instance-records.ts';
+import { findResource, findResources, saveResource, type ResourceRecord } from '../store/resource-records.ts';
+import type { Presence } from './bindings.ts';
+import type { Placements, PoolSeats } from './placements.ts';
+import type { SessionOrders } from './session-orders.ts';
+import { createDrainTeller } from './tell-of-draining.ts';
+import { createPresenceWatch } from './watch-presences.ts';
+import type { World } from './world.ts';
+
+const settledDelay = 2_000;
+const waitingDelay = 500;
+/** A wake that was refused (no memory left, say) is tried again after this. */
+const retryDelay = 10_000;
+
+interface Refusal {
+  message: string;
+  retryAt: EpochMillis;
+}
+
+export interface PeopleLoopParts {
+  world: World;
+  placements: Placements;
+  orders: SessionOrders;
+  /** Who has something running where. */
+  presences: () => Promise<readonly Presence[]>;
+}
+
+export function createPeopleLoop({ world, placements, orders, presences }: PeopleLoopParts) {
+  const { store, service, live, reports, clock, log } = world;
+  const refusals = new Map<string, Refusal>();
+  const tellOfDraining = createDrainTeller(orders);
+  const watch = createPresenceWatch({
+    clock,
+    sessions: () => reports.sessions(),
+    look: presences,
+    onError: (error) => {
+      log.error({ err: error }, 'what people have running could not be looked at: what was seen last counts');
+    },
+  });
+  /** When somebody was last seen in a pool that was woken. */
+  const busyAt = new Map<string, EpochMillis>();
+
+  function snapshotOf(set: ResourceRecord, instances: readonly InstanceRecord[]): WakeSnapshot {
+    return {
+      capacity: readScaleSet(set.document).capacity,
+      switchedOff: switchedOff(set),
+      mayWake: readPoolTags(set.document).mayWake,
+      instances: instances.map(({ instanceId, name, state }) => ({
+        instanceId,
+        asked: state.power,
+        power: live.instance(name)?.power ?? 'absent',
+        leaving: state.draining !== undefined || state.removal !== undefined,
+        failure: failureOf(state, set.generation)?.message,
+      })),
+    };
+  }
+
+  function seatsOf(set: ResourceRecord, instances: readonly InstanceRecord[]): PoolSeats {
+    const snapshot = snapshotOf(set, instances);
+    const refusal = refusals.get(set.key);
+    return {
+      policy: readPoolTags(set.document).placement,
+      instances: instances.map(({ name, state }) => ({
+        instance: name,
+        reachable: live.instance(name)?.power === 'running' && state.power === 'running' && state.removal === undefined,
+        inRotation: live.rotation(name).inRotation && state.power === 'running',
+      })),
+      describe: (because) => ({
+        message:
+          refusal === undefined
+            ? describeWait(snapshot, because)
+            : `A machine cannot be had at the moment, and is tried again: ${refusal.message}`,
+        never: because === 'nobody in rotation' && decideWake(snapshot).wake === 'never',
+      }),
+    };
+  }
+
+  async function wake(set: ResourceRecord, instances: readonly InstanceRecord[]): Promise<void> {
+    if (instances.some(({ name, state }) => live.rotation(name).inRotation && state.power === 'running')) return; // full, not asleep
+    if ((refusals.get(set.key)?.retryAt ?? 0) > clock.now()) return;
+    const decision = decideWake(snapshotOf(set, instances));
+    try {
+      if (decision.wake === 'start') await service.act(set.id, 'start', { instanceIds: [String(decision.instanceId)] });
+      else if (decision.wake === 'raise') await raise(set, decision.capacity);
+      else return;
+      refusals.delete(set.key);
+      log.info({ pool: set.key, ...decision }, 'somebody came to a pool without a machine: it wakes');
+    } catch (error) {
+      if (!(error instanceof PoolhouseError)) throw error;
+      refusals.set(set.key, { message: error.message, retryAt: clock.now() + retryDelay });
+      log.warn({ pool: set.key, code: error.code }, `a pool that people wait for cannot wake: ${error.message}`);
+    }
+  }
+
+  async function raise(set: ResourceRecord, capacity: number): Promise<void> {
+    // Noted first, for the generation that the change will have: where the change does not come, the note counts for nothing.
+    const note = { capacity: readScaleSet(set.document).capacity, generation: set.generation + 1 };
+    const isNoted = await store.transaction(async (tx) => {
+      const current = await findResource(tx, set.id);
+      if (current?.generation !== set.generation) return false;
+      await saveResource(tx, { ...current, found: { ...current.found, $woken: note } });
+      return true;
+    });
+    if (!isNoted) return; // somebody else has changed it: the next pass looks again
+    busyAt.set(set.key, clock.now());
+    await service.patch(set.id, { sku: { capacity } }, {});
+  }
+
+  /** True where it was given back. */
+  async function giveBack(set: ResourceRecord, isBusy: boolean): Promise<void> {
+    const woken = set.found['$woken'] as { capacity: number; generation: number } | undefined; // our own note
+    if (woken?.generation !== set.generation) {
+      busyAt.delete(set.key);
+      return;
+    }
+    const now = clock.now();
+    const seenAt = busyAt.get(set.key) ?? now;
+    busyAt.set(set.key, isBusy ? now : seenAt);
+    if (isBusy || now - seenAt < readPoolTags(set.document).wokenMilliseconds) return;
+    await service.patch(set.id, { sku: { capacity: woken.capacity } }, {});
+    log.info(
+      { pool: set.key, capacity: woken.capacity },
+      'nobody has been there for a while: the capacity is as it was',
+    );
+  }
+
+  return async function pass(): Promise<number> {
+    orders.forget();
+    const seen = await watch();
+    placements.setSeen(seen);
+    const sets = await findResources(store.db, { type: 'Microsoft.Compute/virtualMachineScaleSets' });
+    const living = sets.filter((set) => set.deletingSince === undefined);
+    const everywhere = await findInstances(store.db);
+    const instances = Map.groupBy(everywhere, (one) => one.scaleSetKey);
+    const states = new Map(everywhere.map(({ name, state }) => [name, state]));
+    const nextNotice = tellOfDraining(seen.sessions, states, clock.now());
+    placements.setPools(new Map(living.map((set) => [set.key, seatsOf(set, instances.get(set.key) ?? [])])));
+    const bound = new Set([...placements.bindings()].map((binding) => binding.pool));
+    let isWaiting = false;
+    for (const set of living) {
+      const waiting = placements.waiting(set.key);
+      if (waiting > 0) await wake(set, instances.get(set.key) ?? []);
+      await giveBack(set, waiting > 0 || bound.has(set.key));
+      isWaiting ||= waiting > 0;
+    }
+    return Math.min(isWaiting ? waitingDelay : settledDelay, nextNotice);
+  };
+}

@@ -1,0 +1,66 @@
+/** The sessions of people that this gateway carries, and the one place that can speak to them or end them. */
+import { randomUUID } from 'node:crypto';
+import type { EpochMillis } from '../../core/time.ts';
+import type { Session } from '../../link/people.ts';
+
+/** What a protocol can do with a session of its own. */
+export interface LiveSession extends Omit<Session, 'id' | 'since'> {
+  /** Shows a line where the person sees it; nil where there is no such place. */
+  tell(words: string): void;
+  /** Ends it; the person is told why. */
+  end(reason: string): void;
+}
+
+export interface SessionLedger {
+  readonly size: number;
+  /** Counts a session until the returned function is called. */
+  add(session: LiveSession): () => void;
+  report(): Session[];
+  /** The instance where somebody has a session. */
+  whereIs(pool: string, user: string): string | undefined;
+  /** How many people have one on an instance. */
+  usersOn(instance: string): number;
+  /** Those that fit, to be told something or ended. */
+  find(fits: (session: Session) => boolean): readonly (Session & Pick<LiveSession, 'tell' | 'end'>)[];
+}
+
+export function createSessionLedger(now: () => EpochMillis, onChange: () => void): SessionLedger {
+  const sessions = new Map<string, { shown: Session; live: LiveSession }>();
+  return {
+    get size() {
+      return sessions.size;
+    },
+    add(live) {
+      const { pool, user, instance, protocol, client } = live;
+      const id = randomUUID();
+      sessions.set(id, { shown: { id, pool, user, instance, protocol, client, since: now() }, live });
+      onChange();
+      return () => {
+        if (sessions.delete(id)) onChange();
+      };
+    },
+    report: () => [...sessions.values()].map(({ shown }) => shown),
+    whereIs(pool, user) {
+      for (const { shown } of sessions.values()) if (shown.user === user && shown.pool === pool) return shown.instance;
+      return undefined;
+    },
+    usersOn: (instance) =>
+      new Set([...sessions.values()].flatMap(({ shown }) => (shown.instance === instance ? [shown.user] : []))).size,
+    find: (fits) =>
+      [...sessions.values()].flatMap(({ shown, live }) =>
+        fits(shown)
+          ? [
+              {
+                ...shown,
+                tell: (words: string) => {
+                  live.tell(words);
+                },
+                end: (reason: string) => {
+                  live.end(reason);
+                },
+              },
+            ]
+          : [],
+      ),
+  };
+}

@@ -1,0 +1,95 @@
+/** Two channels become one: bytes in both directions, each half closed when it is over, all of it closed at the end. */
+import type { Writable } from 'node:stream';
+import type { ClientChannel, ForwardChannel, ServerChannel } from './ssh-types.ts';
+
+/** Joins a forwarded connection's two channels. Calls `done` once both are closed. */
+export function joinForwards(a: ForwardChannel, b: ForwardChannel, done: () => void = () => undefined): void {
+  let open = 2;
+  const half = (from: ForwardChannel, to: ForwardChannel): void => {
+    from.pipe(to, { end: false });
+    from.once('end', () => {
+      to.eof();
+    });
+    from.once('error', () => {
+      from.close();
+    });
+    from.once('close', () => {
+      // What was read before may still wait for its turn.
+      flush(to, () => {
+        to.close();
+      });
+      open -= 1;
+      if (open === 0) done();
+    });
+  };
+  half(a, b);
+  half(b, a);
+}
+
+/**
+ * Joins a person's session with that on the instance: also stderr, and how the program ended. The instance decides when it
+ * is over; a person who hangs up ends it.
+ *
+ * @param onLost called where it ends without a word, before the person's end closes
+ */
+export function joinSessions(client: ServerChannel, instance: ClientChannel, onLost: () => void): void {
+  client.pipe(instance, { end: false });
+  client.once('end', () => {
+    instance.eof();
+  });
+  client.once('close', () => {
+    instance.close();
+  });
+  client.on('error', () => {
+    instance.close();
+  });
+  instance.on('error', () => {
+    client.close();
+  });
+  instance.pipe(client, { end: false });
+  instance.stderr.pipe(client.stderr, { end: false });
+  let isClosed = false;
+  instance.once('end', () => {
+    // A connection that is lost ends and closes at once, and something is to be said then: after EOF nothing can be.
+    setImmediate(() => {
+      if (!isClosed) client.eof();
+    });
+  });
+  let ending: (() => void) | undefined;
+  instance.once('exit', (code, signal, coreDumped, message) => {
+    ending = () => {
+      if (code !== null) client.exit(code);
+      else if (signal !== undefined) client.exit(signal, coreDumped, message);
+    };
+  });
+  instance.once('close', () => {
+    isClosed = true;
+    flush(client.stderr, () => {
+      flush(client, () => {
+        if (ending === undefined) onLost();
+        try {
+          ending?.();
+        } catch {
+          client.exit(255); // a signal that SSH has no name for
+        }
+        client.end();
+      });
+    });
+  });
+}
+
+/** Calls back when all that was written has been taken, or can be taken no more. */
+function flush(stream: Writable, done: () => void): void {
+  if (stream.destroyed || stream.writableEnded || stream.writableLength === 0) {
+    done();
+    return;
+  }
+  let isDone = false;
+  const once = (): void => {
+    if (isDone) return;
+    isDone = true;
+    done();
+  };
+  stream.once('close', once);
+  stream.write('', once);
+}

@@ -1,0 +1,81 @@
+/**
+ * What gateway and control say to each other about people: who there is (`GET /v1/directory`), where somebody goes
+ * (`POST /v1/placements`), and which sessions there are (a part of the report).
+ */
+import { z } from 'zod';
+
+/** A person, or the admin user of one pool's template, as far as signing in needs to know. */
+export const directoryUserSchema = z.object({
+  name: z.string(),
+  /** Keys of the pools (scale sets) that they may enter; `all`: every one. */
+  pools: z.union([z.literal('all'), z.array(z.string())]),
+  /** In PHC form; absent where no password opens anything. */
+  passwordHash: z.string().optional(),
+  /** Public keys as `type base64`, without options and comment. */
+  keys: z.array(z.string()),
+});
+
+export const directorySchema = z.object({
+  /** Differs with every change. */
+  revision: z.string(),
+  users: z.array(directoryUserSchema),
+  /** Private host keys of the one address that people see (OpenSSH or PKCS #8 PEM). They never change. */
+  hostKeys: z.array(z.string()),
+  /** The key that signs what opens a user's session on an instance, PKCS #8 PEM (Ed25519). */
+  userAuthority: z.string(),
+  /** Public keys, as `type base64`, whose certificates for users are taken. */
+  userAuthorities: z.array(z.string()),
+  /** By instance's name in the engine: its public host keys as `type base64`, read through the engine. */
+  instanceKeys: z.record(z.string(), z.array(z.string())),
+});
+
+const sessionProtocols = ['ssh', 'http'] as const;
+
+/** One person's presence on one instance by one protocol. */
+export const sessionSchema = z.object({
+  id: z.string(),
+  pool: z.string(),
+  user: z.string(),
+  instance: z.string(),
+  protocol: z.enum(sessionProtocols),
+  /** Milliseconds since 1970. */
+  since: z.number(),
+  client: z.string(),
+});
+
+export const placementQuestionSchema = z.object({
+  /** Names the one who waits, over all questions: their place in the queue is kept by it. */
+  ticket: z.string().max(64),
+  pool: z.string(),
+  user: z.string().max(64),
+  /** Instances that were tried just now and did not answer. */
+  unusable: z.array(z.string()).max(16),
+  /** What was told last: the answer comes when it would be another, or when the poll ends. */
+  told: z.string().optional(),
+});
+
+export const placementAnswerSchema = z.discriminatedUnion('outcome', [
+  z.object({ outcome: z.literal('placed'), instance: z.string() }),
+  z.object({
+    outcome: z.literal('waiting'),
+    /** One line for the person who waits. */
+    message: z.string(),
+    position: z.int().positive(),
+    waiting: z.int().positive(),
+  }),
+  z.object({ outcome: z.literal('refused'), message: z.string() }),
+]);
+
+export type DirectoryUser = z.infer<typeof directoryUserSchema>;
+export type Directory = z.infer<typeof directorySchema>;
+export type SessionProtocol = (typeof sessionProtocols)[number];
+export type Session = z.infer<typeof sessionSchema>;
+export type PlacementQuestion = z.infer<typeof placementQuestionSchema>;
+export type PlacementAnswer = z.infer<typeof placementAnswerSchema>;
+
+/** What a waiting person is told; two answers of the same text need not be told twice. */
+export function waitingText(answer: Extract<PlacementAnswer, { outcome: 'waiting' }>): string {
+  const place =
+    answer.waiting > 1 ? ` You are number ${String(answer.position)} of ${String(answer.waiting)} who wait.` : '';
+  return `${answer.message}${place}`;
+}

@@ -1,0 +1,79 @@
+/** Reads bodies of users and groups. A member that is left out is undefined; one that is null is asked to be as at first. */
+import { dig, isObject, type Json, type JsonObject } from '../../core/json.ts';
+import { invalid, objectAt, optionalBoolean, optionalString } from '../read-body.ts';
+
+export interface AskedUser {
+  password?: string | null;
+  /** Lines, or URLs where there are lines. */
+  sshKeys?: readonly string[];
+  groups?: readonly string[];
+  pools?: readonly string[];
+  disabled?: boolean;
+  sudo?: boolean;
+}
+
+export interface AskedGroup {
+  members?: readonly string[];
+  pools?: readonly string[];
+}
+
+const userMembers = ['password', 'sshKeys', 'groups', 'pools', 'disabled', 'sudo'];
+const groupMembers = ['members', 'pools'];
+/** What a GET shows beside: who sends back what they read has said nothing by it. */
+const shownOnly = ['uid', 'gid', 'hasPassword', 'sshKeyFingerprints', 'createdAt', 'provisioningState'];
+const most = 1_000;
+
+/** Throws `InvalidParameter` with the name of what is wrong. */
+export function readUser(body: JsonObject): AskedUser {
+  const properties = propertiesOf(body, userMembers);
+  const password = dig(properties, 'password') === null ? null : optionalString(properties, 'password');
+  const disabled = flag(properties, 'disabled');
+  const sudo = flag(properties, 'sudo');
+  const sshKeys = texts(properties, 'sshKeys', []);
+  const groups = texts(properties, 'groups', []);
+  const pools = texts(properties, 'pools', ['*']);
+  return {
+    ...(password === undefined ? {} : { password }),
+    ...(sshKeys === undefined ? {} : { sshKeys }),
+    ...(groups === undefined ? {} : { groups }),
+    ...(pools === undefined ? {} : { pools }),
+    ...(disabled === undefined ? {} : { disabled }),
+    ...(sudo === undefined ? {} : { sudo }),
+  };
+}
+
+/** Throws `InvalidParameter` with the name of what is wrong. */
+export function readGroup(body: JsonObject): AskedGroup {
+  const properties = propertiesOf(body, groupMembers);
+  const members = texts(properties, 'members', []);
+  const pools = texts(properties, 'pools', []);
+  return { ...(members === undefined ? {} : { members }), ...(pools === undefined ? {} : { pools }) };
+}
+
+function propertiesOf(body: JsonObject, known: readonly string[]): JsonObject {
+  const properties = objectAt(body, 'properties');
+  const taken = new Set([...known, ...shownOnly].map((name) => name.toLowerCase()));
+  const unknown = Object.keys(properties).find((name) => !taken.has(name.toLowerCase()));
+  if (unknown !== undefined)
+    throw invalid(
+      `properties.${unknown.slice(0, 80)}`,
+      `'properties.${unknown.slice(0, 80)}' is not known here. Known are: ${known.join(', ')}.`,
+    );
+  return properties;
+}
+
+function flag(properties: JsonObject, name: string): boolean | undefined {
+  return dig(properties, name) === null ? false : optionalBoolean(properties, name);
+}
+
+function texts(properties: JsonObject, name: string, atFirst: readonly string[]): readonly string[] | undefined {
+  const value: Json | undefined = dig(properties, name);
+  if (value === undefined) return undefined;
+  if (value === null) return atFirst;
+  if (!Array.isArray(value) || isObject(value) || !value.every((one) => typeof one === 'string') || value.length > most)
+    throw invalid(
+      `properties.${name}`,
+      `The value of 'properties.${name}' must be an array of at most ${most} strings.`,
+    );
+  return value;
+}
