@@ -2,7 +2,7 @@
  * SSH that knows people: sign in, find the instance, connect to it as that person, carry everything. Each step hands out
  * the next: nothing is placed that has not signed in, nothing is carried that has no instance.
  */
-import type { PoolhouseError } from '../../core/errors.ts';
+import { PoolhouseError } from '../../core/errors.ts';
 import type { Directory } from '../../link/people.ts';
 import type { Route } from '../../link/routes.ts';
 import { createLogLimit } from '../log-limit.ts';
@@ -59,6 +59,7 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
   const logLimit = createLogLimit(clock);
   let pending = 0;
   let server: { keys: string; server: SshServer } | undefined;
+
   /** The library's server, made anew when the host keys are others. */
   function serverFor(hostKeys: readonly string[]): SshServer {
     const keys = hostKeys.join('\n');
@@ -213,11 +214,12 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
         { ticket, route: current(route), user, unusable, onWaiting: news.wait },
         signal,
       );
-      if (placed.outcome === 'refused') throw new Error(placed.message);
+      if (placed.outcome === 'refused') throw new PoolhouseError('Unavailable', placed.message);
       const known = directory.now();
       const backend = current(route).backends.find((one) => one.instance === placed.instance);
       try {
-        if (known === undefined || backend === undefined) throw new Error(`The machine ${placed.instance} is gone.`);
+        if (known === undefined || backend === undefined)
+          throw new PoolhouseError('Unavailable', `The machine ${placed.instance} is gone.`);
         const upstream = await connectUpstream({ directory: known, backend, user, clock, signal });
         observer.carried(route, clock.now() - connecting);
         return { upstream, backend: placed.instance };
@@ -228,7 +230,7 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
         observer.connectFailed(route, error as Error);
         failedAt.set(placed.instance, clock.now());
         tries += 1;
-        if (tries >= mostTries) throw new Error(message, { cause: error });
+        if (tries >= mostTries) throw new PoolhouseError('Unavailable', message, { cause: error });
       }
     }
   }
