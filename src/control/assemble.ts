@@ -55,7 +55,7 @@ export interface ControlParts {
   addresses: readonly string[];
   ports: ListenPorts;
   /** Where the instances' sockets are. */
-  doorFolder: string;
+  doorFolders: { folder: string; shortcut: string };
   fetch: (address: string, signal?: AbortSignal) => Promise<Uint8Array>;
   hashPassword: (password: string, signal: AbortSignal) => Promise<string>;
   sshIdentity: SshIdentity;
@@ -149,7 +149,7 @@ export function assembleControl(parts: ControlParts): Control {
   const typeContext = (queries: Queries) => ({ queries, secrets, surroundings, now: clock.now(), newId });
 
   const mounts = observeMounts(createMounts(world), observer);
-  const doors = createInstanceDoors({ folder: parts.doorFolder, mounts, clock, log });
+  const doors = createInstanceDoors({ ...parts.doorFolders, mounts, clock, log });
   const scripts = createCustomScripts({ store, secrets, engine, mounts, fetch: parts.fetch, clock, log });
   const steps = observeSteps(
     createScaleSetSteps({

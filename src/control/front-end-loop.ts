@@ -50,6 +50,8 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
   let published = '';
   let redirected = '';
   let redirectedAt = 0;
+  /** The table since which an instance that was started is asked. */
+  const startingSince = new Map<string, number>();
 
   async function routedInstances(sets: ReadonlyMap<string, ResourceRecord>): Promise<RoutedInstance[]> {
     const result: RoutedInstance[] = [];
@@ -63,10 +65,10 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
   async function routed(set: ResourceRecord, instance: InstanceRecord): Promise<RoutedInstance> {
     const model = await readModel(world, instance.scaleSetKey, instance.modelVersion);
     const { state } = instance;
-    const running =
-      world.live.instance(instance.name)?.power === 'running' &&
-      state.removal === undefined &&
-      set.deletingSince === undefined;
+    const stays = state.removal === undefined && set.deletingSince === undefined;
+    const power = world.live.instance(instance.name)?.power;
+    const running = power === 'running' && stays;
+    const starting = power === 'stopped' && state.power === 'running' && state.provisioned !== undefined && stays;
     const prepared =
       model !== undefined &&
       state.provisioned === model.provisionDigest &&
@@ -75,7 +77,8 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
       name: instance.name,
       address: instance.address,
       running,
-      accepting: running && prepared && state.draining === undefined && state.power === 'running',
+      starting,
+      accepting: (running || starting) && prepared && state.draining === undefined && state.power === 'running',
       backendPoolKeys: model?.profile.backendPoolIds.map((id) => keyOf(id)) ?? [],
       natPorts: state.natPorts,
     };
@@ -125,10 +128,17 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
       published = text;
       parts.publish(table);
     }
+    // What was said of one before it was stopped is not said of it now.
+    for (const { name, starting, running } of instances) {
+      if (starting && !startingSince.has(name)) startingSince.set(name, table.revision);
+      if (!starting && !running) startingSince.delete(name);
+    }
+    for (const name of startingSince.keys())
+      if (!instances.some((one) => one.name === name)) startingSince.delete(name);
     const rotation = new Map(
       instances.map((instance) => [
         instance.name,
-        rotationOf(instance, routes, (probe, name) => world.reports.healthy(probe, name)),
+        rotationOf(instance, routes, (probe, name) => world.reports.healthy(probe, name, startingSince.get(name))),
       ]),
     );
     world.live.setRotation(rotation);

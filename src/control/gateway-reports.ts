@@ -5,8 +5,11 @@ import type { Report } from '../link/routes.ts';
 export interface GatewayReports {
   /** True when something has changed that a loop should look at. */
   take(report: Report, now: number): boolean;
-  /** Undefined where no gateway has asked yet; true where any of them had an answer that is well. */
-  healthy(probeId: string, instance: string): boolean | undefined;
+  /**
+   * Undefined where no gateway has asked yet; true where any of them had an answer that is well. What they said of tables
+   * before `revision` does not count.
+   */
+  healthy(probeId: string, instance: string, revision?: number): boolean | undefined;
   connections(instance: string): number;
   /** Of all gateways, also of those that only carry old sessions to their end. */
   sessions(): readonly Session[];
@@ -27,7 +30,7 @@ const firstReports = 10_000;
 export function createGatewayReports(startedAt: number): GatewayReports {
   /** By gateway; the one that reported last stands last. */
   const reports = new Map<string, { report: Report; at: number }>();
-  let health = new Map<string, boolean>();
+  let health = new Map<string, { healthy: boolean; revision: number }>();
   let open = new Map<string, number>();
   let sessions: readonly Session[] = [];
   let seen = '';
@@ -43,9 +46,13 @@ export function createGatewayReports(startedAt: number): GatewayReports {
         if (gateway !== report.gateway && now - at > silentFor) reports.delete(gateway);
       const all = [...reports.values()].map((one) => one.report);
       health = new Map();
-      for (const probe of all.flatMap((one) => one.probes)) {
-        const key = `${probe.probe}\n${probe.instance}`;
-        health.set(key, probe.healthy || health.get(key) === true);
+      for (const { revision, probes } of all) {
+        for (const { probe, instance, healthy } of probes) {
+          const key = `${probe}\n${instance}`;
+          const known = health.get(key);
+          if (known === undefined || (healthy && (!known.healthy || revision > known.revision)))
+            health.set(key, { healthy, revision });
+        }
       }
       open = new Map();
       for (const row of all.flatMap((one) => one.connections))
@@ -59,7 +66,10 @@ export function createGatewayReports(startedAt: number): GatewayReports {
       ]);
       return before !== seen;
     },
-    healthy: (probeId, instance) => health.get(`${probeId}\n${instance}`),
+    healthy(probeId, instance, revision = 0) {
+      const known = health.get(`${probeId}\n${instance}`);
+      return known === undefined || known.revision < revision ? undefined : known.healthy;
+    },
     connections: (instance) => open.get(instance) ?? 0,
     sessions: () => sessions,
     isComplete: (now) => now - startedAt >= (reports.size > 0 ? firstReports : silentFor),

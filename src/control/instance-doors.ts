@@ -2,7 +2,7 @@
  * Each instance reaches control by one Unix socket of its own: the socket is the identity, so a request can name no
  * other instance. What comes in is parsed, bounded, and slowed down where it keeps failing.
  */
-import { chmod, rm, mkdir } from 'node:fs/promises';
+import { chmod, mkdir, rm, symlink } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
@@ -11,9 +11,11 @@ import { createDoorLimit, type DoorLimit } from './door-limit.ts';
 import { mountRequestSchema, type Mounts } from './mounts.ts';
 
 export interface InstanceDoors {
-  /** Serves the instance's socket and gives its path; nil when it is served already. */
+  /** Serves the instance's socket and gives the folder that it is in; nil when it is served already. */
   open(instanceName: string): Promise<string>;
+  /** For good: the instance is gone. */
   close(instanceName: string): Promise<void>;
+  /** Until they are opened again: the folders stay, which the instances have open. */
   closeAll(): Promise<void>;
 }
 
@@ -29,13 +31,16 @@ interface Answer {
 }
 
 export function createInstanceDoors(parts: {
+  /** Where each instance has a folder, which it sees as long as it lives: it stays when control or the machine starts again. */
   folder: string;
+  /** A link to it that is made here: the paths of Unix sockets must be short. */
+  shortcut: string;
   mounts: Mounts;
   clock: Clock;
   log: Logger;
 }): InstanceDoors {
-  const { folder, mounts, clock, log } = parts;
-  const doors = new Map<string, { server: Server; path: string }>();
+  const { folder, shortcut, mounts, clock, log } = parts;
+  const doors = new Map<string, Server>();
 
   async function answer(instanceName: string, request: IncomingMessage): Promise<Answer> {
     const refuse = (status: number, code: string, message: string, mountError: number): Answer => {
@@ -81,21 +86,29 @@ export function createInstanceDoors(parts: {
     response.writeHead(status, { 'content-type': 'application/json', connection: 'close' }).end(JSON.stringify(body));
   }
 
-  const closeOne = async (name: string) => {
-    const door = doors.get(name);
+  const closeServer = async (name: string) => {
+    const server = doors.get(name);
     doors.delete(name);
     mounts.forget(name);
-    if (door === undefined) return;
-    door.server.closeAllConnections();
-    await new Promise((resolve) => door.server.close(resolve));
-    await rm(door.path, { force: true });
+    if (server === undefined) return;
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve)); // which removes the socket
+  };
+  let linked: Promise<void> | undefined;
+  const link = async () => {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await rm(shortcut, { recursive: true, force: true });
+    await symlink(folder, shortcut);
   };
 
   return {
     async open(instanceName) {
-      const path = join(folder, `${instanceName}.sock`);
-      if (doors.has(instanceName)) return path;
-      await mkdir(folder, { recursive: true, mode: 0o700 });
+      const own = join(folder, instanceName);
+      if (doors.has(instanceName)) return own;
+      await (linked ??= link());
+      // Whom the folder lets through is the engine's to say: it alone knows what the host calls the instance's root.
+      await mkdir(own, { recursive: true, mode: 0o700 });
+      const path = join(shortcut, instanceName, 'control.sock');
       await rm(path, { force: true });
       const limit = createDoorLimit(clock);
       // How long a connection may take to say what it wants is looked at this often.
@@ -118,16 +131,19 @@ export function createInstanceDoors(parts: {
       server.maxConnections = mostConnections;
       server.headersTimeout = 10_000;
       server.requestTimeout = 20_000;
-      doors.set(instanceName, { server, path });
+      doors.set(instanceName, server);
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject).listen(path, resolve);
       });
-      await chmod(path, 0o600);
-      return path;
+      await chmod(path, 0o666);
+      return own;
     },
-    close: closeOne,
+    async close(name) {
+      await closeServer(name);
+      await rm(join(folder, name), { recursive: true, force: true });
+    },
     async closeAll() {
-      for (const name of doors.keys()) await closeOne(name);
+      for (const name of doors.keys()) await closeServer(name);
     },
   };
 }

@@ -95,7 +95,7 @@ async function main(): Promise<void> {
   const config = readConfig(await readJson(home.config), home.config);
   log.level = config.logLevel;
   const run = runtimeFolderOf(home, installation.id, isRoot);
-  await mkdir(run.instances, { recursive: true, mode: 0o700 });
+  await mkdir(run.folder, { recursive: true, mode: 0o711 });
   // These begin before all that may fail: every attempt to start keeps the logs small.
   const ownLoops = Object.entries(ownPasses(home, run)).map(([name, pass]) =>
     runLoop({ name, pass, clock, log, signal }),
@@ -215,7 +215,7 @@ async function main(): Promise<void> {
     },
     addresses: [...config.publicAddresses, ...loopbackAddresses],
     ports,
-    doorFolder: run.instances,
+    doorFolders: { folder: home.doors, shortcut: run.doors },
     fetch: fetchDocument,
     hashPassword,
     publish: (table) => {

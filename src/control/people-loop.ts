@@ -74,7 +74,11 @@ export function createPeopleLoop({ world, placements, orders, presences }: Peopl
       policy: readPoolTags(set.document).placement,
       instances: instances.map(({ name, state }) => ({
         instance: name,
-        reachable: live.instance(name)?.power === 'running' && state.power === 'running' && state.removal === undefined,
+        // What answers its probes runs, also where the engine has not said so yet.
+        reachable:
+          (live.instance(name)?.power === 'running' || live.rotation(name).inRotation) &&
+          state.power === 'running' &&
+          state.removal === undefined,
         inRotation: live.rotation(name).inRotation && state.power === 'running',
       })),
       describe: (because) => ({

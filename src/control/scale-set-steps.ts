@@ -86,7 +86,7 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
     async create({ instanceId }, signal) {
       const { instance, model, set } = await subject(key, instanceId);
       const size = sizeOf(model.sizeName);
-      const controlSocket = engine.capabilities().real ? await doors.open(instance.name) : undefined;
+      const controlFolder = engine.capabilities().real ? await doors.open(instance.name) : undefined;
       await engine.create(
         {
           name: instance.name,
@@ -96,7 +96,7 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
           memoryBytes: Math.round(size.memoryGiB * 2 ** 30),
           address: instance.address,
           labels: { 'scale-set': set.id, 'instance-id': String(instanceId), 'model-version': model.version },
-          ...(controlSocket === undefined ? {} : { controlSocket }),
+          ...(controlFolder === undefined ? {} : { controlFolder }),
         },
         signal,
       );

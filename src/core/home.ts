@@ -19,6 +19,8 @@ export interface Home {
   logs: string;
   az: string;
   sample: string;
+  /** A folder for each instance, which it sees, with the socket by which it reaches control. */
+  doors: string;
   /** What Node made of control's code: it starts sooner with it, and without it all the same. */
   compiled: string;
 }
@@ -40,6 +42,7 @@ export function homeAt(folder: string): Home {
     logs: at('logs'),
     az: at('az'),
     sample: at('sample'),
+    doors: at('doors'),
     compiled: at('compiled'),
   };
 }
@@ -64,8 +67,8 @@ export interface RuntimeFolder {
   adminSocket: string;
   /** Where gateways ask control. */
   linkSocket: string;
-  /** One socket for each instance. */
-  instances: string;
+  /** Leads to the home's folder of the same name: Unix sockets' paths must be short. */
+  doors: string;
   /** The gateway's own folder. */
   gateway: string;
   gatewayState: string;
@@ -88,7 +91,7 @@ export function runtimeFilesIn(folder: string): RuntimeFolder {
     masterKey: join(folder, 'master-key'),
     adminSocket: join(folder, 'admin.sock'),
     linkSocket: join(folder, 'gateway.sock'),
-    instances: join(folder, 'instances'),
+    doors: join(folder, 'doors'),
     gateway: join(folder, 'gateway'),
     gatewayState: join(folder, 'gateway', 'routes.json'),
   };

@@ -31,8 +31,11 @@ export interface InstanceSpec {
   address: string;
   /** Kept with the instance in the engine, given back by `list`. Keys `[a-z0-9-]+`; no secrets. */
   labels: Readonly<Record<string, string>>;
-  /** A Unix socket of the host that the instance's root reaches at `/var/lib/poolhouse/control.sock`: its way to control. */
-  controlSocket?: string;
+  /**
+   * A folder of the host whose sockets the instance's root, and nobody else in it, reaches in `/var/lib/poolhouse/control`,
+   * and cannot change: its way to control. It has to be there whenever the instance starts.
+   */
+  controlFolder?: string;
 }
 
 export interface Attachment {

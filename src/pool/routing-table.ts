@@ -32,6 +32,11 @@ export interface RoutedInstance {
   address: string;
   /** It runs: probes mean something. */
   running: boolean;
+  /**
+   * The engine is starting it: who probes it knows sooner than the engine tells that it answers. Only an answer counts,
+   * so it stands behind front ends with a probe.
+   */
+  starting: boolean;
   /** It is ready for people, and does not drain. */
   accepting: boolean;
   backendPoolKeys: readonly string[];
@@ -46,6 +51,7 @@ export function routingTable(
   listenPort: (routeId: string) => number | undefined,
 ): Route[] {
   const running = instances.filter((instance) => instance.running);
+  const probed = instances.filter((instance) => instance.running || instance.starting);
   const wanted: Omit<Route, 'listenPort'>[] = [
     ...rules.map((rule) => ({
       ...(rule.people ?? { protocol: 'tcp' as const }),
@@ -55,7 +61,7 @@ export function routingTable(
       distribution: rule.distribution,
       idleTimeoutSeconds: rule.idleTimeoutSeconds,
       probe: rule.probe,
-      backends: running
+      backends: (rule.probe === null ? running : probed)
         .filter((instance) => instance.backendPoolKeys.includes(rule.backendPoolKey))
         .map((instance) => backendOf(instance, rule.backendPort)),
     })),
@@ -92,15 +98,18 @@ function backendOf(instance: RoutedInstance, port: number): Backend {
 
 /** Whether an instance is in rotation, and in words why not. */
 export function rotationOf(
-  instance: Pick<RoutedInstance, 'name' | 'running' | 'accepting'>,
+  instance: Pick<RoutedInstance, 'name' | 'running' | 'starting' | 'accepting'>,
   routes: readonly Route[],
   healthy: (probeId: string, instance: string) => boolean | undefined,
 ): { inRotation: boolean; reason: string } {
-  if (!instance.running) return { inRotation: false, reason: 'it does not run' };
+  if (!instance.running && !instance.starting) return { inRotation: false, reason: 'it does not run' };
   if (!instance.accepting) return { inRotation: false, reason: 'it is being prepared, or drains' };
-  for (const route of routes) {
-    if (route.probe === null || !route.backends.some((backend) => backend.instance === instance.name)) continue;
-    if (healthy(route.probe.id, instance.name) !== true) {
+  const asking = routes.filter(
+    ({ probe, backends }) => probe !== null && backends.some((backend) => backend.instance === instance.name),
+  );
+  if (instance.starting && asking.length === 0) return { inRotation: false, reason: 'it is being started' };
+  for (const route of asking) {
+    if (route.probe !== null && healthy(route.probe.id, instance.name) !== true) {
       return { inRotation: false, reason: `the probe ${route.probe.id.split('/').at(-1) ?? ''} has not succeeded` };
     }
   }

@@ -10,8 +10,17 @@ import { describeMachine } from './machine.ts';
 import { deployInRotation, scaleInRotation } from './pool.ts';
 import { tcpConnect, tcpThroughput } from './tcp.ts';
 import { templateExpand } from './template-expand.ts';
+import { wakeNothing, wakeStopped } from './wake.ts';
 
-const benchmarks: readonly Benchmark[] = [deployInRotation, scaleInRotation, tcpThroughput, tcpConnect, templateExpand];
+const benchmarks: readonly Benchmark[] = [
+  deployInRotation,
+  scaleInRotation,
+  tcpThroughput,
+  tcpConnect,
+  templateExpand,
+  wakeStopped,
+  wakeNothing,
+];
 
 const { values, positionals } = parseArgs({
   options: { json: { type: 'string' }, record: { type: 'boolean', default: false } },

@@ -66,7 +66,7 @@ export async function startSimControl(
     subscription: { subscriptionId, tenantId: subscriptionId, displayName: 'chaos' },
     addresses: Array.from({ length: 20 }, (_, index) => `127.77.1.${10 + index}`),
     ports: createListenPorts(store, 'chaos'),
-    doorFolder: '/nonexistent',
+    doorFolders: { folder: '/nonexistent', shortcut: '/nonexistent' },
     fetch: () => Promise.reject(new Error('nothing is fetched')),
     hashPassword: () => Promise.reject(new Error('nothing is hashed')),
     publish: () => undefined,

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 
-DOOR = "/var/lib/poolhouse/control.sock"
+DOOR = "/var/lib/poolhouse/control/control.sock"
 MARK = b"HOSTILE-"
 SOURCE_PORT = 54321
 

@@ -1,5 +1,9 @@
 /** What is promised of instances: made once, set to a power, found again, with an address that is their own. */
+import { once } from 'node:events';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { mebibyte, type Ground } from './ground.ts';
 
@@ -141,18 +145,27 @@ export function describeInstances(ground: Ground): void {
       expect((await run(spec.name, 'cat', '/proc/meminfo')).stdout).toMatch(/^MemTotal: +131072 kB$/m);
     });
 
-    real('shows the control socket to root, also after a restart', async () => {
-      const controlSocket = `${ground.trial.image.file}.sock`;
-      const server = createServer().listen(controlSocket);
+    real('shows the way to control to root alone, who cannot change it, also after a restart', async () => {
+      const controlFolder = await mkdtemp(join(tmpdir(), 'poolhouse-door-'));
+      const server = createServer().listen(join(controlFolder, 'control.sock'));
       try {
-        const spec = await started({ controlSocket });
-        const look = () => run(spec.name, 'stat', '-c', '%F %a %u', '/var/lib/poolhouse/control.sock');
-        await expect.poll(async () => (await look()).stdout, { timeout: 10_000 }).toBe('socket 600 0\n');
+        await once(server, 'listening');
+        await chmod(join(controlFolder, 'control.sock'), 0o666);
+        const spec = await started({ controlFolder });
+        const look = 'stat -c %F /var/lib/poolhouse/control/control.sock';
+        const shown = async () => {
+          expect((await shell(spec.name, look)).stdout).toBe('socket\n');
+          expect((await shell(spec.name, `su -s /bin/sh -c '${look}' nobody`)).exitCode).not.toBe(0);
+          expect((await shell(spec.name, 'touch /var/lib/poolhouse/control/mine')).exitCode).not.toBe(0);
+          expect((await shell(spec.name, 'chmod 777 /var/lib/poolhouse/control')).exitCode).not.toBe(0);
+        };
+        await shown();
         await ground.engine.setPower(spec.name, 'stopped', signal);
         await ground.engine.setPower(spec.name, 'running', signal);
-        await expect.poll(async () => (await look()).stdout, { timeout: 10_000 }).toBe('socket 600 0\n');
+        await shown();
       } finally {
         server.close();
+        await rm(controlFolder, { recursive: true });
       }
     });
 

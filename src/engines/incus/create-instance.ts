@@ -1,23 +1,13 @@
-/** Makes an instance: a copy of its image's seed, with its own name, limits, address and control socket. */
+/** Makes an instance: a copy of its image's seed, with its own name, limits, address and way to control. */
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { PoolhouseError } from '../../core/errors.ts';
 import type { InstanceSpec } from '../engine.ts';
+import { controlDeviceFor } from './control-folder.ts';
 import { isMade, type DaemonInstance, type DaemonInstances } from './daemon-instances.ts';
-import {
-  controlDevice,
-  hostnameKey,
-  labelPrefix,
-  linkOf,
-  nameserverKey,
-  readyKey,
-  seedName,
-  type EngineNames,
-} from './names.ts';
+import { hostnameKey, labelPrefix, linkOf, nameserverKey, readyKey, seedName, type EngineNames } from './names.ts';
 import { DaemonError, isBeingCreated, isPresent, unless, type RestClient } from './rest-client.ts';
-
-const controlSocketInside = '/var/lib/poolhouse/control.sock';
 
 /** What the daemon is asked to make. Pure but for the number of CPUs, which no limit may exceed. */
 function instanceDocument(spec: InstanceSpec, names: EngineNames, gateway: string, guestApi: string) {
@@ -54,17 +44,7 @@ function instanceDocument(spec: InstanceSpec, names: EngineNames, gateway: strin
       'security.port_isolation': 'true',
     },
   };
-  if (spec.controlSocket !== undefined) {
-    devices[controlDevice] = {
-      type: 'proxy',
-      bind: 'instance',
-      listen: `unix:${controlSocketInside}`,
-      connect: `unix:${spec.controlSocket}`,
-      uid: '0',
-      gid: '0',
-      mode: '0600',
-    };
-  }
+  if (spec.controlFolder !== undefined) Object.assign(devices, controlDeviceFor(spec.controlFolder));
   return {
     name: spec.name,
     type: 'container',

@@ -7,8 +7,7 @@ import { z } from 'zod';
 import { PoolhouseError } from '../../core/errors.ts';
 import type { Power } from '../engine.ts';
 import { removeEmptyVolume } from './empty-volume.ts';
-import { endLeftProxies } from './left-proxies.ts';
-import { attachmentPrefix, controlDevice, readyKey } from './names.ts';
+import { attachmentPrefix, readyKey } from './names.ts';
 import { DaemonError, isMissing, unless, type RestClient } from './rest-client.ts';
 
 export const instanceSchema = z.object({
@@ -123,8 +122,6 @@ export function createDaemonInstances(client: RestClient, project: string): Daem
       .catch((error: unknown) => {
         if (!(error instanceof PoolhouseError) || error.code !== 'InstanceNotFound') throw error;
       });
-    const socket = found.devices[controlDevice]?.['connect']?.replace(/^unix:/, '');
-    if (socket !== undefined) await endLeftProxies(socket);
   }
 
   /** Removing needs the whole document: a PATCH only adds. */

@@ -7,6 +7,7 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { PoolhouseError } from '../../core/errors.ts';
 import type { Attachment, Engine, EngineInstance, EngineNetwork, InstanceMetrics } from '../engine.ts';
+import { openControlFolder } from './control-folder.ts';
 import { createInstance } from './create-instance.ts';
 import { createDaemonInstances, isMade, powerOf, type DaemonInstance } from './daemon-instances.ts';
 import { execInside } from './exec.ts';
@@ -78,8 +79,10 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
     },
 
     async setPower(name, power, signal) {
-      const now = powerOf((await instances.read(name, signal)).status);
+      const instance = await instances.read(name, signal);
+      const now = powerOf(instance.status);
       if (now === power) return;
+      if (now === 'stopped') await openControlFolder(instance);
       await instances.changing(name, signal, async () => {
         if (now === 'frozen') await instances.setState(name, 'unfreeze', signal);
         if (power === 'running' && now === 'stopped') await instances.setState(name, 'start', signal);

@@ -38,9 +38,6 @@ export function deviceName(path: string): string {
   return `share-${digest(path, 16)}`;
 }
 
-/** The device by which an instance reaches control. */
-export const controlDevice = 'control';
-
 export const seedPrefix = 'seed-';
 export function seedName(fingerprint: string): string {
   return `${seedPrefix}${fingerprint.slice(0, 16)}`;

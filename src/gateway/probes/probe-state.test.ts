@@ -38,7 +38,7 @@ describe('nextProbeState', () => {
 describe('probeDelayMs', () => {
   const probe = { intervalSeconds: 15, protocol: 'tcp' } as const;
   it('asks often while an instance never answered in its first minute', () => {
-    expect(probeDelayMs(after('--', 2), probe, 59_000)).toBe(250);
+    expect(probeDelayMs(after('--', 2), probe, 59_000)).toBe(100);
     expect(probeDelayMs(after('--', 2), probe, 60_000)).toBe(15_000);
   });
   it('asks as declared from the first success on, failures later included', () => {

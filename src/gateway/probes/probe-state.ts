@@ -27,7 +27,9 @@ export interface ProbeOutcome {
 }
 
 /** How often an instance that never answered is asked, and for how long. */
-const eagerIntervalMs = 250;
+const eagerIntervalMs = 100;
+/** How long it may take to take a connection: packets to one that is about to start are lost, and sent again a second later. */
+const eagerTcpLimitMs = 300;
 const eagerPeriodMs = 60_000;
 
 export function initialProbeState(now: EpochMillis): ProbeState {
@@ -68,13 +70,13 @@ export function probeDelayMs(state: ProbeState, probe: Pick<Probe, 'intervalSeco
   return eager ? Math.min(eagerIntervalMs, probe.intervalSeconds * 1000) : probe.intervalSeconds * 1000;
 }
 
-/** Milliseconds that one probe may take: an instance that starts drops packets, and asking again is quicker than waiting. */
+/** Milliseconds that one probe may take. */
 export function probeLimitMs(
   state: ProbeState,
   probe: Pick<Probe, 'intervalSeconds' | 'protocol'>,
   now: EpochMillis,
 ): number {
   const eager = !state.everSucceeded && now - state.firstSeen < eagerPeriodMs;
-  if (eager && probe.protocol === 'tcp') return 1000;
+  if (eager && probe.protocol === 'tcp') return eagerTcpLimitMs;
   return Math.min(probe.intervalSeconds * 1000, 5000);
 }

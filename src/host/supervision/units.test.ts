@@ -79,7 +79,6 @@ describe('a unit', () => {
     expect(renderRuntimePaths(runtimePaths(run, 'poolhouse'))).toBe(
       [
         'd /run/poolhouse-0123abcd 0711 root root -',
-        'd /run/poolhouse-0123abcd/instances 0700 root root -',
         'd /run/poolhouse-0123abcd/gateway 0700 poolhouse root -',
         '',
       ].join('\n'),

@@ -175,7 +175,6 @@ export interface RuntimePath {
 export function runtimePaths(run: RuntimeFolder, account: string | undefined): RuntimePath[] {
   return [
     { path: run.folder, mode: 0o711 },
-    { path: run.instances, mode: 0o700 },
     { path: run.gateway, mode: 0o700, ...(account === undefined ? {} : { owner: account }) },
   ];
 }
