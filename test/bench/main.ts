@@ -7,7 +7,9 @@ import { parseArgs } from 'node:util';
 import { resultOf, type Benchmark, type Result } from './benchmark.ts';
 import { record } from './document.ts';
 import { describeMachine } from './machine.ts';
+import { placement } from './placement.ts';
 import { deployInRotation, scaleInRotation } from './pool.ts';
+import { sshConnect, sshIdle, sshThroughput, sshThroughputAes, sshThroughputJump } from './ssh.ts';
 import { tcpConnect, tcpThroughput } from './tcp.ts';
 import { templateExpand } from './template-expand.ts';
 import { wakeNothing, wakeStopped } from './wake.ts';
@@ -17,6 +19,12 @@ const benchmarks: readonly Benchmark[] = [
   scaleInRotation,
   tcpThroughput,
   tcpConnect,
+  sshThroughput,
+  sshThroughputAes,
+  sshThroughputJump,
+  sshConnect,
+  sshIdle,
+  placement,
   templateExpand,
   wakeStopped,
   wakeNothing,

@@ -2,14 +2,12 @@
  * Plain TCP through the gateway's own process, against HAProxy (one thread, its defaults) before the same back end, in
  * turns, so that whatever else the machine does meets both alike.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { missingForSystemTests, must, repository, until } from '../e2e/installation.ts';
 import type { Benchmark } from './benchmark.ts';
+import { freePort, onGround, routeTo, startGateway, startHaproxy } from './peers.ts';
 
 const bytes = 2 ** 30;
 const rounds = 5;
@@ -22,76 +20,18 @@ interface Ports {
 }
 
 /** A back end that greets each connection with so many bytes, and what stands before it. */
-async function withPorts<T>(greeting: number, haproxy: boolean, work: (ports: Ports) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), 'poolhouse-bench-tcp-'));
-  const children: ChildProcess[] = [];
-  const start = (program: string, ...argv: string[]) => {
-    const child = spawn(program, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
-    children.push(child);
-    return child;
-  };
-  try {
-    const backEnd = start(process.execPath, endpoint, 'serve', String(greeting));
+function withPorts<T>(greeting: number, haproxy: boolean, work: (ports: Ports) => Promise<T>): Promise<T> {
+  return onGround('tcp', async (ground) => {
+    const backEnd = ground.start(process.execPath, endpoint, 'serve', String(greeting));
+    if (backEnd.stdout === null) throw new Error('the back end has no output');
     const [printed] = (await once(backEnd.stdout, 'data')) as [Buffer];
     const direct = Number(printed.toString());
     const gateway = await freePort();
-    await writeFile(join(folder, 'routes.json'), JSON.stringify(tableFor(gateway, direct)));
-    start(
-      process.execPath,
-      join(repository, 'src/gateway/main.ts'),
-      ...['--socket', join(folder, 'no-control'), '--state', join(folder, 'routes.json'), '--log-level', 'error'],
-    );
-    const ports: Ports = { direct, gateway };
-    if (haproxy) {
-      ports.haproxy = await freePort();
-      await writeFile(join(folder, 'haproxy.cfg'), haproxyConfiguration(ports.haproxy, direct));
-      start('haproxy', '-db', '-f', join(folder, 'haproxy.cfg'));
-    }
+    await startGateway(ground, [routeTo(gateway, direct)]);
+    const ports: Ports = { direct, gateway, ...(haproxy ? { haproxy: await startHaproxy(ground, direct) } : {}) };
     for (const port of [ports.gateway, ports.haproxy]) if (port !== undefined) await untilOpen(port);
-    return await work(ports);
-  } finally {
-    for (const child of children) child.kill('SIGKILL');
-    await rm(folder, { recursive: true });
-  }
-}
-
-function tableFor(listenPort: number, backEnd: number): object {
-  return {
-    revision: 1,
-    routes: [
-      {
-        id: 'bench',
-        listenPort,
-        publicAddress: '127.77.255.1',
-        publicPort: 4_000,
-        distribution: 'Default',
-        idleTimeoutSeconds: 240,
-        probe: null,
-        backends: [{ instance: 'one', address: '127.0.0.1', port: backEnd, accepting: true }],
-      },
-    ],
-  };
-}
-
-const haproxyConfiguration = (port: number, backEnd: number) => `global
-  nbthread 1
-defaults
-  mode tcp
-  timeout connect 5s
-  timeout client 240s
-  timeout server 240s
-listen bench
-  bind 127.0.0.1:${port}
-  server one 127.0.0.1:${backEnd}
-`;
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo; // a TCP server has one
-  server.close();
-  await once(server, 'close');
-  return port;
+    return work(ports);
+  });
 }
 
 /** Milliseconds until a new connection has brought its first byte. */
