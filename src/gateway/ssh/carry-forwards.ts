@@ -10,12 +10,15 @@ export interface Permissions {
   x11: boolean;
 }
 
-/** @param upstream the instance's end, once there is one */
-export function carryForwards(
-  client: ServerConnection,
-  upstream: Promise<ClientConnection>,
-  permissions: Readonly<Permissions>,
-): void {
+export interface ForwardTerms {
+  /** The instance's end, once there is one; the first who asks has it looked for. */
+  upstream: () => Promise<ClientConnection>;
+  /** The same, for who only waits. */
+  arrival: Promise<ClientConnection>;
+  permissions: Readonly<Permissions>;
+}
+
+export function carryForwards(client: ServerConnection, { upstream, arrival, permissions }: ForwardTerms): void {
   type Opened = (error: Error | undefined, channel: ForwardChannel) => void;
 
   /** Opens the other end first, so that who asks hears whether there is anybody. */
@@ -32,12 +35,12 @@ export function carryForwards(
   }
 
   client.on('tcpip', (accept, reject, { srcIP, srcPort, destIP, destPort }) => {
-    upstream.then((instance) => {
+    upstream().then((instance) => {
       join(accept, reject, (opened) => instance.forwardOut(srcIP, srcPort, destIP, destPort, opened));
     }, reject);
   });
   client.on('openssh.streamlocal', (accept, reject, { socketPath }) => {
-    upstream.then((instance) => {
+    upstream().then((instance) => {
       join(accept, reject, (opened) => instance.openssh_forwardOutStreamLocal(socketPath, opened));
     }, reject);
   });
@@ -46,7 +49,7 @@ export function carryForwards(
       if (error === undefined) accept?.(port);
       else reject?.();
     };
-    upstream.then(
+    upstream().then(
       (instance) => {
         switch (name) {
           case 'tcpip-forward':
@@ -69,7 +72,7 @@ export function carryForwards(
     );
   });
 
-  upstream.then(
+  arrival.then(
     (instance) => {
       instance.on('tcp connection', ({ destIP, destPort, srcIP, srcPort }, accept, reject) => {
         join(accept, reject, (opened) => client.forwardOut(destIP, destPort, srcIP, srcPort, opened));

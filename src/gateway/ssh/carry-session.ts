@@ -14,8 +14,10 @@ import type {
 } from './ssh-types.ts';
 
 export interface SessionTerms {
-  /** The instance's end, once there is one. Rejects with a message for the person. */
-  upstream: Promise<ClientConnection>;
+  /** The instance's end, once there is one; the first who asks has it looked for. Rejects with a message for the person. */
+  upstream(): Promise<ClientConnection>;
+  /** Takes the channel of a command that is not the instance's affair, and says so. */
+  isOwn(command: Buffer, client: ServerChannel, isTerminal: boolean): boolean;
   /** What is told to who waits, now and later; returns what ends that. */
   onNews(tell: (words: string) => void): () => void;
   /** A channel that somebody looks at is there, until the returned function is called. */
@@ -104,6 +106,8 @@ export function carrySession(session: ServerSession, terms: SessionTerms): void 
     const client = accept();
     if (client === undefined) return;
     const isTerminal = pty !== undefined;
+    client.once('error', () => undefined);
+    if (program.kind === 'exec' && terms.isOwn(program.command, client, isTerminal)) return;
     const tell = (words: string): void => {
       if (!client.destroyed) client.stderr.write(isTerminal ? `\r\n${words}\r\n` : `${words}\n`);
     };
@@ -113,7 +117,6 @@ export function carrySession(session: ServerSession, terms: SessionTerms): void 
       stopNews();
       leave();
     });
-    client.once('error', () => undefined);
     const fail = (error: unknown): void => {
       stopNews();
       tell(error instanceof Error ? error.message : 'The machine could not be reached.');
@@ -121,7 +124,7 @@ export function carrySession(session: ServerSession, terms: SessionTerms): void 
       client.exit(255);
       client.end();
     };
-    terms.upstream.then((connection) => {
+    terms.upstream().then((connection) => {
       stopNews();
       if (client.destroyed) return;
       open(connection, program, (error, channel) => {

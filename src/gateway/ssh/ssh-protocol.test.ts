@@ -10,10 +10,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { systemClock } from '../../core/system-clock.ts';
 import { hashPassword } from '../../identity/passwords.ts';
-import type { Directory } from '../../link/people.ts';
+import type { Directory, SelfAnswer, SelfQuestion } from '../../link/people.ts';
 import { createConnectionLedger } from '../connection-ledger.ts';
 import { createAttemptLimit } from '../people/attempt-limit.ts';
 import { createDirectoryView } from '../people/directory-view.ts';
+import { createOwnAccounts } from '../people/own-account.ts';
 import type { Placer } from '../people/placer.ts';
 import { createSessionLedger, type SessionLedger } from '../people/session-ledger.ts';
 import { createSignIn } from '../people/sign-in.ts';
@@ -34,6 +35,8 @@ let sshd: FakeSshd;
 let sessions: SessionLedger;
 let directory: Directory;
 let place: Placer['place'];
+let answerSelf: (question: SelfQuestion) => SelfAnswer;
+let asked: SelfQuestion[];
 let port: number;
 let logged: { fields: Record<string, unknown>; message: string }[];
 
@@ -59,6 +62,8 @@ beforeEach(async () => {
     instanceKeys: { 'i-0': [sshd.hostKeyLine] },
   };
   place = () => Promise.resolve({ outcome: 'placed', instance: 'i-0' });
+  asked = [];
+  answerSelf = () => ({ outcome: 'refused', message: 'This was not to be asked.' });
   logged = [];
   await serve();
 });
@@ -80,9 +85,18 @@ async function serve(): Promise<void> {
     pool,
     backends: [{ instance: 'i-0', address: '127.0.0.1', port: sshd.port, accepting: true }],
   };
+  const limit = createAttemptLimit(systemClock);
+  const client = {
+    send: (_method: string, _path: string, { body }: { body?: unknown }) => {
+      asked.push(body as SelfQuestion);
+      return Promise.resolve({ status: 200, body: answerSelf(body as SelfQuestion) });
+    },
+    close: () => undefined,
+  };
   const protocol = createSshProtocol({
     directory: view,
-    signIn: createSignIn({ directory: view, limit: createAttemptLimit(systemClock), log }),
+    signIn: createSignIn({ directory: view, limit, log }),
+    ownAccounts: createOwnAccounts({ client, limit }),
     placer: { place: (request, signal) => place(request, signal) },
     sessions,
     ledger: createConnectionLedger(() => undefined),
@@ -266,6 +280,119 @@ describe.skipIf(!isReady)(
       expect(code).toBe(255);
       expect(stdout + stderr).toContain('The machine is needed.');
       await until('nothing is left', () => sessions.size === 0 && sshd.connections.size === 0);
+    });
+
+    describe('asks the front door itself, without a machine', () => {
+      const account = {
+        user: 'alice',
+        hasPassword: true,
+        keys: [{ type: 'ssh-ed25519', fingerprint: 'SHA256:abc', comment: 'at home' }],
+      };
+      beforeEach(() => {
+        place = () => Promise.reject(new Error('nobody was to be placed'));
+        answerSelf = ({ asks }) =>
+          asks.for === 'password' && asks.old !== password
+            ? { outcome: 'wrong password', message: 'That is not your password until now.' }
+            : { outcome: 'done', message: 'It is done.', account };
+      });
+      afterEach(() => {
+        expect(sshd.connections.size).toBe(0);
+        expect(JSON.stringify(logged)).not.toMatch(/Horse/);
+      });
+      const typing = (...lines: string[]) => {
+        const { child, told, done } = start('ssh', [...withKey(), '-tt', 'alice@127.0.0.1', 'passwd']);
+        const answer = async () => {
+          for (const [index, line] of lines.entries()) {
+            await until('it is asked', () => told.stdout.split(': ').length > index + 1);
+            child.stdin.write(`${line}\r`);
+          }
+        };
+        return Promise.all([done, answer()]).then(([result]) => result);
+      };
+
+      it('which keys there are', async () => {
+        expect(await ssh('alice', 'keys').done).toEqual({
+          code: 0,
+          stdout: 'SHA256:abc ssh-ed25519 at home\n',
+          stderr: '',
+        });
+        expect(asked).toEqual([
+          { pool, user: 'alice', protocol: 'ssh', client: '127.0.0.1', asks: { for: 'account' } },
+        ]);
+      });
+
+      it('for more keys, from stdin or said, and for less', async () => {
+        const { child, done } = ssh('alice', 'keys add');
+        child.stdin.end('ssh-ed25519 AAAA one\nssh-ed25519 BBBB two\n');
+        expect(await done).toEqual({ code: 0, stdout: 'It is done.\n', stderr: '' });
+        await ssh('alice', 'keys', 'add', 'ssh-ed25519 CCCC three').done;
+        await ssh('alice', 'keys remove SHA256:abc').done;
+        expect(asked.map(({ asks }) => asks)).toEqual([
+          { for: 'more keys', lines: 'ssh-ed25519 AAAA one\nssh-ed25519 BBBB two\n' },
+          { for: 'more keys', lines: 'ssh-ed25519 CCCC three' },
+          { for: 'less keys', fingerprint: 'SHA256:abc' },
+        ]);
+      });
+
+      it('for another password, typed unseen', async () => {
+        const { code, stdout } = await typing(password, 'New-Horse-77', 'New-Horse-77');
+        expect({ code, stdout }).toEqual({
+          code: 0,
+          stdout: 'Old password: \r\nNew password: \r\nNew password again: \r\nIt is done.\r\n',
+        });
+        expect(asked.at(-1)?.asks).toEqual({ for: 'password', old: password, new: 'New-Horse-77' });
+      });
+
+      it('for none, when what was typed differs', async () => {
+        const { code, stdout, stderr } = await typing(password, 'New-Horse-77', 'New-Horse-78');
+        expect(code).toBe(1);
+        expect(stdout + stderr).toContain('not the same');
+        expect(asked.map(({ asks }) => asks.for)).toEqual(['account']);
+      });
+
+      it('for another password, piped', async () => {
+        const pipe = async (text: string) => {
+          const { child, done } = ssh('alice', 'passwd --stdin');
+          child.stdin.end(text);
+          return done;
+        };
+        expect(await pipe(`${password}\nNew-Horse-77\n`)).toMatchObject({ code: 0, stdout: 'It is done.\n' });
+        expect(await pipe(`Wrong-Horse-7\nNew-Horse-77\n`)).toEqual({
+          code: 1,
+          stdout: '',
+          stderr: 'That is not your password until now.\n',
+        });
+        await pipe('New-Horse-77\n');
+        expect(asked.map(({ asks }) => asks)).toEqual([
+          { for: 'password', old: password, new: 'New-Horse-77' },
+          { for: 'password', old: 'Wrong-Horse-7', new: 'New-Horse-77' },
+          { for: 'password', new: 'New-Horse-77' },
+        ]);
+      });
+
+      it('and is told how, where it cannot be so', async () => {
+        expect(await ssh('alice', 'passwd').done).toMatchObject({
+          code: 2,
+          stderr: expect.stringContaining('ssh -t') as string,
+        });
+        expect(await ssh('alice', 'keys --help').done).toMatchObject({
+          code: 0,
+          stdout: expect.stringContaining('keys add') as string,
+        });
+        expect(asked).toEqual([]);
+      });
+    });
+
+    it('has the programs of those names on the machine by their path', async () => {
+      const { code, stderr } = await ssh('alice', '/nonexistent/passwd').done;
+      expect({ code, stderr }).toEqual({ code: 127, stderr: expect.stringContaining('not found') as string });
+    });
+
+    it('has a machine when it opens no session at all', async () => {
+      const { done, child } = start('ssh', [...withKey(), '-N', 'alice@127.0.0.1']);
+      await until('the machine is there', () => sessions.size === 1);
+      child.kill();
+      await done;
     });
 
     it('ends with the instance, in words', async () => {
