@@ -62,6 +62,8 @@ export interface ControlParts {
   sshIdentity: SshIdentity;
   /** Public keys whose certificates for users the operator trusts. */
   userAuthorities: readonly string[];
+  /** Certificates of our host keys, as they are now. */
+  hostCertificates: () => Promise<readonly string[]>;
   publishDirectory: (directory: Directory) => void;
   publishOrders: (orders: OrderList) => void;
   /** Who has something running where. */
@@ -176,7 +178,13 @@ export function assembleControl(parts: ControlParts): Control {
     redirect: parts.redirect,
     serviceOf: async (set, port) => (await parts.servicesOf(steps.imageOf(set)))[String(port)],
   });
-  const directory = createDirectoryLoop(world, parts.sshIdentity, parts.userAuthorities, parts.publishDirectory);
+  const directory = createDirectoryLoop(
+    world,
+    parts.sshIdentity,
+    parts.userAuthorities,
+    parts.hostCertificates,
+    parts.publishDirectory,
+  );
   return {
     service,
     identity,

@@ -22,6 +22,8 @@ export const directorySchema = z.object({
   users: z.array(directoryUserSchema),
   /** Private host keys of the one address that people see (OpenSSH or PKCS #8 PEM). They never change. */
   hostKeys: z.array(z.string()),
+  /** Certificates of some of them, lines of `*-cert.pub` files, for clients that trust who signed them. */
+  hostCertificates: z.array(z.string()).optional(),
   /** The key that signs what opens a user's session on an instance, PKCS #8 PEM (Ed25519). */
   userAuthority: z.string(),
   /** Public keys, as `type base64`, whose certificates for users are taken. */

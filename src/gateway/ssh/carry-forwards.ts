@@ -16,9 +16,14 @@ export interface ForwardTerms {
   /** The same, for who only waits. */
   arrival: Promise<ClientConnection>;
   permissions: Readonly<Permissions>;
+  /** Whether ports and sockets may be forwarded, in either direction. */
+  mayForward: boolean;
 }
 
-export function carryForwards(client: ServerConnection, { upstream, arrival, permissions }: ForwardTerms): void {
+export function carryForwards(
+  client: ServerConnection,
+  { upstream, arrival, permissions, mayForward }: ForwardTerms,
+): void {
   type Opened = (error: Error | undefined, channel: ForwardChannel) => void;
 
   /** Opens the other end first, so that who asks hears whether there is anybody. */
@@ -35,16 +40,28 @@ export function carryForwards(client: ServerConnection, { upstream, arrival, per
   }
 
   client.on('tcpip', (accept, reject, { srcIP, srcPort, destIP, destPort }) => {
+    if (!mayForward) {
+      reject();
+      return;
+    }
     upstream().then((instance) => {
       join(accept, reject, (opened) => instance.forwardOut(srcIP, srcPort, destIP, destPort, opened));
     }, reject);
   });
   client.on('openssh.streamlocal', (accept, reject, { socketPath }) => {
+    if (!mayForward) {
+      reject();
+      return;
+    }
     upstream().then((instance) => {
       join(accept, reject, (opened) => instance.openssh_forwardOutStreamLocal(socketPath, opened));
     }, reject);
   });
   client.on('request', (...[accept, reject, name, info]) => {
+    if (!mayForward) {
+      reject?.();
+      return;
+    }
     const done = (error?: Error, port?: number): void => {
       if (error === undefined) accept?.(port);
       else reject?.();
@@ -75,10 +92,12 @@ export function carryForwards(client: ServerConnection, { upstream, arrival, per
   arrival.then(
     (instance) => {
       instance.on('tcp connection', ({ destIP, destPort, srcIP, srcPort }, accept, reject) => {
-        join(accept, reject, (opened) => client.forwardOut(destIP, destPort, srcIP, srcPort, opened));
+        if (!mayForward) reject();
+        else join(accept, reject, (opened) => client.forwardOut(destIP, destPort, srcIP, srcPort, opened));
       });
       instance.on('unix connection', ({ socketPath }, accept, reject) => {
-        join(accept, reject, (opened) => client.openssh_forwardOutStreamLocal(socketPath, opened));
+        if (!mayForward) reject();
+        else join(accept, reject, (opened) => client.openssh_forwardOutStreamLocal(socketPath, opened));
       });
       instance.on('x11', ({ srcIP, srcPort }, accept, reject) => {
         if (permissions.x11) join(accept, reject, (opened) => client.x11(srcIP, srcPort, opened));

@@ -22,8 +22,10 @@ export interface SessionTerms {
   onNews(tell: (words: string) => void): () => void;
   /** A channel that somebody looks at is there, until the returned function is called. */
   onTerminal(tell: (words: string) => void): () => void;
-  allowAgent(): void;
-  allowX11(): void;
+  /** False where it is not for this person; otherwise the instance may open such channels from now on. */
+  allowAgent(): boolean;
+  allowX11(): boolean;
+  mayHavePty: boolean;
 }
 
 type Program = { kind: 'shell' } | { kind: 'exec'; command: Buffer } | { kind: 'subsystem'; name: Buffer };
@@ -54,7 +56,11 @@ export function carrySession(session: ServerSession, terms: SessionTerms): void 
     env.push([keyBytes, valBytes]);
     accept?.();
   });
-  session.on('pty', (accept, _reject, { term, modesRaw, cols, rows, width, height }) => {
+  session.on('pty', (accept, reject, { term, modesRaw, cols, rows, width, height }) => {
+    if (!terms.mayHavePty) {
+      reject?.();
+      return;
+    }
     pty = { term, modes: modesRaw, cols, rows, width, height };
     accept?.();
   });
@@ -63,14 +69,20 @@ export function carrySession(session: ServerSession, terms: SessionTerms): void 
     instance?.setWindow(size.rows, size.cols, size.height, size.width);
     accept?.();
   });
-  session.on('x11', (accept, _reject, { single, protocol, cookie, screen }) => {
+  session.on('x11', (accept, reject, { single, protocol, cookie, screen }) => {
+    if (!terms.allowX11()) {
+      reject?.();
+      return;
+    }
     x11 = { single, protocol, cookie: cookie.toString('latin1'), screen };
-    terms.allowX11();
     accept?.();
   });
-  session.on('auth-agent', (accept) => {
+  session.on('auth-agent', (accept, reject) => {
+    if (!terms.allowAgent()) {
+      reject?.();
+      return;
+    }
     agentForward = true;
-    terms.allowAgent();
     accept?.();
   });
   session.on('signal', (accept, _reject, { name }) => {

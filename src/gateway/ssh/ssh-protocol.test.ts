@@ -1,6 +1,6 @@
 /** SSH that knows people, with the real clients of OpenSSH; the instance behind it is a small server of the test. */
 import { spawn } from 'node:child_process';
-import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createHash, createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
@@ -19,6 +19,7 @@ import type { Placer } from '../people/placer.ts';
 import { createSessionLedger, type SessionLedger } from '../people/session-ledger.ts';
 import { createSignIn } from '../people/sign-in.ts';
 import { nobodyObserves, tcpRoute, until } from '../test-support.ts';
+import { formatCertificate, signCertificate, userExtensions, type CertificateRequest } from './certificates.ts';
 import { startFakeSshd, type FakeSshd } from './fake-instance.ts';
 import { generateKey, parseKey } from './library.ts';
 import { encodePublicKey } from './ssh-keys.ts';
@@ -381,6 +382,116 @@ describe.skipIf(!isReady)(
         });
         expect(asked).toEqual([]);
       });
+    });
+
+    describe('with a certificate of an authority that the operator trusts', () => {
+      const authority = generateKeyPairSync('ed25519').privateKey;
+      const certify = async (changes: Partial<CertificateRequest>) => {
+        const own = await readFile(join(folder, 'certified.pub'), 'utf8');
+        const request = {
+          type: 'user' as const,
+          key: Buffer.from(own.split(' ')[1] ?? '', 'base64'),
+          serial: 7n,
+          keyId: 'alice of the authority',
+          principals: ['alice'],
+          validFrom: 0,
+          validTo: Date.now() + 600_000,
+          extensions: userExtensions,
+          ...changes,
+        };
+        await writeFile(join(folder, 'certified-cert.pub'), formatCertificate(signCertificate(request, authority)));
+      };
+      const withCertificate = (...more: string[]) => {
+        const own = options('-i', join(folder, 'certified'), '-o', 'BatchMode=yes', '-p', String(port));
+        return start('ssh', [...own, ...more]);
+      };
+      beforeEach(async () => {
+        const own = generateKey();
+        await writeFile(join(folder, 'certified'), own.private, { mode: 0o600 });
+        await writeFile(join(folder, 'certified.pub'), own.public);
+        directory.userAuthorities = [`ssh-ed25519 ${encodePublicKey(authority).blob.toString('base64')}`];
+        await serve();
+      });
+
+      it('somebody comes in who is known', async () => {
+        await certify({});
+        expect(await withCertificate('alice@127.0.0.1', 'echo in').done).toMatchObject({ code: 0, stdout: 'in\n' });
+        expect(logged.map(({ fields }) => fields['how'])).toContain('certificate alice of the authority (serial 7)');
+        expect(sshd.grants).toEqual([{ forceCommand: undefined, extensions: new Set(userExtensions) }]);
+        await certify({ principals: ['carol'] });
+        expect(await withCertificate('carol@127.0.0.1', 'echo in').done).toMatchObject({ code: 255, stdout: '' });
+      });
+
+      it('they come from the networks that it names, and from no other', async () => {
+        await certify({ sourceAddresses: ['192.0.2.0/24', '127.0.0.0/8'] });
+        expect(await withCertificate('alice@127.0.0.1', 'echo in').done).toMatchObject({ code: 0 });
+        await certify({ sourceAddresses: ['192.0.2.0/24'] });
+        expect(await withCertificate('alice@127.0.0.1', 'echo in').done).toMatchObject({ code: 255, stdout: '' });
+      });
+
+      it('the instance is told which command it forces, and the front door answers none of its own', async () => {
+        await certify({ forceCommand: 'backup' });
+        expect(await withCertificate('alice@127.0.0.1', 'keys').done).toMatchObject({ code: 127 });
+        expect(asked).toEqual([]);
+        expect(sshd.grants).toMatchObject([{ forceCommand: 'backup' }]);
+      });
+
+      it('what it does not permit is refused here, and the instance is not told that it is permitted', async () => {
+        await certify({ extensions: ['permit-user-rc'] });
+        const terminal = await withCertificate('-tt', 'alice@127.0.0.1', 'echo in').done;
+        expect(terminal).toMatchObject({ code: 255, stderr: expect.stringContaining('PTY allocation') as string });
+        expect(sshd.terminals).toEqual([]);
+        sshd.grants.splice(0);
+        expect(await withCertificate('alice@127.0.0.1', 'echo in').done).toMatchObject({ code: 0, stdout: 'in\n' });
+        expect(sshd.grants).toEqual([{ forceCommand: undefined, extensions: new Set(['permit-user-rc']) }]);
+        const forwarded = withCertificate(
+          '-o',
+          'ExitOnForwardFailure=yes',
+          '-N',
+          '-R',
+          '0:127.0.0.1:1',
+          'alice@127.0.0.1',
+        );
+        expect(await forwarded.done).toMatchObject({ code: 255 });
+        expect(await withCertificate('-W', '127.0.0.1:1', 'alice@127.0.0.1').done).toMatchObject({ code: 255 });
+      });
+    });
+
+    it('shows the certificate of its host key to who trusts its authority, and keeps it back once it has ended', async () => {
+      const authority = generateKeyPairSync('ed25519').privateKey;
+      const certify = (validTo: number) =>
+        formatCertificate(
+          signCertificate(
+            {
+              type: 'host',
+              key: encodePublicKey(createPrivateKey(directory.hostKeys[0] ?? '')).blob,
+              serial: 1n,
+              keyId: 'pool',
+              principals: ['pool.test'],
+              validFrom: 0,
+              validTo,
+            },
+            authority,
+          ),
+        );
+      const line = `@cert-authority pool.test ssh-ed25519 ${encodePublicKey(authority).blob.toString('base64')}\n`;
+      await writeFile(join(folder, 'authorities'), line);
+      const argv = () => [
+        ...['-F', 'none', '-i', join(folder, 'key'), '-o', 'BatchMode=yes', '-p', String(port)],
+        ...['-o', `UserKnownHostsFile=${join(folder, 'authorities')}`, '-o', 'StrictHostKeyChecking=yes'],
+        ...['-o', 'HostKeyAlias=pool.test', 'alice@127.0.0.1', 'echo in'],
+      ];
+      directory = { ...directory, hostCertificates: [certify(Date.now() + 600_000)] };
+      await serve();
+      expect(await start('ssh', argv()).done).toMatchObject({ code: 0, stdout: 'in\n' });
+      directory = { ...directory, hostCertificates: [certify(Date.now() - 1_000)] };
+      await serve();
+      expect(await start('ssh', argv()).done).toMatchObject({ code: 255 });
+      expect(logged).toContainEqual({
+        fields: { reason: expect.stringContaining('expired') as string },
+        message: 'a host certificate is not shown to clients',
+      });
+      expect(await ssh('alice', 'echo in').done).toMatchObject({ code: 0 });
     });
 
     it('has the programs of those names on the machine by their path', async () => {

@@ -12,10 +12,11 @@ import type { Placer } from '../people/placer.ts';
 import type { SessionLedger } from '../people/session-ledger.ts';
 import type { SignIn } from '../people/sign-in.ts';
 import type { Arrival, Protocol, ProtocolContext } from '../protocol.ts';
-import { authenticate } from './authenticate.ts';
+import { authenticate, type SignedIn } from './authenticate.ts';
 import { carryForwards, type Permissions } from './carry-forwards.ts';
 import { carrySession } from './carry-session.ts';
-import { hostKeyText } from './host-keys.ts';
+import type { userExtensions } from './certificates.ts';
+import { hostKeysFor, readHostCertificates } from './host-keys.ts';
 import { createSshServer, type SshServer } from './library.ts';
 import { createNews, type News } from './news.ts';
 import { readOwnCommand } from './own-commands.ts';
@@ -66,15 +67,20 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
   let pending = 0;
   /** Signed in, and on no instance yet. */
   let unplaced = 0;
-  let server: { keys: string; server: SshServer } | undefined;
+  /** `until` a certificate ends. */
+  let server: { keys: string; until: number; server: SshServer } | undefined;
 
-  /** The library's server, made anew when the host keys are others. */
-  function serverFor(hostKeys: readonly string[]): SshServer {
-    const keys = hostKeys.join('\n');
-    if (server?.keys !== keys) {
+  /** The library's server, made anew when host keys or certificates are others. */
+  function serverFor({ hostKeys, hostCertificates = [] }: Directory): SshServer {
+    const now = clock.now();
+    const keys = [...hostKeys, ...hostCertificates].join('\n');
+    if (server?.keys !== keys || server.until <= now) {
+      const { usable, unusable } = readHostCertificates(hostKeys, hostCertificates, now);
+      for (const reason of unusable) log.warn({ reason }, 'a host certificate is not shown to clients');
       server = {
         keys,
-        server: createSshServer({ hostKeys: hostKeys.map((key) => ({ key: hostKeyText(key) })), ident: 'Poolhouse' }),
+        until: Math.min(...usable.map(({ validTo }) => validTo)),
+        server: createSshServer({ hostKeys: hostKeysFor(hostKeys, usable), ident: 'Poolhouse' }),
       };
     }
     return server.server;
@@ -88,7 +94,7 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
     connection.once('close', () => {
       gone.abort(new Error('the client hung up'));
     });
-    const signedInAs = authenticate(connection, {
+    const signedIn = authenticate(connection, {
       signIn,
       from: { pool: route.pool, address: client.address, protocol: 'ssh' },
       authorities: () =>
@@ -99,21 +105,21 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
     });
     connection.once('ready', () => {
       settled();
-      const user = signedInAs();
-      if (user === undefined) connection.end();
-      else serve(connection, { route, user, address: client.address, signal: gone.signal });
+      const who = signedIn();
+      if (who === undefined) connection.end();
+      else serve(connection, { ...who, route, address: client.address, signal: gone.signal });
     });
   }
 
-  interface Guest {
+  interface Guest extends SignedIn {
     route: PeopleRoute;
-    user: string;
     address: string;
     signal: AbortSignal;
   }
 
   function serve(connection: ServerConnection, guest: Guest): void {
-    const { route, user, address, signal } = guest;
+    const { route, user, grant, address, signal } = guest;
+    const may = (what: (typeof userExtensions)[number]): boolean => grant === undefined || grant.extensions.has(what);
     const news = createNews();
     const permissions: Permissions = { agent: false, x11: false };
     let channels = 0;
@@ -218,7 +224,7 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
       carrySession(session, {
         upstream,
         isOwn(bytes, channel, isTerminal) {
-          const command = readOwnCommand(bytes);
+          const command = grant?.forceCommand === undefined ? readOwnCommand(bytes) : undefined;
           if (command === undefined) return false;
           const ask = (asks: SelfQuestion['asks']) =>
             ownAccounts.ask({ pool: route.pool, user, address, protocol: 'ssh' }, asks, signal);
@@ -227,19 +233,20 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
         },
         onNews: (tell) => news.follow(tell),
         onTerminal: (tell) => news.listen(tell),
-        allowAgent: () => {
-          permissions.agent = true;
-        },
-        allowX11: () => {
-          permissions.x11 = true;
-        },
+        allowAgent: () => (permissions.agent ||= may('permit-agent-forwarding')),
+        allowX11: () => (permissions.x11 ||= may('permit-X11-forwarding')),
+        mayHavePty: may('permit-pty'),
       });
     });
-    carryForwards(connection, { upstream, arrival, permissions });
+    const mayForward = may('permit-port-forwarding');
+    carryForwards(connection, { upstream, arrival, permissions, mayForward });
   }
 
   /** Places somebody, and connects to where that is; an instance that does not let them in is passed over. */
-  async function find({ route, user, signal }: Guest, news: News): Promise<{ upstream: Upstream; backend: string }> {
+  async function find(
+    { route, user, grant, signal }: Guest,
+    news: News,
+  ): Promise<{ upstream: Upstream; backend: string }> {
     if (directory.find(route.pool, user) === undefined)
       throw new PoolhouseError('Unavailable', 'Your access to this pool has ended. Ask who runs it.');
     const ticket = newTicket();
@@ -259,7 +266,7 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
       try {
         if (known === undefined || backend === undefined)
           throw new PoolhouseError('Unavailable', `The machine ${placed.instance} is gone.`);
-        const upstream = await connectUpstream({ directory: known, backend, user, clock, signal });
+        const upstream = await connectUpstream({ directory: known, backend, user, grant, clock, signal });
         observer.carried(route, clock.now() - connecting);
         return { upstream, backend: placed.instance };
       } catch (error) {
@@ -301,7 +308,7 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
       };
       socket.once('close', settled);
       socket.allowHalfOpen = false; // SSH closes its halves by itself
-      serverFor(known.hostKeys).accept(socket, (connection) => {
+      serverFor(known).accept(socket, (connection) => {
         greet(connection, { socket, route: { ...route, pool }, client }, settled);
       });
       socket.resume();
