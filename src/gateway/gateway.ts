@@ -113,7 +113,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     sessions,
   });
   const limit = createAttemptLimit(clock);
-  const signIn = createSignIn({ directory, limit, log });
+  const signIn = createSignIn({ directory, limit, log, observer });
   const ownAccounts = createOwnAccounts({ client: options.client, limit });
   const protocols: Record<Route['protocol'], Protocol> = {
     tcp: createTcpProtocol({ prober, ledger, observer, log, clock }),

@@ -32,7 +32,7 @@ export const directorySchema = z.object({
   instanceKeys: z.record(z.string(), z.array(z.string())),
 });
 
-const sessionProtocols = ['ssh', 'http'] as const;
+export const sessionProtocols = ['ssh', 'http'] as const;
 
 /** One person's presence on one instance by one protocol. */
 export const sessionSchema = z.object({
