@@ -7,7 +7,7 @@ import type { ResourceId } from '../core/resource-id.ts';
 import type { Clock } from '../core/time.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { Service } from '../images/recipe.ts';
-import type { Directory } from '../link/people.ts';
+import type { Directory, SelfAnswer, SelfQuestion } from '../link/people.ts';
 import type { OrderList } from '../link/orders.ts';
 import type { RoutingTable } from '../link/routes.ts';
 import { createIdentityService, type IdentityService } from '../providers/identity/identity-service.ts';
@@ -17,6 +17,7 @@ import { createRegistry, type Surroundings } from '../providers/resource-type.ts
 import type { Subscription } from '../providers/resource-service.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { Queries, Store } from '../store/store.ts';
+import { createAnswerSelf } from './answer-self.ts';
 import type { Presence } from './bindings.ts';
 import { createCustomScripts } from './custom-scripts.ts';
 import { createDeploymentLoop } from './deployment-loop.ts';
@@ -61,6 +62,8 @@ export interface ControlParts {
   sshIdentity: SshIdentity;
   /** Public keys whose certificates for users the operator trusts. */
   userAuthorities: readonly string[];
+  /** Certificates of our host keys, as they are now. */
+  hostCertificates: () => Promise<readonly string[]>;
   publishDirectory: (directory: Directory) => void;
   publishOrders: (orders: OrderList) => void;
   /** Who has something running where. */
@@ -91,6 +94,7 @@ export interface Control {
   doors: InstanceDoors;
   frontEnds: FrontEnds;
   placements: Placements;
+  answerSelf: (question: SelfQuestion) => Promise<SelfAnswer>;
   directory: () => Directory | undefined;
   orders: SessionOrders;
   loops: readonly NamedPass[];
@@ -165,7 +169,13 @@ export function assembleControl(parts: ControlParts): Control {
     clock,
   );
   const orders = createSessionOrders({ clock, newId, publish: parts.publishOrders });
-  const placements = createPlacements({ clock, onWaiting: changed });
+  const placements = createPlacements({
+    clock,
+    onWaiting: changed,
+    onEnd: (pool, result, milliseconds) => {
+      observer.placementEnded(pool, result, milliseconds);
+    },
+  });
   const scaleSets = createScaleSetLoop(world, steps, images, createUnclaimed(world, steps, doors), placements);
   const frontEnds = createFrontEndLoop({
     world,
@@ -174,7 +184,13 @@ export function assembleControl(parts: ControlParts): Control {
     redirect: parts.redirect,
     serviceOf: async (set, port) => (await parts.servicesOf(steps.imageOf(set)))[String(port)],
   });
-  const directory = createDirectoryLoop(world, parts.sshIdentity, parts.userAuthorities, parts.publishDirectory);
+  const directory = createDirectoryLoop(
+    world,
+    parts.sshIdentity,
+    parts.userAuthorities,
+    parts.hostCertificates,
+    parts.publishDirectory,
+  );
   return {
     service,
     identity,
@@ -184,6 +200,7 @@ export function assembleControl(parts: ControlParts): Control {
     doors,
     frontEnds,
     placements,
+    answerSelf: createAnswerSelf({ store, secrets, users: identity.users }),
     directory: directory.directory,
     loops: [
       { name: 'scale sets', pass: (signal) => scaleSets.pass(signal) },

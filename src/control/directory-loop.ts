@@ -26,6 +26,7 @@ export function createDirectoryLoop(
   world: Pick<World, 'store' | 'secrets'>,
   identity: SshIdentity,
   userAuthorities: readonly string[],
+  hostCertificates: () => Promise<readonly string[]>,
   publish: (directory: Directory) => void,
 ): DirectoryLoop {
   const { store, secrets } = world;
@@ -87,7 +88,13 @@ export function createDirectoryLoop(
           state.hostKeys === undefined ? [] : [[name, state.hostKeys]],
         ),
       );
-      const content = { ...keysOf(), users, instanceKeys };
+      const certificates = await hostCertificates();
+      const content = {
+        ...keysOf(),
+        ...(certificates.length === 0 ? {} : { hostCertificates: [...certificates] }),
+        users,
+        instanceKeys,
+      };
       const revision = createHash('sha256').update(JSON.stringify(content)).digest('base64url').slice(0, 22);
       if (revision !== directory?.revision) {
         directory = { revision, ...content };

@@ -32,6 +32,8 @@ const configSchema = z.strictObject({
       z.string().regex(/^(ssh|ecdsa)-\S+ [A-Za-z0-9+/=]+( .*)?$/, 'expected a public key such as "ssh-ed25519 AAAA…"'),
     )
     .default([]),
+  /** Files (`*-cert.pub`) with certificates of our host keys, which `poolhouse host-keys` prints for an authority to sign. */
+  hostCertificateFiles: z.array(z.string()).default([]),
   /** The host's own addresses that pools may have; without them pools are reached from this machine only. */
   publicAddresses: z.array(z.ipv4()).default([]),
   /** URL prefix → folder: downloads of templates and scripts that are read from disk instead. */

@@ -17,6 +17,7 @@ import { createAttemptLimit } from './people/attempt-limit.ts';
 import { createOrderTaker } from './people/carry-out-orders.ts';
 import { createDirectoryView } from './people/directory-view.ts';
 import { endUnwelcome } from './people/end-unwelcome.ts';
+import { createOwnAccounts } from './people/own-account.ts';
 import { createPlacer } from './people/placer.ts';
 import { createSessionLedger } from './people/session-ledger.ts';
 import { createSignIn } from './people/sign-in.ts';
@@ -111,11 +112,13 @@ export function createGateway(options: GatewayOptions): Gateway {
     isHealthy: (probe, instance) => prober.isHealthy(probe, instance),
     sessions,
   });
-  const signIn = createSignIn({ directory, limit: createAttemptLimit(clock), log });
+  const limit = createAttemptLimit(clock);
+  const signIn = createSignIn({ directory, limit, log, observer });
+  const ownAccounts = createOwnAccounts({ client: options.client, limit });
   const protocols: Record<Route['protocol'], Protocol> = {
     tcp: createTcpProtocol({ prober, ledger, observer, log, clock }),
     ssh: createSshProtocol({
-      ...{ directory, signIn, placer, sessions, ledger, observer, log, clock, routeNow },
+      ...{ directory, signIn, placer, ownAccounts, sessions, ledger, observer, log, clock, routeNow },
       newTicket: randomUUID,
     }),
   };

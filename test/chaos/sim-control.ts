@@ -74,6 +74,7 @@ export async function startSimControl(
     servicesOf: () => Promise.resolve({}),
     sshIdentity: { hostKeys: [], userAuthority: '', userAuthorityLine: '' },
     userAuthorities: [],
+    hostCertificates: () => Promise.resolve([]),
     publishDirectory: () => undefined,
     publishOrders: () => undefined,
     presences,
