@@ -39,6 +39,7 @@ import { createScaleSetSteps } from './scale-set-steps.ts';
 import type { SshIdentity } from './ssh-identity.ts';
 import { createShareLoop } from './share-loop.ts';
 import { createUnclaimed } from './unclaimed.ts';
+import type { WebFront } from './web-front.ts';
 import type { World } from './world.ts';
 
 export interface ControlParts {
@@ -56,6 +57,7 @@ export interface ControlParts {
   fetch: (address: string, signal?: AbortSignal) => Promise<Uint8Array>;
   hashPassword: (password: string, signal: AbortSignal) => Promise<string>;
   sshIdentity: SshIdentity;
+  web: WebFront;
   /** Public keys whose certificates for users the operator trusts. */
   userAuthorities: readonly string[];
   publishDirectory: (directory: Directory) => void;
@@ -152,7 +154,10 @@ export function assembleControl(parts: ControlParts): Control {
       doors,
       scripts,
       hashPassword: parts.hashPassword,
-      userAuthority: parts.sshIdentity.userAuthorityLine,
+      trust: {
+        userAuthority: parts.sshIdentity.userAuthorityLine,
+        assertionPublicKey: parts.web.assertionPublicKey,
+      },
     }),
     observer,
     clock,
@@ -165,7 +170,11 @@ export function assembleControl(parts: ControlParts): Control {
     redirect: parts.redirect,
     serviceOf: async (set, port) => (await parts.servicesOf(steps.imageOf(set)))[String(port)],
   });
-  const directory = createDirectoryLoop(world, parts.sshIdentity, parts.userAuthorities, parts.publishDirectory);
+  const directory = createDirectoryLoop(
+    world,
+    { ssh: parts.sshIdentity, web: parts.web, userAuthorities: parts.userAuthorities },
+    parts.publishDirectory,
+  );
   const placements = createPlacements({ clock, onWaiting: changed });
   return {
     service,

@@ -12,9 +12,18 @@ import { findResources, type ResourceRecord } from '../store/resource-records.ts
 import { findGroups } from '../store/user-groups.ts';
 import { findUsers } from '../store/users.ts';
 import type { SshIdentity } from './ssh-identity.ts';
+import { publicNames, type WebFront } from './web-front.ts';
 import type { World } from './world.ts';
 
 const settledDelay = 5_000;
+
+/** What the gateway proves itself with, and whom it takes for people. */
+export interface DirectoryKeys {
+  ssh: SshIdentity;
+  web: WebFront;
+  /** Public keys whose certificates for users the operator trusts. */
+  userAuthorities: readonly string[];
+}
 
 export interface DirectoryLoop {
   pass(): Promise<number>;
@@ -24,8 +33,7 @@ export interface DirectoryLoop {
 
 export function createDirectoryLoop(
   world: Pick<World, 'store' | 'secrets'>,
-  identity: SshIdentity,
-  userAuthorities: readonly string[],
+  { ssh, web, userAuthorities }: DirectoryKeys,
   publish: (directory: Directory) => void,
 ): DirectoryLoop {
   const { store, secrets } = world;
@@ -34,7 +42,7 @@ export function createDirectoryLoop(
   let directory: Directory = { revision: '', ...keysOf(), users: [], instanceKeys: {} };
 
   function keysOf() {
-    const { hostKeys, userAuthority } = identity;
+    const { hostKeys, userAuthority } = ssh;
     return { hostKeys: [...hostKeys], userAuthority, userAuthorities: [...userAuthorities] };
   }
 
@@ -87,7 +95,8 @@ export function createDirectoryLoop(
           state.hostKeys === undefined ? [] : [[name, state.hostKeys]],
         ),
       );
-      const content = { ...keysOf(), users, instanceKeys };
+      const current = await web.identity(await publicNames(store));
+      const content = { ...keysOf(), users, instanceKeys, ...(current === undefined ? {} : { web: current }) };
       const revision = createHash('sha256').update(JSON.stringify(content)).digest('base64url').slice(0, 22);
       if (revision !== directory.revision) {
         directory = { revision, ...content };

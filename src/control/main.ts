@@ -60,6 +60,7 @@ import { openSecrets } from './open-secrets.ts';
 import { ensureSshIdentity } from './ssh-identity.ts';
 import { settleAddresses } from './settle-addresses.ts';
 import { statusDocument } from './status.ts';
+import { createWebFront } from './web-front.ts';
 
 const lookAtLogsEvery = 1_000;
 const lookAtSupervisorEvery = 500;
@@ -228,6 +229,15 @@ async function main(): Promise<void> {
       capabilities.real ? (await loadRecipe(recipe, recipeFolders)).services : {},
     ),
     sshIdentity: await ensureSshIdentity(privateKeys),
+    web: await createWebFront({
+      folder: home.certificates,
+      keys: privateKeys,
+      ...(config.tlsCertificateFile !== undefined && config.tlsKeyFile !== undefined
+        ? { own: { certificateFile: config.tlsCertificateFile, keyFile: config.tlsKeyFile } }
+        : {}),
+      clock,
+      log,
+    }),
     userAuthorities: config.userAuthorities,
     publishDirectory: (directory) => {
       link.publishDirectory(directory);

@@ -32,6 +32,9 @@ const configSchema = z.strictObject({
       z.string().regex(/^(ssh|ecdsa)-\S+ [A-Za-z0-9+/=]+( .*)?$/, 'expected a public key such as "ssh-ed25519 AAAA…"'),
     )
     .default([]),
+  /** The operator's own certificate (with its chain) and key for browsers, PEM; without them one of our own authority. */
+  tlsCertificateFile: z.string().optional(),
+  tlsKeyFile: z.string().optional(),
   /** The host's own addresses that pools may have; without them pools are reached from this machine only. */
   publicAddresses: z.array(z.ipv4()).default([]),
   /** URL prefix → folder: downloads of templates and scripts that are read from disk instead. */

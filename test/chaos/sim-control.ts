@@ -71,6 +71,7 @@ export async function startSimControl(
     redirect: () => Promise.resolve(),
     servicesOf: () => Promise.resolve({}),
     sshIdentity: { hostKeys: [], userAuthority: '', userAuthorityLine: '' },
+    web: { assertionPublicKey: '', identity: () => Promise.resolve(undefined) },
     userAuthorities: [],
     publishDirectory: () => undefined,
     clock,
