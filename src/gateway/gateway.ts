@@ -12,6 +12,7 @@ import type { Traffic } from './connection-ledger.ts';
 import { diffRoutes, instancesOf } from './diff-routes.ts';
 import type { LinkClient } from './link-request.ts';
 import type { GatewayObserver } from './observer.ts';
+import { createHttpProtocol } from './http/http-protocol.ts';
 import { createAttemptLimit } from './people/attempt-limit.ts';
 import { createDirectoryView } from './people/directory-view.ts';
 import { createPlacer } from './people/placer.ts';
@@ -107,12 +108,11 @@ export function createGateway(options: GatewayOptions): Gateway {
     sessions,
   });
   const signIn = createSignIn({ directory, limit: createAttemptLimit(clock), log });
+  const people = { directory, signIn, placer, sessions, ledger, observer, log, clock, routeNow, newTicket: randomUUID };
   const protocols: Record<Route['protocol'], Protocol> = {
     tcp: createTcpProtocol({ prober, ledger, observer, log, clock }),
-    ssh: createSshProtocol({
-      ...{ directory, signIn, placer, sessions, ledger, observer, log, clock, routeNow },
-      newTicket: randomUUID,
-    }),
+    ssh: createSshProtocol(people),
+    http: createHttpProtocol(people),
   };
 
   function open(route: Route): void {

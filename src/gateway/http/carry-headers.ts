@@ -18,9 +18,16 @@ const hopByHop = new Set(
   ),
 );
 /** Whoever says here who they are, or how they came, says it to us: the cookie decides, and we tell the instance. */
-const ofIdentity = /^(forwarded|x[-_]forwarded[-_].*|x[-_]real[-_]ip|x[-_]scheme|x[-_]poolhouse.*|authorization|remote[-_]user|x[-_]remote[-_]user)$/;
+const ofIdentity =
+  /^(forwarded|x[-_]forwarded[-_].*|x[-_]real[-_]ip|x[-_]scheme|x[-_]poolhouse.*|authorization|remote[-_]user|x[-_]remote[-_]user)$/;
 /** With these an instance would speak for the whole address, beyond its person's pages. */
-const overreaching = new Set(['strict-transport-security', 'alt-svc', 'service-worker-allowed', 'public-key-pins', 'expect-ct']);
+const overreaching = new Set([
+  'strict-transport-security',
+  'alt-svc',
+  'service-worker-allowed',
+  'public-key-pins',
+  'expect-ct',
+]);
 
 export function headerPairs(raw: RawHeaders): [name: string, value: string][] {
   const pairs: [string, string][] = [];

@@ -17,7 +17,9 @@ export function parseCookies(header: string | undefined): Cookie[] {
     if (at < 0) return [];
     const name = part.slice(0, at).trim();
     const value = part.slice(at + 1).trim();
-    return isToken(name) && /^[\x21\x23-\x2b\x2d-\x3a\x3c-\x7e]*$|^"[^"\p{Cc}]*"$/u.test(value) ? [{ name, value }] : [];
+    return isToken(name) && /^[\x21\x23-\x2b\x2d-\x3a\x3c-\x7e]*$|^"[^"\p{Cc}]*"$/u.test(value)
+      ? [{ name, value }]
+      : [];
   });
 }
 

@@ -49,12 +49,18 @@ export function issueToken(key: Buffer, pool: string, user: DirectoryUser, now: 
 }
 
 /** What a cookie says, where it is ours, for this pool and not over; `stillCounts` is asked beside it. */
-export function readToken(key: Buffer, pool: string, text: string | undefined, now: EpochMillis): SignInToken | undefined {
+export function readToken(
+  key: Buffer,
+  pool: string,
+  text: string | undefined,
+  now: EpochMillis,
+): SignInToken | undefined {
   if (text === undefined || text.length > longest) return undefined;
   const [body = '', mark = '', ...rest] = text.split('.');
   if (rest.length > 0 || !sameText(seal(key, 'sign-in', body), mark)) return undefined;
   const token = tokenSchema.safeParse(JSON.parse(Buffer.from(body, 'base64url').toString('utf8'))).data;
-  if (token === undefined || token.pool !== pool || token.issued > now + 60_000 || token.expires <= now) return undefined;
+  if (token === undefined || token.pool !== pool || token.issued > now + 60_000 || token.expires <= now)
+    return undefined;
   return token;
 }
 
