@@ -56,6 +56,8 @@ export function carryWebSocket(
     if (behind.length > 0) client.write(behind);
     if (early.length > 0) socket.write(early);
     const { promise: ended, resolve: end } = Promise.withResolvers<undefined>();
+    // The HTTP server's own listeners, and those of both directions.
+    client.setMaxListeners(20);
     pipeline(client, socket, client, () => {
       client.destroy();
       socket.destroy();

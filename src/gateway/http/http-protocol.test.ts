@@ -6,6 +6,7 @@ import { connect, type Socket } from 'node:net';
 import { jwtVerify } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
+import { systemClock } from '../../core/system-clock.ts';
 import type { Placed } from '../people/placer.ts';
 import { closed, freePort, until } from '../test-support.ts';
 import { signInCookie } from './cookies.ts';
@@ -395,7 +396,7 @@ describe('a place', () => {
 
   it('is a session until a minute after the last request', async () => {
     let now = Date.now();
-    const door = await openDoor((await greets()).port, { clock: { now: () => now } });
+    const door = await openDoor((await greets()).port, { clock: { ...systemClock, now: () => now } });
     await (await signedIn(door)).send('GET', '/');
     expect(door.sessions.report()).toHaveLength(1);
     now += 59_000;
@@ -421,7 +422,7 @@ describe('a connection', () => {
     expect(await ask('GET /hub/?a=b HTTP/1.1\r\nHost: pool:8000\r\n\r\n')).toMatch(
       /^HTTP\/1.1 308 .*\r\nLocation: https:\/\/pool:8000\/hub\/\?a=b\r\n/,
     );
-    expect(await ask('GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n')).toMatch(/^HTTP\/1.1 400/);
+    expect(await ask('GET / HTTP/1.1\r\nHost: a/b@c\r\n\r\n')).toMatch(/^HTTP\/1.1 400/);
     expect(await ask('SSH-2.0-x\r\n\r\n')).toMatch(/^HTTP\/1.1 400/);
   });
 
