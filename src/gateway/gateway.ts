@@ -116,12 +116,12 @@ export function createGateway(options: GatewayOptions): Gateway {
   };
 
   function open(route: Route): void {
-    const protocol = protocols[route.protocol];
+    const protocolOf = (one: Route): Protocol => protocols[one.protocol];
     const onNoRoom = (refused: Route): void => {
       observer.refused(refused, 'no_room');
     };
-    const hasRoom = (): boolean => ledger.size + protocol.pending < maxConnections;
-    listeners.set(route.id, openRouteListener({ route, protocol, log, onChange, hasRoom, onNoRoom }));
+    const hasRoom = (): boolean => ledger.size + protocols[route.protocol].pending < maxConnections;
+    listeners.set(route.id, openRouteListener({ route, protocolOf, log, onChange, hasRoom, onNoRoom }));
   }
 
   function closeListener(routeId: string): void {

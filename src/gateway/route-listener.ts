@@ -10,7 +10,8 @@ import type { GatewayLog, Protocol } from './protocol.ts';
 
 export interface RouteListenerOptions {
   route: Route;
-  protocol: Protocol;
+  /** A route may come to know people while it is open: its load balancer is often there before its pool. */
+  protocolOf: (route: Route) => Protocol;
   log: GatewayLog;
   /** Called when the listener opens, fails, or recovers. */
   onChange: () => void;
@@ -32,7 +33,7 @@ export interface RouteListener {
 }
 
 export function openRouteListener(options: RouteListenerOptions): RouteListener {
-  const { protocol, log, onChange, hasRoom, onNoRoom, retryMs = 1000 } = options;
+  const { protocolOf, log, onChange, hasRoom, onNoRoom, retryMs = 1000 } = options;
   let route = options.route;
   let failure: string | undefined;
   let server: Server | undefined;
@@ -57,7 +58,7 @@ export function openRouteListener(options: RouteListenerOptions): RouteListener 
         socket.resetAndDestroy();
         return;
       }
-      protocol.accept({ socket, route, client: { address: remoteAddress, port: remotePort } });
+      protocolOf(route).accept({ socket, route, client: { address: remoteAddress, port: remotePort } });
     });
     mine.on('error', (error) => {
       mine.close();

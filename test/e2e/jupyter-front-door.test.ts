@@ -8,6 +8,7 @@ import { JupyterClient } from './jupyter-client.ts';
 const missing = await missingForSystemTests(['sshpass', 'nft', 'mmdebstrap', 'curl']);
 const admin = 'azure';
 const password = 'Correct-Horse-7';
+const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKZ0dqOPMA8xJT4Nr8tqV0Z9EEiOTjFCgZxT1n8PVyLZ somebody';
 
 describe.skipIf(missing !== undefined)(
   `notebooks by the front door${missing === undefined ? '' : ` (left out: ${missing})`}`,
@@ -26,7 +27,8 @@ describe.skipIf(missing !== undefined)(
         });
       await installation.mustPoolhouse(
         ...['deploy', '-g', 'team', '-f', join(repository, 'examples/shared-pool/template.json')],
-        ...['-p', `adminUsername=${admin}`, '-p', `adminPassword=${password}`, '-p', 'instanceCount=2'],
+        ...['-p', `adminUsername=${admin}`, '-p', `adminPassword=${password}`, '-p', `adminPublicKey=${key}`],
+        ...['-p', 'instanceCount=2'],
       );
       address = (await installation.pool('sharedpool')).frontEnds[0]?.address ?? '';
       alice = new JupyterClient(address, '127.0.0.1');

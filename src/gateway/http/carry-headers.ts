@@ -29,7 +29,7 @@ const overreaching = new Set([
   'expect-ct',
 ]);
 
-export function headerPairs(raw: RawHeaders): [name: string, value: string][] {
+function headerPairs(raw: RawHeaders): [name: string, value: string][] {
   const pairs: [string, string][] = [];
   for (let at = 0; at + 1 < raw.length; at += 2) pairs.push([raw[at] ?? '', raw[at + 1] ?? '']);
   return pairs;

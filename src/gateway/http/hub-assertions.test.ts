@@ -33,7 +33,9 @@ const key = pem(keys.privateKey, 'pkcs8');
 
 function believedBy(texts: string[], began = Date.now() / 1000 - 60): (string | null)[] {
   const input = JSON.stringify({ key: pem(keys.publicKey, 'spki'), began, texts });
-  return JSON.parse(execFileSync('/usr/bin/python3', ['-c', program, folder], { input, encoding: 'utf8' })) as (string | null)[];
+  return JSON.parse(execFileSync('/usr/bin/python3', ['-c', program, folder], { input, encoding: 'utf8' })) as (
+    string | null
+  )[];
 }
 
 describe.skipIf(!isReady)(`the JupyterHub of the image${isReady ? '' : ' (left out: python3 has no jwt here)'}`, () => {

@@ -63,10 +63,13 @@ describe('a path', () => {
 describe('where to go after the sign-in', () => {
   it('is always this very address', () => {
     fc.assert(
-      fc.property(fc.string({ unit: fc.constantFrom(...'/\\\t\n:@?#.aZ%é') }), (text) => {
-        const next = new URL(safeNext(text), 'https://pool:8000/');
-        expect(next.origin).toBe('https://pool:8000');
-      }),
+      fc.property(
+        fc.string({ unit: fc.constantFrom('/', '\\', '\t', '\n', ':', '@', '?', '#', '.', 'a', 'Z', '%', 'é') }),
+        (text) => {
+          const next = new URL(safeNext(text), 'https://pool:8000/');
+          expect(next.origin).toBe('https://pool:8000');
+        },
+      ),
       { numRuns: 2_000 },
     );
   });

@@ -11,7 +11,7 @@ export type PathJudgement =
   | { to: 'nobody'; status: 400 };
 
 /** Everything of ours lies beneath it. */
-export const ownFolder = '/poolhouse/';
+const ownFolder = '/poolhouse/';
 
 /** `target` is what stands in the request line: only `/path?query` is taken. */
 export function judgePath(target: string, user: string | undefined): PathJudgement {

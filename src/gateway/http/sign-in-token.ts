@@ -28,7 +28,7 @@ export function seal(key: Buffer, purpose: string, text: string): string {
   return createHmac('sha256', key).update(`poolhouse ${purpose}\0${text}`).digest('base64url');
 }
 
-export function sameText(a: string, b: string): boolean {
+function sameText(a: string, b: string): boolean {
   const [left, right] = [Buffer.from(a), Buffer.from(b)];
   return left.length === right.length && timingSafeEqual(left, right);
 }
