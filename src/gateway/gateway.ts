@@ -120,7 +120,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     const onNoRoom = (refused: Route): void => {
       observer.refused(refused, 'no_room');
     };
-    const hasRoom = (): boolean => ledger.size + protocols[route.protocol].pending < maxConnections;
+    const hasRoom = (): boolean =>
+      ledger.size + Object.values(protocols).reduce((sum, one) => sum + one.pending, 0) < maxConnections;
     listeners.set(route.id, openRouteListener({ route, protocolOf, log, onChange, hasRoom, onNoRoom }));
   }
 

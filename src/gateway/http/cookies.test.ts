@@ -2,7 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cookieForBrowser, cookiesForInstance, onlyCookie, parseCookies } from './cookies.ts';
 
-const text = fc.string({ unit: fc.constantFrom(...'=;, "\\\r\n\0_-aZ9%é'), maxLength: 30 });
+const text = fc.string({
+  unit: fc.constantFrom('=', ';', ',', ' ', '"', '\\', '\r', '\n', '\0', '_', '-', 'a', 'Z', '9', '%', 'é'),
+  maxLength: 30,
+});
 const name = fc.oneof(
   fc.constantFrom(
     '__Host-poolhouse',

@@ -23,7 +23,7 @@ sys.path.insert(0, sys.argv[1])
 sys.dont_write_bytecode = True
 import poolhouse_authenticator
 asked = json.load(sys.stdin)
-believed = poolhouse_authenticator.Assertions(asked["key"], "i-0", lambda: asked["began"])
+believed = poolhouse_authenticator.Assertions(asked["key"], "i-0", began=asked["began"])
 print(json.dumps([believed.user_of(text) for text in asked["texts"]]))
 `;
 

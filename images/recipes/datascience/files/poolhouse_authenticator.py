@@ -10,16 +10,19 @@ from tornado import web
 from traitlets import Unicode
 
 LONGEST = 60
+# The library looks at whole seconds: without it, what was signed in this very second has not begun.
+LEEWAY = 2
+# An assertion from before may have been used then, and nobody remembers.
+BEGAN = time.time()
 NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
 
 class Assertions:
     """What may be believed. Those that were used are remembered until they would have ended anyway."""
 
-    def __init__(self, key, audience, now=time.time):
+    def __init__(self, key, audience, now=time.time, began=BEGAN):
         self.key, self.audience, self.now = key, audience, now
-        # One from before may have been used then, and nobody remembers.
-        self.began = now()
+        self.began = began
         self.used = {}
 
     def user_of(self, text):
@@ -30,6 +33,7 @@ class Assertions:
                 self.key,
                 algorithms=["EdDSA"],
                 audience=self.audience,
+                leeway=LEEWAY,
                 options={"require": ["exp", "iat", "sub", "aud", "jti"]},
             )
         except jwt.PyJWTError:
@@ -42,7 +46,7 @@ class Assertions:
         if begun < self.began or end - begun > LONGEST or once in self.used:
             return None
         now = self.now()
-        self.used = {known: until for known, until in self.used.items() if until > now - 1}
+        self.used = {known: until for known, until in self.used.items() if until > now - 2 * LEEWAY}
         self.used[once] = end
         return name
 
