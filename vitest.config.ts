@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+/** Each makes and destroys whole machines: CI has no time for them. */
+const takesLong = ['neighbours', 'systemd', 'fresh-machine'].map((name) => `test/e2e/${name}.test.ts`);
+
 /** Unit tests stand beside the code and run side by side; the others use the real machine and run one after the other. */
 export default defineConfig({
   test: {
@@ -9,6 +12,7 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['test/{conformance,e2e}/**/*.test.ts'],
+          exclude: takesLong,
           fileParallelism: false,
           testTimeout: 300_000,
           hookTimeout: 600_000,
@@ -18,7 +22,7 @@ export default defineConfig({
       {
         test: {
           name: 'long',
-          include: ['test/long/**/*.test.ts'],
+          include: ['test/long/**/*.test.ts', ...takesLong],
           fileParallelism: false,
           testTimeout: 900_000,
           hookTimeout: 900_000,

@@ -10,6 +10,7 @@ import { groupsCommand } from './groups.ts';
 import { logsCommand } from './logs.ts';
 import { plainText } from './plain-text.ts';
 import { rotateKeyCommand } from './rotate-key.ts';
+import { sessionsCommand } from './sessions.ts';
 import { statusCommand } from './status.ts';
 import { usersCommand } from './users.ts';
 import { upCommand } from './up.ts';
@@ -50,6 +51,7 @@ async function main(argv: readonly string[]): Promise<number> {
     deployCommand,
     usersCommand,
     groupsCommand,
+    sessionsCommand,
     rotateKeyCommand,
   ]) {
     program.addCommand(inheriting(command(shared), program));

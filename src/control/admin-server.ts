@@ -7,12 +7,14 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { z } from 'zod';
 import { logLevels, type LogLevel } from '../core/log-levels.ts';
 import { errorBodyOf, httpStatusOf, PoolhouseError, type ErrorCode } from '../core/errors.ts';
+import type { SessionDesk } from './session-desk.ts';
 
 export interface AdminServerParts {
   socketPath: string;
   status(): Promise<object>;
   /** The newest lines of an instance's journal, of this level and graver. */
   journal(instance: string, lines: number, level: LogLevel, signal: AbortSignal): Promise<string>;
+  sessions: SessionDesk;
   /** What the command line and az sign in with. */
   clientSecret(): Promise<string>;
   /** Seals every secret with this key; it is kept at `path`, or where control cannot write. */
@@ -66,6 +68,8 @@ async function change(
     await parts.changeMasterKey(Buffer.from(asked.key, 'base64'), asked.path);
     return json({});
   }
+  if (url.pathname === '/v1/sessions')
+    return json({ sessions: await parts.sessions.order(JSON.parse(await bodyOf(request))) });
   throw new PoolhouseError('NotFound', `There is nothing at ${url.pathname}.`);
 }
 
@@ -81,6 +85,8 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
 async function answer(parts: AdminServerParts, url: URL, signal: AbortSignal): Promise<{ type: string; body: string }> {
   const json = (body: object) => ({ type: 'application/json', body: JSON.stringify(body) });
   if (url.pathname === '/v1/status') return json(await parts.status());
+  if (url.pathname === '/v1/sessions')
+    return json({ sessions: await parts.sessions.list(Object.fromEntries(url.searchParams)) });
   const journal = /^\/v1\/instances\/([^/]+)\/journal$/.exec(url.pathname);
   if (journal !== null) {
     const level = logLevels.find((one) => one === url.searchParams.get('level')) ?? 'trace';

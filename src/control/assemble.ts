@@ -8,6 +8,7 @@ import type { Clock } from '../core/time.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { Service } from '../images/recipe.ts';
 import type { Directory } from '../link/people.ts';
+import type { OrderList } from '../link/orders.ts';
 import type { RoutingTable } from '../link/routes.ts';
 import { createIdentityService, type IdentityService } from '../providers/identity/identity-service.ts';
 import { allTypes } from '../providers/all-types.ts';
@@ -16,6 +17,7 @@ import { createRegistry, type Surroundings } from '../providers/resource-type.ts
 import type { Subscription } from '../providers/resource-service.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { Queries, Store } from '../store/store.ts';
+import type { Presence } from './bindings.ts';
 import { createCustomScripts } from './custom-scripts.ts';
 import { createDeploymentLoop } from './deployment-loop.ts';
 import { createForgetOperations } from './forget-operations.ts';
@@ -36,6 +38,7 @@ import { nobodyObserves, type Observer } from './observer.ts';
 import { createResourceGroupLoop } from './resource-group-loop.ts';
 import { createScaleSetLoop } from './scale-set-loop.ts';
 import { createScaleSetSteps } from './scale-set-steps.ts';
+import { createSessionOrders, type SessionOrders } from './session-orders.ts';
 import type { SshIdentity } from './ssh-identity.ts';
 import { createShareLoop } from './share-loop.ts';
 import { createUnclaimed } from './unclaimed.ts';
@@ -61,6 +64,9 @@ export interface ControlParts {
   /** Public keys whose certificates for users the operator trusts. */
   userAuthorities: readonly string[];
   publishDirectory: (directory: Directory) => void;
+  publishOrders: (orders: OrderList) => void;
+  /** Who has something running where. */
+  presences: () => Promise<readonly Presence[]>;
   publish: (table: RoutingTable) => void;
   redirect: FrontEndLoopParts['redirect'];
   /** What machines made by a recipe offer, by port. */
@@ -87,7 +93,8 @@ export interface Control {
   doors: InstanceDoors;
   frontEnds: FrontEnds;
   placements: Placements;
-  directory: () => Directory;
+  directory: () => Directory | undefined;
+  orders: SessionOrders;
   loops: readonly NamedPass[];
   /** Waits until no step is under way. */
   idle(): Promise<void>;
@@ -96,7 +103,7 @@ export interface Control {
 export function assembleControl(parts: ControlParts): Control {
   const { store, secrets, engine, images, surroundings, observer = nobodyObserves, clock, log, newId, changed } = parts;
   const live = createLiveView();
-  const reports = createGatewayReports();
+  const reports = createGatewayReports(clock.now());
   const registry = createRegistry(
     allTypes({
       live,
@@ -162,7 +169,9 @@ export function assembleControl(parts: ControlParts): Control {
     observer,
     clock,
   );
-  const scaleSets = createScaleSetLoop(world, steps, images, createUnclaimed(world, steps, doors));
+  const orders = createSessionOrders({ clock, newId, publish: parts.publishOrders });
+  const placements = createPlacements({ clock, onWaiting: changed });
+  const scaleSets = createScaleSetLoop(world, steps, images, createUnclaimed(world, steps, doors), placements);
   const frontEnds = createFrontEndLoop({
     world,
     ports: parts.ports,
@@ -175,10 +184,10 @@ export function assembleControl(parts: ControlParts): Control {
     { ssh: parts.sshIdentity, web: parts.web, userAuthorities: parts.userAuthorities },
     parts.publishDirectory,
   );
-  const placements = createPlacements({ clock, onWaiting: changed });
   return {
     service,
     identity,
+    orders,
     world,
     reports,
     doors,
@@ -189,7 +198,7 @@ export function assembleControl(parts: ControlParts): Control {
       { name: 'scale sets', pass: (signal) => scaleSets.pass(signal) },
       { name: 'front ends', pass: (signal) => frontEnds.pass(signal) },
       { name: 'directory', pass: () => directory.pass() },
-      { name: 'people', pass: createPeopleLoop(world, placements) },
+      { name: 'people', pass: createPeopleLoop({ world, placements, orders, presences: parts.presences }) },
       { name: 'shares', pass: createShareLoop(world, typeContext) },
       { name: 'resource groups', pass: createResourceGroupLoop(world, typeContext) },
       { name: 'deployments', pass: createDeploymentLoop(world) },

@@ -27,8 +27,8 @@ export interface DirectoryKeys {
 
 export interface DirectoryLoop {
   pass(): Promise<number>;
-  /** Empty before the first pass. */
-  directory(): Directory;
+  /** Undefined before the first pass: nobody may take that for an empty one. */
+  directory: () => Directory | undefined;
 }
 
 export function createDirectoryLoop(
@@ -39,7 +39,7 @@ export function createDirectoryLoop(
   const { store, secrets } = world;
   /** What was revealed and hashed, by its placeholder, which changes exactly when the secret does. */
   let hashes = new Map<string, string>();
-  let directory: Directory = { revision: '', ...keysOf(), users: [], instanceKeys: {} };
+  let directory: Directory | undefined;
 
   function keysOf() {
     const { hostKeys, userAuthority } = ssh;
@@ -98,7 +98,7 @@ export function createDirectoryLoop(
       const current = await web.identity(await publicNames(store));
       const content = { ...keysOf(), users, instanceKeys, ...(current === undefined ? {} : { web: current }) };
       const revision = createHash('sha256').update(JSON.stringify(content)).digest('base64url').slice(0, 22);
-      if (revision !== directory.revision) {
+      if (revision !== directory?.revision) {
         directory = { revision, ...content };
         publish(directory);
       }

@@ -10,6 +10,8 @@ export interface GatewayReports {
   connections(instance: string): number;
   /** Of all gateways, also of those that only carry old sessions to their end. */
   sessions(): readonly Session[];
+  /** Whether every gateway that there is has had time to report: who nobody speaks of is not there. */
+  isComplete(now: number): boolean;
   /** When the newest report came. */
   seenAt(): number | undefined;
   /** The newest report, when it is not older than `maximumAge` milliseconds. */
@@ -18,8 +20,11 @@ export interface GatewayReports {
 
 /** A gateway that has not reported for this long has ended, and its sessions with it: it does so every five seconds. */
 const silentFor = 20_000;
+/** Gateways that were there before control have reported by then, having tried again every five seconds. */
+const firstReports = 10_000;
 
-export function createGatewayReports(): GatewayReports {
+/** @param startedAt when control began */
+export function createGatewayReports(startedAt: number): GatewayReports {
   /** By gateway; the one that reported last stands last. */
   const reports = new Map<string, { report: Report; at: number }>();
   let health = new Map<string, boolean>();
@@ -57,6 +62,7 @@ export function createGatewayReports(): GatewayReports {
     healthy: (probeId, instance) => health.get(`${probeId}\n${instance}`),
     connections: (instance) => open.get(instance) ?? 0,
     sessions: () => sessions,
+    isComplete: (now) => now - startedAt >= (reports.size > 0 ? firstReports : silentFor),
     seenAt: () => newest()?.at,
     latest(now, maximumAge) {
       const last = newest();

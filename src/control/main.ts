@@ -19,6 +19,7 @@ import { programFiles } from '../core/program-files.ts';
 import { systemClock } from '../core/system-clock.ts';
 import type { Clock } from '../core/time.ts';
 import type { Engine } from '../engines/engine.ts';
+import { engineNames } from '../engines/incus/names.ts';
 import { createIncusEngine } from '../engines/incus/incus-engine.ts';
 import { createSimEngine } from '../engines/sim/sim-engine.ts';
 import { createFetcher } from '../fetch/fetcher.ts';
@@ -36,7 +37,9 @@ import { findMasterKeys, type FoundMasterKey, type MasterKeyPlaces } from '../se
 import { sameSecret } from '../secrets/secrets.ts';
 import { ensureCertificates } from '../secrets/certificates.ts';
 import { openStore } from '../store/store.ts';
+import { findAccounts } from '../store/accounts.ts';
 import { findInstances } from '../store/instance-records.ts';
+import { findUsers } from '../store/users.ts';
 import { parseLenient } from '../template/parse-lenient.ts';
 import { startAdminServer } from './admin-server.ts';
 import { hashPassword } from './hash-password.ts';
@@ -45,6 +48,7 @@ import { awaitEngine } from './await-engine.ts';
 import { renewCertificate } from './renew-certificate.ts';
 import { createControlMetrics } from './control-metrics.ts';
 import { createControlMonitor } from './control-monitor.ts';
+import { findPresences, hostProcesses } from './find-presences.ts';
 import { createImageKeeper } from './image-keeper.ts';
 import { ensureSupervisor } from './keep-supervisor.ts';
 import { createListenPorts } from './listen-ports.ts';
@@ -56,6 +60,7 @@ import { createRecipeServices } from './recipe-services.ts';
 import { createRefusedPackets } from './refused-packets.ts';
 import { rotateLogs } from './rotate-logs.ts';
 import { runLoop, type Loop } from './run-loop.ts';
+import { createSessionDesk } from './session-desk.ts';
 import { openSecrets } from './open-secrets.ts';
 import { ensureSshIdentity } from './ssh-identity.ts';
 import { settleAddresses } from './settle-addresses.ts';
@@ -242,6 +247,20 @@ async function main(): Promise<void> {
     publishDirectory: (directory) => {
       link.publishDirectory(directory);
     },
+    publishOrders: (orders) => {
+      link.publishOrders(orders);
+    },
+    presences: async () => {
+      if (!capabilities.real) return []; // simulated instances have no processes
+      const instances = await findInstances(store.db);
+      const people = [...(await findUsers(store.db)), ...(await findAccounts(store.db))];
+      return findPresences({
+        list: hostProcesses(),
+        project: engineNames(installation.id).project,
+        pools: new Map(instances.map(({ name, scaleSetKey }) => [name, scaleSetKey])),
+        users: new Map(people.map(({ uid, name }) => [uid, name])),
+      });
+    },
     observer: metrics,
     clock,
     log,
@@ -260,7 +279,8 @@ async function main(): Promise<void> {
     socketPath: run.linkSocket,
     currentTable: () => withSettings(control.frontEnds.table()),
     currentDirectory: control.directory,
-    place: control.placements.answer,
+    currentOrders: () => control.orders.list(),
+    place: (question, pollSignal) => control.placements.answer(question, pollSignal),
     onReport: async (report) => {
       for (const failure of report.failures) {
         log.warn({ route: failure.route }, `the gateway could not open a port: ${failure.message}`);
@@ -320,6 +340,7 @@ async function main(): Promise<void> {
       );
       return result.stdout;
     },
+    sessions: createSessionDesk(world, control.orders),
     clientSecret: () => Promise.resolve(clientSecret),
     changeMasterKey: async (key, path) => {
       await changeMasterKey(key, path);

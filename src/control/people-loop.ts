@@ -1,6 +1,7 @@
 /**
- * Brings people and pools together: tells placements what the pools offer and who is where, wakes a pool that people wait
- * for, and gives a pool that was woken back to its operator's capacity when nobody has been there for a while.
+ * Brings people and pools together: tells placements what the pools offer and who is where, tells people what becomes of their
+ * machine, wakes a pool that people wait for, and gives a pool that was woken back to its operator's capacity when nobody has
+ * been there for a while.
  */
 import { PoolhouseError } from '../core/errors.ts';
 import type { EpochMillis } from '../core/time.ts';
@@ -11,7 +12,11 @@ import { readScaleSet } from '../providers/compute/scale-set-model.ts';
 import { switchedOff } from '../providers/compute/scale-sets.ts';
 import { findInstances, type InstanceRecord } from '../store/instance-records.ts';
 import { findResource, findResources, saveResource, type ResourceRecord } from '../store/resource-records.ts';
+import type { Presence } from './bindings.ts';
 import type { Placements, PoolSeats } from './placements.ts';
+import type { SessionOrders } from './session-orders.ts';
+import { createDrainTeller } from './tell-of-draining.ts';
+import { createPresenceWatch } from './watch-presences.ts';
 import type { World } from './world.ts';
 
 const settledDelay = 2_000;
@@ -24,9 +29,26 @@ interface Refusal {
   retryAt: EpochMillis;
 }
 
-export function createPeopleLoop(world: World, placements: Placements) {
+export interface PeopleLoopParts {
+  world: World;
+  placements: Placements;
+  orders: SessionOrders;
+  /** Who has something running where. */
+  presences: () => Promise<readonly Presence[]>;
+}
+
+export function createPeopleLoop({ world, placements, orders, presences }: PeopleLoopParts) {
   const { store, service, live, reports, clock, log } = world;
   const refusals = new Map<string, Refusal>();
+  const tellOfDraining = createDrainTeller(orders);
+  const watch = createPresenceWatch({
+    clock,
+    sessions: () => reports.sessions(),
+    look: presences,
+    onError: (error) => {
+      log.error({ err: error }, 'what people have running could not be looked at: what was seen last counts');
+    },
+  });
   /** When somebody was last seen in a pool that was woken. */
   const busyAt = new Map<string, EpochMillis>();
 
@@ -52,8 +74,8 @@ export function createPeopleLoop(world: World, placements: Placements) {
       policy: readPoolTags(set.document).placement,
       instances: instances.map(({ name, state }) => ({
         instance: name,
-        reachable: live.instance(name)?.power === 'running' && state.removal === undefined,
-        inRotation: live.rotation(name).inRotation,
+        reachable: live.instance(name)?.power === 'running' && state.power === 'running' && state.removal === undefined,
+        inRotation: live.rotation(name).inRotation && state.power === 'running',
       })),
       describe: (because) => ({
         message:
@@ -66,7 +88,7 @@ export function createPeopleLoop(world: World, placements: Placements) {
   }
 
   async function wake(set: ResourceRecord, instances: readonly InstanceRecord[]): Promise<void> {
-    if (instances.some(({ name }) => live.rotation(name).inRotation)) return; // full, not asleep
+    if (instances.some(({ name, state }) => live.rotation(name).inRotation && state.power === 'running')) return; // full, not asleep
     if ((refusals.get(set.key)?.retryAt ?? 0) > clock.now()) return;
     const decision = decideWake(snapshotOf(set, instances));
     try {
@@ -115,10 +137,15 @@ export function createPeopleLoop(world: World, placements: Placements) {
   }
 
   return async function pass(): Promise<number> {
-    placements.setSeen({ sessions: reports.sessions(), presences: [] });
+    orders.forget();
+    const seen = await watch();
+    placements.setSeen(seen);
     const sets = await findResources(store.db, { type: 'Microsoft.Compute/virtualMachineScaleSets' });
     const living = sets.filter((set) => set.deletingSince === undefined);
-    const instances = Map.groupBy(await findInstances(store.db), (one) => one.scaleSetKey);
+    const everywhere = await findInstances(store.db);
+    const instances = Map.groupBy(everywhere, (one) => one.scaleSetKey);
+    const states = new Map(everywhere.map(({ name, state }) => [name, state]));
+    const nextNotice = tellOfDraining(seen.sessions, states, clock.now());
     placements.setPools(new Map(living.map((set) => [set.key, seatsOf(set, instances.get(set.key) ?? [])])));
     const bound = new Set([...placements.bindings()].map((binding) => binding.pool));
     let isWaiting = false;
@@ -128,6 +155,6 @@ export function createPeopleLoop(world: World, placements: Placements) {
       await giveBack(set, waiting > 0 || bound.has(set.key));
       isWaiting ||= waiting > 0;
     }
-    return isWaiting ? waitingDelay : settledDelay;
+    return Math.min(isWaiting ? waitingDelay : settledDelay, nextNotice);
   };
 }

@@ -141,6 +141,31 @@ describe('placements', () => {
     expect(await placements.answer(ask('ada', { unusable: ['one'] }), signal)).toEqual(at('two'));
   });
 
+  it('bring back to a draining instance who is bound to it, and nobody else', async () => {
+    const { placements } = prepare();
+    const { signal } = new AbortController();
+    const session = { id: '1', pool, user: 'ada', instance: 'one', since: 1, protocol: 'ssh', client: '' } as const;
+    const presence = { pool, user: 'bob', instance: 'one' };
+    placements.setPools(seats(['one', 'two']));
+    expect(placements.usersOn('one')).toBeUndefined();
+    placements.setSeen({ sessions: [session], presences: [presence] });
+    placements.setPools(
+      seats([], {
+        instances: [
+          { instance: 'one', reachable: true, inRotation: false }, // it drains
+          { instance: 'two', reachable: true, inRotation: true },
+        ],
+      }),
+    );
+    expect(placements.usersOn('one')).toBe(2);
+    expect(await placements.answer(ask('ada'), signal)).toEqual(at('one'));
+    expect(await placements.answer(ask('bob'), signal)).toEqual(at('one'));
+    expect(await placements.answer(ask('eve'), signal)).toEqual(at('two'));
+    // The session has ended; the place just given counts until she is there again.
+    placements.setSeen({ sessions: [], presences: [presence] });
+    expect(await placements.answer(ask('ada again', { user: 'ada' }), signal)).toEqual(at('one'));
+  });
+
   it('forget who went away, and take no more than may wait', async () => {
     const { placements, open, pass } = prepare();
     placements.setPools(seats([]));

@@ -21,13 +21,14 @@ export interface Placements {
    * Placed as soon as there is an instance; told again when what can be said of it changes, or when `pollMs` are over.
    * `ResourceNotFound` where there is no such pool, `TooManyRequests` where too many wait.
    */
-  answer(question: PlacementQuestion, signal: AbortSignal): Promise<PlacementAnswer>;
+  answer: (question: PlacementQuestion, signal: AbortSignal) => Promise<PlacementAnswer>;
   setPools(pools: ReadonlyMap<string, PoolSeats>): void;
   setSeen(seen: { sessions: readonly Session[]; presences: readonly Presence[] }): void;
   /** How many wait in a pool. */
   waiting(pool: string): number;
   bindings(): Iterable<Binding>;
-  usersOn(instance: string): number;
+  /** How many people are bound to an instance; undefined before the first `setSeen`. */
+  usersOn(instance: string): number | undefined;
 }
 
 export interface PlacementsOptions {
@@ -63,6 +64,7 @@ export function createPlacements({
   /** By ticket, in the order in which they came; a Map keeps it when a value is replaced. */
   const queue = new Map<string, Waiter>();
   let pools: ReadonlyMap<string, PoolSeats> = new Map();
+  let hasSeen = false;
 
   function decide({ pool, user, unusable }: PlacementQuestion, seats: PoolSeats): Placement {
     const bound = bindings.of(pool, user);
@@ -161,12 +163,13 @@ export function createPlacements({
       serve();
     },
     setSeen({ sessions, presences }) {
+      hasSeen = true;
       bindings.see(sessions, presences, clock.now());
       serve();
     },
     waiting: waitingIn,
     bindings: () => bindings.all(),
-    usersOn: (instance) => bindings.usersOn(instance),
+    usersOn: (instance) => (hasSeen ? bindings.usersOn(instance) : undefined),
   };
 }
 

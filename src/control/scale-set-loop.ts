@@ -21,6 +21,7 @@ import { endOperation, openOperations } from '../store/operations.ts';
 import { findResource, findResources, saveResource, type ResourceRecord } from '../store/resource-records.ts';
 import { endedOperations } from './ended-operations.ts';
 import { readModel, type InstanceModel } from './instance-model.ts';
+import type { Placements } from './placements.ts';
 import type { ScaleSetSteps } from './scale-set-steps.ts';
 import type { ImageKeeper } from './image-keeper.ts';
 import type { Unclaimed } from './unclaimed.ts';
@@ -59,6 +60,7 @@ export function createScaleSetLoop(
   steps: ScaleSetSteps,
   images: ImageKeeper,
   unclaimed: Unclaimed,
+  placements: Pick<Placements, 'usersOn'>,
 ): ScaleSetLoop {
   const { store, engine, clock, log } = world;
   const underWay = new Map<string, UnderWay>();
@@ -130,6 +132,7 @@ export function createScaleSetLoop(
     { users, groups }: People,
   ): ScaleSetSnapshot {
     const image = images.state(steps.imageOf(record));
+    const isKnown = world.reports.isComplete(clock.now());
     const tags = readPoolTags(record.document);
     const people = peopleDigest(poolAccounts(users, groups, poolNameOf(record.id)), tags.signIn);
     return {
@@ -150,6 +153,7 @@ export function createScaleSetLoop(
           people,
           extensions: model?.extensions ?? [],
           connections: world.reports.connections(instance.name),
+          users: isKnown ? placements.usersOn(instance.name) : undefined,
           busy: underWay.has(slotOf(record.key, instance.instanceId)),
         };
       }),

@@ -210,13 +210,25 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
     },
   });
 
-  /** As the engine lets us read them: what answers at the instance's address later has to show one of these. */
+  /**
+   * As the engine lets us read them: what answers at the instance's address later has to show one of these. The instance
+   * makes them at its first start, which may not be over; the ECDSA key comes last.
+   */
   async function readHostKeys(instance: InstanceRecord, signal: AbortSignal): Promise<string[]> {
-    const command = 'cat /etc/ssh/ssh_host_*_key.pub';
-    const { stdout } = await engine.exec(instance.name, ['sh', '-c', command], { timeoutMs: 20_000 }, signal);
-    return stdout
+    const untilMade =
+      'n=0; until [ -s /etc/ssh/ssh_host_ecdsa_key.pub ] || [ $n = 150 ]; do n=$((n+1)); sleep 0.1; done';
+    const command = `${untilMade}; cat /etc/ssh/ssh_host_*_key.pub`;
+    const { stdout } = await engine.exec(instance.name, ['sh', '-c', command], { timeoutMs: 30_000 }, signal);
+    const keys = stdout
       .split('\n')
       .flatMap((line) => /^((?:ssh|ecdsa)-\S{1,40} [A-Za-z0-9+/=]{1,4000})( |$)/.exec(line)?.[1] ?? []);
+    if (keys.length === 0)
+      throw new PoolhouseError(
+        'Unavailable',
+        `The instance ${instance.instanceId} has no ssh host keys yet. It will be looked at again.`,
+        { retryable: true },
+      );
+    return keys;
   }
 
   return {

@@ -7,6 +7,7 @@ const defaults = {
   engine: 'incus',
   metricsPorts: {},
   logLevel: 'info',
+  userAuthorities: [],
   publicAddresses: [],
   mirrors: {},
   fetchAllow: [],
@@ -26,6 +27,10 @@ describe('config.json', () => {
     ['both ports of the metrics', { metricsPorts: { control: 18_000, gateway: 18_001 } }],
     ['one port of the metrics', { metricsPorts: { gateway: 18_001 } }],
     ['what is logged', { logLevel: 'debug' }],
+    [
+      'authorities',
+      { userAuthorities: ['ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKZ0dqOPMA8xJT4Nr8tqV0Z9EEiOTjFCgZxT1n8PVyLZ ca'] },
+    ],
     ['addresses', { publicAddresses: ['192.0.2.10', '192.0.2.11'] }],
     ['mirrors', { mirrors: { 'https://a.example/': '/srv/a' } }],
     ['names, addresses and IPv6 for downloads', { fetchAllow: ['files.internal:80', '10.0.0.1:8080', '[fd00::1]:80'] }],

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../core/system-clock.ts';
+import type { OrderList } from '../link/orders.ts';
 import type { RoutingTable } from '../link/routes.ts';
 import { createControlLink } from './control-link.ts';
 import type { LinkAnswer, LinkClient } from './link-request.ts';
@@ -20,8 +21,9 @@ function fakeControl(
     asked,
     close: () => undefined,
     send(method, path, { signal }) {
-      if (!path.startsWith('/v1/directory')) asked.push(`${method} ${path}`);
-      const result = path === '/v1/directory' ? undefined : answer(method, path);
+      const isOther = /^\/v1\/(directory|orders)/.test(path);
+      if (!isOther) asked.push(`${method} ${path}`);
+      const result = isOther ? undefined : answer(method, path);
       if (result instanceof Error) return Promise.reject(result);
       if (result !== undefined) return Promise.resolve(result);
       return new Promise((_, reject) => {
@@ -49,6 +51,7 @@ describe('the control link', () => {
       log: silentLog,
       onTable: (table) => tables.push(table),
       onDirectory: () => undefined,
+      onOrders: () => undefined,
       report,
     }).run(stop.signal);
     await until('two tables came', () => tables.length === 2);
@@ -78,10 +81,36 @@ describe('the control link', () => {
       log: silentLog,
       onTable: () => undefined,
       onDirectory: ({ revision }) => revisions.push(revision),
+      onOrders: () => undefined,
       report,
     }).run(stop.signal);
     await until('it waits for the next', () => asked.includes('/v1/directory?after=a%2Fb'));
     expect(revisions).toEqual(['a/b']);
+  });
+
+  it('takes orders about sessions, and waits for the next', async () => {
+    const taken: OrderList[] = [];
+    const asked: string[] = [];
+    const client = fakeControl(() => undefined);
+    const list = { revision: 'run-1', orders: [{ id: 'a', session: 's', message: 'hello' }] };
+    void createControlLink({
+      client: {
+        ...client,
+        send(method, path, options) {
+          asked.push(path);
+          if (path === '/v1/orders') return Promise.resolve({ status: 200, body: list });
+          return client.send(method, path, options);
+        },
+      },
+      clock: systemClock,
+      log: silentLog,
+      onTable: () => undefined,
+      onDirectory: () => undefined,
+      onOrders: (orders) => taken.push(orders),
+      report,
+    }).run(stop.signal);
+    await until('it waits for the next', () => asked.includes('/v1/orders?after=run-1'));
+    expect(taken).toEqual([list]);
   });
 
   it('joins many changes into few reports, and tells the last', async () => {
@@ -98,6 +127,7 @@ describe('the control link', () => {
       log: silentLog,
       onTable: () => undefined,
       onDirectory: () => undefined,
+      onOrders: () => undefined,
       report,
       reportGapMs: 200,
       reportEveryMs: 60_000,
@@ -121,6 +151,7 @@ describe('the control link', () => {
       log: silentLog,
       onTable: () => undefined,
       onDirectory: () => undefined,
+      onOrders: () => undefined,
       report,
       reportGapMs: 1,
       reportEveryMs: 10,
@@ -146,6 +177,7 @@ describe('the control link', () => {
       log: silentLog,
       onTable: (table: RoutingTable) => (good = tables.push(table) < 1),
       onDirectory: () => undefined,
+      onOrders: () => undefined,
       report,
     };
     void createControlLink({ ...options, retryMs: 5, maxRetryMs: 20 }).run(stop.signal);
@@ -168,6 +200,7 @@ describe('the control link', () => {
       log: silentLog,
       onTable: () => undefined,
       onDirectory: () => undefined,
+      onOrders: () => undefined,
       report,
       reportGapMs: 1,
       reportEveryMs: 5,

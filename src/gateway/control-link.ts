@@ -1,11 +1,12 @@
 /**
- * The gateway's conversations with control: it asks for the routing table and for the directory of people (long polls that
- * never end), and tells what it sees. Control may be away for any time; nothing here stops the gateway from serving.
+ * The gateway's conversations with control: it asks for the routing table, for the directory of people and for
+ * orders about sessions (long polls that never end), and tells what it sees. Control may be away for any time; nothing here stops the gateway from serving.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock, EpochMillis } from '../core/time.ts';
 import type { ZodType } from 'zod';
 import { directorySchema, type Directory } from '../link/people.ts';
+import { orderListSchema, type OrderList } from '../link/orders.ts';
 import { routingTableSchema } from '../link/routes.ts';
 import type { Report, RoutingTable } from '../link/routes.ts';
 import type { LinkClient } from './link-request.ts';
@@ -17,6 +18,7 @@ export interface ControlLinkOptions {
   log: GatewayLog;
   onTable: (table: RoutingTable) => void;
   onDirectory: (directory: Directory) => void;
+  onOrders: (orders: OrderList) => void;
   report: () => Report;
   /** Between two reports at least. */
   reportGapMs?: number;
@@ -120,6 +122,7 @@ export function createControlLink(options: ControlLinkOptions): ControlLink {
       await Promise.all([
         poll('routing table', '/v1/routes', routingTableSchema, options.onTable, signal),
         poll('directory', '/v1/directory', directorySchema, options.onDirectory, signal),
+        poll('orders', '/v1/orders', orderListSchema, options.onOrders, signal),
         tell(signal),
       ]);
     },

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../core/system-clock.ts';
 import type { Probe, Route } from '../link/routes.ts';
@@ -351,6 +351,27 @@ describe('listening', () => {
     holder.close();
     await until('it is open', () => gateway.report().failures.length === 0);
     expect(await meet(port)).toBe('i-0');
+  });
+
+  it('knows people on a port from the moment that its route says so', async () => {
+    const { privateKey } = generateKeyPairSync('ed25519');
+    const key = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string; // PEM is text
+    gateway.know({
+      revision: '1',
+      users: [],
+      hostKeys: [key],
+      userAuthority: key,
+      userAuthorities: [],
+      instanceKeys: {},
+    });
+    const route = tcpRoute(await freePort(), []);
+    apply(route);
+    await until('it is open', () => gateway.view().routes[0]?.isOpen === true);
+    apply({ ...route, protocol: 'ssh', pool: '/pools/team' });
+    const socket = connect(route.listenPort, '127.0.0.1');
+    cleanUp.push(() => socket.destroy());
+    const [greeting] = (await once(socket, 'data')) as [Buffer];
+    expect(greeting.toString()).toMatch(/^SSH-2\.0-Poolhouse/);
   });
 
   it('waits for connections on closing, up to the limit', async () => {

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock, EpochMillis } from '../core/time.ts';
 import type { Directory } from '../link/people.ts';
+import type { OrderList } from '../link/orders.ts';
 import type { Report, Route, RoutingTable } from '../link/routes.ts';
 import { createConnectionLedger } from './connection-ledger.ts';
 import type { Traffic } from './connection-ledger.ts';
@@ -14,7 +15,9 @@ import type { LinkClient } from './link-request.ts';
 import type { GatewayObserver } from './observer.ts';
 import { createHttpProtocol } from './http/http-protocol.ts';
 import { createAttemptLimit } from './people/attempt-limit.ts';
+import { createOrderTaker } from './people/carry-out-orders.ts';
 import { createDirectoryView } from './people/directory-view.ts';
+import { endUnwelcome } from './people/end-unwelcome.ts';
 import { createPlacer } from './people/placer.ts';
 import { createSessionLedger } from './people/session-ledger.ts';
 import { createSignIn } from './people/sign-in.ts';
@@ -68,8 +71,10 @@ export type BackendState = (typeof backendStates)[number];
 export interface Gateway {
   /** Makes the table so. The same table again changes nothing. */
   apply(table: RoutingTable): void;
-  /** Says who there is. */
+  /** Says who there is; sessions of those who may no longer enter end. */
   know(directory: Directory): void;
+  /** Does with its sessions what control orders. */
+  order(list: OrderList): void;
   report(): Report;
   view(): GatewayView;
   /** What the open connections have carried so far, by route. */
@@ -115,13 +120,14 @@ export function createGateway(options: GatewayOptions): Gateway {
     http: createHttpProtocol(people),
   };
 
+  const pending = (): number => Object.values(protocols).reduce((sum, protocol) => sum + protocol.pending, 0);
+
   function open(route: Route): void {
-    const protocolOf = (one: Route): Protocol => protocols[one.protocol];
     const onNoRoom = (refused: Route): void => {
       observer.refused(refused, 'no_room');
     };
-    const hasRoom = (): boolean =>
-      ledger.size + Object.values(protocols).reduce((sum, one) => sum + one.pending, 0) < maxConnections;
+    const hasRoom = (): boolean => ledger.size + pending() < maxConnections;
+    const protocolOf = ({ protocol }: Route): Protocol => protocols[protocol];
     listeners.set(route.id, openRouteListener({ route, protocolOf, log, onChange, hasRoom, onNoRoom }));
   }
 
@@ -152,7 +158,11 @@ export function createGateway(options: GatewayOptions): Gateway {
       );
       onChange();
     },
-    know: directory.take,
+    know(next) {
+      directory.take(next);
+      endUnwelcome(sessions, directory, log);
+    },
+    order: createOrderTaker(sessions),
     report() {
       const failures = [...listeners].flatMap(([route, listener]) => {
         const message = listener.failure();

@@ -17,10 +17,12 @@ export interface LinkClient {
   close(): void;
 }
 
+/** Everybody who waits for a place holds one, beside those of the gateway's own polls and reports. */
+const maxSockets = 2_000;
 const maxAnswerBytes = 64 * 1024 * 1024;
 
 export function createLinkClient(socketPath: string): LinkClient {
-  const agent = new Agent({ keepAlive: true, maxSockets: 8 });
+  const agent = new Agent({ keepAlive: true, maxSockets });
   return {
     send(method, path, { body, limitMs, signal }) {
       return new Promise((resolve, reject) => {

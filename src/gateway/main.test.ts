@@ -73,6 +73,7 @@ async function startControl(...routes: Route[]): Promise<LinkServer> {
       userAuthorities: [],
       instanceKeys: {},
     }),
+    currentOrders: () => ({ revision: '', orders: [] }),
     place: () => Promise.resolve({ outcome: 'refused', message: 'nobody is placed here' }),
     onReport: (report) => void reports.push(report),
   });

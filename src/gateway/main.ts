@@ -70,6 +70,9 @@ async function main(args: GatewayArguments): Promise<void> {
       tables.save(table);
       if (table.settings !== undefined) follow(table.settings);
     },
+    onOrders: (orders) => {
+      gateway.order(orders);
+    },
     onDirectory: (directory) => {
       gateway.know(directory);
       directories.save(directory);

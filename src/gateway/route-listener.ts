@@ -10,8 +10,8 @@ import type { GatewayLog, Protocol } from './protocol.ts';
 
 export interface RouteListenerOptions {
   route: Route;
-  /** A route may come to know people while it is open: its load balancer is often there before its pool. */
-  protocolOf: (route: Route) => Protocol;
+  /** Of a connection that comes now: a route may begin to know people while it is open. */
+  protocolOf: (route: Route) => Pick<Protocol, 'accept'>;
   log: GatewayLog;
   /** Called when the listener opens, fails, or recovers. */
   onChange: () => void;

@@ -1,6 +1,6 @@
 /** Asks control over its own local socket: what the command line shows. */
 import { request } from 'node:http';
-import { PoolhouseError } from '../core/errors.ts';
+import { httpStatusOf, PoolhouseError, type ErrorCode } from '../core/errors.ts';
 
 /** `HostNotReady` where control does not answer. */
 export function askControl(socketPath: string, path: string, limitMs = 10_000): Promise<string> {
@@ -47,8 +47,11 @@ async function exchange(
 
 function errorOf(text: string): PoolhouseError {
   try {
-    const { error } = JSON.parse(text) as { error: { message: string } };
-    return new PoolhouseError('NotFound', error.message);
+    const { error } = JSON.parse(text) as { error: { code: string; message: string } }; // of our own process
+    return new PoolhouseError(
+      Object.hasOwn(httpStatusOf, error.code) ? (error.code as ErrorCode) : 'NotFound',
+      error.message,
+    );
   } catch (cause) {
     return new PoolhouseError('InternalServerError', 'Control gave an answer that cannot be read.', { cause });
   }

@@ -9,7 +9,7 @@ import { z } from 'zod';
 import type { ProgramFiles } from '../core/program-files.ts';
 
 /** The folders that the gateway consists of (`scripts/layers.ts` lets it import no others). */
-const gatewayFolders = ['gateway', 'link', 'monitor', 'pool', 'core'];
+const gatewayFolders = ['gateway', 'link', 'monitor', 'pool', 'identity', 'core'];
 
 /** The library that it carries a copy of. */
 const vendored = 'vendor/ssh2/lib';

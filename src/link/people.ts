@@ -42,7 +42,7 @@ export const directorySchema = z.object({
   web: webIdentitySchema.optional(),
 });
 
-export const sessionProtocols = ['ssh', 'http'] as const;
+const sessionProtocols = ['ssh', 'http'] as const;
 
 /** One person's presence on one instance by one protocol. */
 export const sessionSchema = z.object({

@@ -43,6 +43,7 @@ async function listen(changes: Partial<LinkServerOptions> = {}): Promise<void> {
     socketPath,
     currentTable: () => table(5),
     currentDirectory: () => directory('a'),
+    currentOrders: () => ({ revision: 'none', orders: [] }),
     place: () => Promise.resolve({ outcome: 'refused', message: 'nobody asked' }),
     onReport: (each) => void reports.push(each),
     onError: (error) => errors.push(error),
@@ -117,6 +118,31 @@ describe('the directory', () => {
     await ask('POST', '/v1/reports', JSON.stringify(report));
     server.publishDirectory(directory('b'));
     expect(JSON.parse((await waiting).text)).toEqual(directory('b'));
+  });
+
+  it('is waited for while control has not looked yet: an empty one would end everybody', async () => {
+    await listen({ currentDirectory: () => undefined });
+    const waiting = ask('GET', '/v1/directory?after=z');
+    await ask('POST', '/v1/reports', JSON.stringify(report)); // the poll came before it
+    server.publishDirectory(directory('b'));
+    expect(JSON.parse((await waiting).text)).toEqual(directory('b'));
+  });
+
+  it('is no answer when the poll ends before control has looked', async () => {
+    await listen({ currentDirectory: () => undefined, pollMs: 10 });
+    expect((await ask('GET', '/v1/directory')).status).toBe(204);
+  });
+});
+
+describe('orders about sessions', () => {
+  it('are given at once to who has others, and then as they change', async () => {
+    await listen();
+    expect(JSON.parse((await ask('GET', '/v1/orders')).text)).toEqual({ revision: 'none', orders: [] });
+    const waiting = ask('GET', '/v1/orders?after=none');
+    await ask('POST', '/v1/reports', JSON.stringify(report)); // the poll came before it
+    const list = { revision: 'r', orders: [{ id: 'a', session: 's', end: 'bye' }] };
+    server.publishOrders(list);
+    expect(JSON.parse((await waiting).text)).toEqual(list);
   });
 });
 

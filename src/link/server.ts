@@ -3,7 +3,7 @@
  * socket's mode and group; what they send is parsed as any input, because a gateway speaks with strangers all day.
  *
  * Routes are a long poll: it answers as soon as the table differs from what the gateway has, and with 204 when nothing
- * happened for a while. The directory of people is another. New questions of the gateway become further rows of `endpoints`.
+ * happened for a while. The directory of people and the orders about sessions are others. New questions of the gateway become further rows of `endpoints`.
  */
 import { chmod, chown, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -12,6 +12,7 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { PoolhouseError, errorBodyOf, httpStatusOf } from '../core/errors.ts';
+import type { OrderList } from './orders.ts';
 import { placementQuestionSchema } from './people.ts';
 import type { Directory, PlacementAnswer, PlacementQuestion } from './people.ts';
 import { reportSchema } from './routes.ts';
@@ -24,8 +25,10 @@ export interface LinkServerOptions {
   socketGroup?: number;
   /** The table as it is until the first `publish`. */
   currentTable: () => RoutingTable;
-  /** Who there is, until the first `publishDirectory`. */
-  currentDirectory: () => Directory;
+  /** Who there is, until the first `publishDirectory`; undefined while that is not known: gateways wait. */
+  currentDirectory: () => Directory | undefined;
+  /** What gateways are to do with sessions, until the first `publishOrders`. */
+  currentOrders: () => OrderList;
   onReport: (report: Report) => void | Promise<void>;
   /** Where somebody goes; it may hold the question until there is something to say. */
   place: (question: PlacementQuestion, signal: AbortSignal) => Promise<PlacementAnswer>;
@@ -43,6 +46,8 @@ export interface LinkServer {
   publish(table: RoutingTable): void;
   /** The same for the directory. */
   publishDirectory(directory: Directory): void;
+  /** And for the orders. */
+  publishOrders(orders: OrderList): void;
   /** Ends all polls and connections, removes the socket. */
   close(): Promise<void>;
 }
@@ -67,6 +72,7 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
   const closing = new AbortController();
   const table = createPublication(options.currentTable);
   const directory = createPublication(options.currentDirectory);
+  const orders = createPublication(options.currentOrders);
 
   /** What the gateway has not got yet, as soon as there is such a thing. */
   async function next<T extends { revision: unknown }>(
@@ -75,18 +81,25 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
     signal: AbortSignal,
   ): Promise<LinkReply> {
     // Not "greater": a control whose store is older than the gateway's memory is still the truth.
-    if (publication.now().revision !== after) return { status: 200, body: publication.now() };
+    const news = (): T | undefined => {
+      const published = publication.now();
+      return published === undefined || published.revision === after ? undefined : published;
+    };
+    const before = news();
+    if (before !== undefined) return { status: 200, body: before };
     const over = new AbortController();
     const limit = sleep(pollMs, undefined, { signal: AbortSignal.any([signal, over.signal]) }).catch(() => undefined);
     await Promise.race([publication.changed(), limit]);
     over.abort();
-    return publication.now().revision === after ? { status: 204 } : { status: 200, body: publication.now() };
+    const since = news();
+    return since === undefined ? { status: 204 } : { status: 200, body: since };
   }
 
   const endpoints: Record<string, Endpoint> = {
     'GET /v1/routes': ({ query, signal }) =>
       next(table, query.has('after') ? parse(revisionSchema, query.get('after')) : undefined, signal),
     'GET /v1/directory': ({ query, signal }) => next(directory, query.get('after') ?? undefined, signal),
+    'GET /v1/orders': ({ query, signal }) => next(orders, query.get('after') ?? undefined, signal),
     'POST /v1/placements': async ({ body, signal }) => ({
       status: 200,
       body: await place(parse(placementQuestionSchema, body), signal),
@@ -149,6 +162,7 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
     },
     publish: table.publish,
     publishDirectory: directory.publish,
+    publishOrders: orders.publish,
     async close() {
       closing.abort();
       if (!server.listening) return;
@@ -164,12 +178,13 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
 
 /** What gateways wait for: its newest state, and word of the next. */
 interface Publication<T> {
-  now(): T;
+  /** Undefined before there is any. */
+  now(): T | undefined;
   changed(): Promise<void>;
-  publish(next: T): void;
+  publish: (next: T) => void;
 }
 
-function createPublication<T>(first: () => T): Publication<T> {
+function createPublication<T>(first: () => T | undefined): Publication<T> {
   let published: T | undefined;
   let changed: PromiseWithResolvers<void> = Promise.withResolvers();
   return {

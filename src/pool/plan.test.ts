@@ -34,6 +34,7 @@ function instance(
     people: '',
     extensions: [script],
     connections: 0,
+    users: 0,
     busy: false,
     ...over,
   };
@@ -194,8 +195,37 @@ const cases: [what: string, world: ScaleSetSnapshot, steps: Step[]][] = [
   ],
   [
     'removes it when its time is over',
-    snapshot([instance(0), instance(1, { state: draining(now - 1_000, now), connections: 1 })], { capacity: 1 }),
+    snapshot([instance(0), instance(1, { state: draining(now - 1_000, now) })], { capacity: 1 }),
     [{ step: 'remove', instanceId: 1, reason: 'its time to drain is over' }],
+  ],
+  [
+    'leaves those who are there a moment to read why',
+    snapshot([instance(0), instance(1, { state: draining(now - 9_000, now - 2_999), connections: 1 })], {
+      capacity: 1,
+    }),
+    [],
+  ],
+  [
+    'and no longer than that',
+    snapshot([instance(0), instance(1, { state: draining(now - 9_000, now - 3_000), connections: 1, users: 1 })], {
+      capacity: 1,
+    }),
+    [{ step: 'remove', instanceId: 1, reason: 'its time to drain is over' }],
+  ],
+  [
+    'keeps a draining instance while somebody has something running there',
+    snapshot([instance(0), instance(1, { state: draining(now - 1_000), users: 1 })], { capacity: 1 }),
+    [],
+  ],
+  [
+    'keeps a draining instance while nobody can know who is there',
+    snapshot([instance(0), instance(1, { state: draining(now - 1_000), users: undefined })], { capacity: 1 }),
+    [],
+  ],
+  [
+    'drains where nobody has anything running',
+    snapshot([instance(0), instance(1, { users: 1 })], { capacity: 1 }),
+    [{ step: 'drain', instanceId: 0, until: now + 1_800_000 }],
   ],
   [
     'ends the draining when demand returns',

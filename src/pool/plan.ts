@@ -28,6 +28,8 @@ export interface InstanceSnapshot {
   extensions: readonly AskedExtension[];
   /** Open connections through front ends. */
   connections: number;
+  /** People bound to it, by a session or by what they run; undefined while nobody can know that. */
+  users: number | undefined;
   /** A step of it is under way. */
   busy: boolean;
 }
@@ -99,7 +101,7 @@ function planCapacity(snapshot: ScaleSetSnapshot, staying: readonly InstanceSnap
       staying.map((instance) => ({
         instanceId: instance.instanceId,
         protectFromScaleIn: instance.state.protectFromScaleIn,
-        connections: instance.connections,
+        connections: instance.connections + (instance.users ?? 0),
         alreadyDraining: instance.state.draining !== undefined,
       })),
       surplus,
@@ -120,6 +122,8 @@ function planCapacity(snapshot: ScaleSetSnapshot, staying: readonly InstanceSnap
 
 /** How long an instance drains at least, so that the gateway has heard of it and told of connections. */
 const drainAtLeast = 500;
+/** Who is still there at the end is told so by the gateway, and has so long to read it. */
+const goodbye = 3_000;
 
 function planInstance(snapshot: ScaleSetSnapshot, instance: InstanceSnapshot, now: EpochMillis): Step | undefined {
   const { instanceId, state, power } = instance;
@@ -134,9 +138,10 @@ function planInstance(snapshot: ScaleSetSnapshot, instance: InstanceSnapshot, no
 
   if (state.draining !== undefined) {
     const waited = now - state.draining.since >= drainAtLeast;
-    if (now >= state.draining.until) return { step: 'remove', instanceId, reason: 'its time to drain is over' };
-    if (waited && instance.connections === 0)
-      return { step: 'remove', instanceId, reason: 'it drained and nobody is there' };
+    const isEmpty = instance.connections === 0 && instance.users === 0;
+    if (now >= state.draining.until + (isEmpty ? 0 : goodbye))
+      return { step: 'remove', instanceId, reason: 'its time to drain is over' };
+    if (waited && isEmpty) return { step: 'remove', instanceId, reason: 'it drained and nobody is there' };
     // Who may no longer enter is ended there too.
     const changed = state.provisioned !== undefined && power === 'running' && hasOtherPeople(instance);
     return changed ? { step: 'provision', instanceId } : undefined;

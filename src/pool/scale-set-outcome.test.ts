@@ -32,6 +32,7 @@ function snapshot(extension: ExtensionState, generation = 3): ScaleSetSnapshot {
         people: '',
         extensions: [{ name: 'setup', version: 'v', provisionAfter: [] }],
         connections: 0,
+        users: 0,
         busy: false,
       },
     ],

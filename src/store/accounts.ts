@@ -24,3 +24,8 @@ export async function uidOf(tx: Queries, ownerKey: string, name: string): Promis
   await tx.insertInto('accounts').values({ uid, owner_key: ownerKey, name }).execute();
   return uid;
 }
+
+/** Every admin user of a pool that ever had a uid. */
+export async function findAccounts(queries: Queries): Promise<{ uid: number; name: string }[]> {
+  return queries.selectFrom('accounts').select(['uid', 'name']).execute();
+}

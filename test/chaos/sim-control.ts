@@ -1,6 +1,7 @@
 /** A whole control on simulated instances, without a process: made on a store, driven pass by pass, and left when it dies. */
 import { pino } from 'pino';
 import { assembleControl, type Control } from '../../src/control/assemble.ts';
+import type { Presence } from '../../src/control/bindings.ts';
 import { createImageKeeper } from '../../src/control/image-keeper.ts';
 import { createListenPorts } from '../../src/control/listen-ports.ts';
 import type { Clock } from '../../src/core/time.ts';
@@ -40,6 +41,7 @@ export async function startSimControl(
   clock: Clock & { advance(milliseconds: number): void },
   life: Life,
   ids: () => string,
+  presences: () => Promise<readonly Presence[]> = () => Promise.resolve([]),
 ): Promise<SimControl> {
   const mortal = mortalEngine(engine, life);
   const store = await openStore(file, { dialect: mortalDialect(life) });
@@ -74,6 +76,8 @@ export async function startSimControl(
     web: { assertionPublicKey: '', identity: () => Promise.resolve(undefined) },
     userAuthorities: [],
     publishDirectory: () => undefined,
+    publishOrders: () => undefined,
+    presences,
     clock,
     log,
     newId: ids,

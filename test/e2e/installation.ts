@@ -233,17 +233,3 @@ export function ssh(
     input,
   });
 }
-
-/** Source addresses of this machine that lead to each of `count` instances: with `SourceIP` an address stays with one. */
-export async function sourceForEach(
-  count: number,
-  hostname: (source: string) => Promise<string>,
-): Promise<Map<string, string>> {
-  const found = new Map<string, string>();
-  for (let last = 1; last <= 64 && found.size < count; last += 1) {
-    const source = `127.0.0.${last}`;
-    const name = (await hostname(source)).trim();
-    if (name !== '' && !found.has(name)) found.set(name, source);
-  }
-  return found;
-}

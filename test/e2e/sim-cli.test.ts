@@ -140,6 +140,14 @@ describe('the command line on a simulated engine', () => {
     });
   });
 
+  it('knows that nobody has a session, and whom to name', async () => {
+    expect(await document('sessions', 'list', '--pool', 'sharedpool')).toEqual([]);
+    expect((await poolhouse('sessions', 'list')).stdout).toContain('Nobody has a session there.');
+    const unknown = await poolhouse('sessions', 'end', 'abcd');
+    expect(unknown.exitCode).toBe(1);
+    expect(unknown.stderr).toContain("There is no session 'abcd'");
+  });
+
   it('tells what happened, and no secret', async () => {
     const log = await document<{ msg: string; process: string }[]>('logs', '-n', '1000');
     expect(log.map((entry) => entry.msg)).toContain('control serves');

@@ -385,7 +385,7 @@ describe('a place', () => {
   it('is another one where the instance does not answer', async () => {
     const tried: string[][] = [];
     const door = await openDoor(await freePort(), {}, ({ unusable }) => {
-      tried.push([...unusable]);
+      tried.push([...unusable()]);
       return Promise.resolve({ outcome: 'placed', instance: 'i-0' });
     });
     const browser = await signedIn(door);

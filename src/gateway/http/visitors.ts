@@ -53,7 +53,8 @@ const sessionMs = 60_000;
 /** A page about waiting asks every two seconds. */
 const abandonedMs = 30_000;
 const mostVisitors = 10_000;
-const mostAvoided = 3;
+/** An instance that did not answer is tried again after this, while somebody waits. */
+const avoidedMs = 3_000;
 
 interface Visit extends Visitor {
   isOver(now: EpochMillis): boolean;
@@ -95,7 +96,8 @@ function createVisit(pool: string, user: string, options: VisitorsOptions): Visi
   const held = new Set<() => void>();
   let seenAt = clock.now();
   let placed: string | undefined;
-  let avoided: string[] = [];
+  /** When instances did not answer. */
+  const failedAt = new Map<string, EpochMillis>();
   let words = 'A machine is being found for you.';
   let refusal: string | undefined;
   let waiting: { done: Promise<void>; stop: AbortController } | undefined;
@@ -118,7 +120,7 @@ function createVisit(pool: string, user: string, options: VisitorsOptions): Visi
           ticket: newTicket(),
           route,
           user,
-          unusable: avoided,
+          unusable: () => [...failedAt].flatMap(([instance, at]) => (clock.now() - at < avoidedMs ? [instance] : [])),
           onWaiting: (told) => {
             words = told;
           },
@@ -158,7 +160,7 @@ function createVisit(pool: string, user: string, options: VisitorsOptions): Visi
     },
     seen(instance, client) {
       seenAt = clock.now();
-      avoided = [];
+      failedAt.clear();
       if (session?.instance === instance) return;
       leave();
       const end = (): void => {
@@ -181,7 +183,7 @@ function createVisit(pool: string, user: string, options: VisitorsOptions): Visi
     },
     avoid(instance) {
       if (placed === instance) placed = undefined;
-      avoided = [...avoided.filter((one) => one !== instance), instance].slice(-mostAvoided);
+      failedAt.set(instance, clock.now());
     },
     isOver: (now) => held.size === 0 && now - seenAt > (session === undefined ? abandonedMs : sessionMs),
     end() {

@@ -12,7 +12,8 @@ export interface PlaceRequest {
   ticket: string;
   route: Route & { pool: string };
   user: string;
-  unusable: readonly string[];
+  /** Instances that did not answer just now: asked for again while somebody waits. */
+  unusable: () => readonly string[];
   /** What is told to who waits, each time that it changes. */
   onWaiting: (words: string) => void;
 }
@@ -68,13 +69,14 @@ export function createPlacer(options: PlacerOptions): Placer {
 
   /** What control would say, as far as can be known here. */
   function decideHere({ route, user, unusable }: PlaceRequest): string | undefined {
+    const away = unusable();
     const boundTo = sessions.whereIs(route.pool, user) ?? remembered.get(`${route.pool}\n${user}`);
     const decision = place(
       { boundTo, sessions: 0 },
       route.backends.map(({ instance, accepting }) => ({
         instance,
-        reachable: !unusable.includes(instance),
-        inRotation: accepting && !unusable.includes(instance) && isHealthy(route.probe, instance),
+        reachable: !away.includes(instance),
+        inRotation: accepting && !away.includes(instance) && isHealthy(route.probe, instance),
         users: sessions.usersOn(instance),
       })),
       { prefer: 'fewest-users' },
@@ -97,7 +99,7 @@ export function createPlacer(options: PlacerOptions): Placer {
           ticket,
           pool: route.pool,
           user,
-          unusable: [...unusable],
+          unusable: [...unusable()],
           ...(told === undefined ? {} : { told }),
         };
         const answer = await ask(question, signal);

@@ -8,7 +8,7 @@ import type { Attempt, SignIn } from '../people/sign-in.ts';
 import { checkCertificate, isCertificateAlgorithm, parseCertificate, verifyAuthority } from './certificates.ts';
 import { isSecurityKey, verifySecurityKey } from './security-keys.ts';
 import { readPublicKey, verifySignature } from './ssh-keys.ts';
-import type { Authentication, KeyboardAuth, PasswordAuth, PublicKeyAuth, ServerConnection } from './ssh-types.ts';
+import type { Authentication, KeyboardAuth, PublicKeyAuth, ServerConnection } from './ssh-types.ts';
 
 export interface AuthenticateTerms {
   signIn: SignIn;
@@ -62,9 +62,9 @@ export function authenticate(connection: ServerConnection, terms: AuthenticateTe
       case 'publickey':
         return byKey(context, attempt);
       case 'password':
-        return byPassword(context, attempt, (context as PasswordAuth).password);
+        return byPassword(context, attempt, context.password);
       case 'keyboard-interactive':
-        return byPassword(context, attempt, await ask(context as KeyboardAuth));
+        return byPassword(context, attempt, await ask(context));
       default:
         context.reject([...methods]);
         return undefined;

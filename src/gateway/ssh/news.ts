@@ -1,7 +1,7 @@
 /** What people of one connection are told at their terminals: while they wait for a machine, and later. */
 export interface News {
   /** A line for who waits; those who come later hear it too. */
-  wait(words: string): void;
+  wait: (words: string) => void;
   /** Hears what is said to who waits, until the returned function is called. */
   follow(tell: (words: string) => void): () => void;
   /** A line for every terminal. */

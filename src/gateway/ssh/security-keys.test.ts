@@ -1,4 +1,4 @@
-import { createHash, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PoolhouseError } from '../../core/errors.ts';
@@ -14,7 +14,7 @@ function token(kind: 'ed25519' | 'ecdsa') {
   const { privateKey } =
     kind === 'ed25519' ? generateKeyPairSync('ed25519') : generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const type = kind === 'ed25519' ? 'sk-ssh-ed25519@openssh.com' : 'sk-ecdsa-sha2-nistp256@openssh.com';
-  const { fields } = encodePublicKey(privateKey as KeyObject);
+  const { fields } = encodePublicKey(privateKey);
   const blob = Buffer.concat([wireString(type), fields, wireString(application)]);
   const signs = (text: Buffer, flags = 1, as = type) => {
     const digest = (bytes: Buffer) => createHash('sha256').update(bytes).digest();

@@ -245,8 +245,9 @@ describe.skipIf(!isReady)(
     it('goes to another instance when one does not answer', async () => {
       const asked: (readonly string[])[] = [];
       place = ({ unusable }) => {
-        asked.push([...unusable]);
-        return Promise.resolve({ outcome: 'placed', instance: unusable.length === 0 ? 'i-gone' : 'i-0' });
+        const away = unusable();
+        asked.push([...away]);
+        return Promise.resolve({ outcome: 'placed', instance: away.length === 0 ? 'i-gone' : 'i-0' });
       };
       expect(await ssh('alice', 'echo in').done).toMatchObject({ code: 0, stdout: 'in\n' });
       expect(asked).toEqual([[], ['i-gone']]);

@@ -2,7 +2,7 @@
  * SSH that knows people: sign in, find the instance, connect to it as that person, carry everything. Each step hands out
  * the next: nothing is placed that has not signed in, nothing is carried that has no instance.
  */
-import type { PoolhouseError } from '../../core/errors.ts';
+import { PoolhouseError } from '../../core/errors.ts';
 import type { Directory } from '../../link/people.ts';
 import type { Route } from '../../link/routes.ts';
 import { createLogLimit } from '../log-limit.ts';
@@ -38,8 +38,10 @@ export interface SshProtocolOptions extends Omit<ProtocolContext, 'prober'> {
   mostChannels?: number;
 }
 
-/** Instances that are tried for one connection. */
-const mostInstances = 3;
+/** Connections to instances that are tried for one of a person. */
+const mostTries = 8;
+/** One that did not answer is tried again after this: it may have been about to start. */
+const avoidedFor = 3_000;
 /** Clients that are told goodbye do not show what came just before. */
 const goodbyeMs = 500;
 
@@ -57,6 +59,7 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
   const logLimit = createLogLimit(clock);
   let pending = 0;
   let server: { keys: string; server: SshServer } | undefined;
+
   /** The library's server, made anew when the host keys are others. */
   function serverFor(hostKeys: readonly string[]): SshServer {
     const keys = hostKeys.join('\n');
@@ -201,18 +204,22 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
   /** Places somebody, and connects to where that is; an instance that does not let them in is passed over. */
   async function find({ route, user, signal }: Guest, news: News): Promise<{ upstream: Upstream; backend: string }> {
     const ticket = newTicket();
-    const unusable: string[] = [];
+    const failedAt = new Map<string, number>();
+    const unusable = (): string[] =>
+      [...failedAt].flatMap(([instance, at]) => (clock.now() - at < avoidedFor ? [instance] : []));
     const connecting = clock.now();
+    let tries = 0;
     for (;;) {
       const placed = await placer.place(
         { ticket, route: current(route), user, unusable, onWaiting: news.wait },
         signal,
       );
-      if (placed.outcome === 'refused') throw new Error(placed.message);
+      if (placed.outcome === 'refused') throw new PoolhouseError('Unavailable', placed.message);
       const known = directory.now();
       const backend = current(route).backends.find((one) => one.instance === placed.instance);
       try {
-        if (known === undefined || backend === undefined) throw new Error(`The machine ${placed.instance} is gone.`);
+        if (known === undefined || backend === undefined)
+          throw new PoolhouseError('Unavailable', `The machine ${placed.instance} is gone.`);
         const upstream = await connectUpstream({ directory: known, backend, user, clock, signal });
         observer.carried(route, clock.now() - connecting);
         return { upstream, backend: placed.instance };
@@ -221,8 +228,9 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
         const { message } = error as PoolhouseError;
         log.warn({ route: route.id, instance: placed.instance, user, reason: message }, 'an instance took nobody in');
         observer.connectFailed(route, error as Error);
-        unusable.push(placed.instance);
-        if (unusable.length >= mostInstances) throw new Error(message, { cause: error });
+        failedAt.set(placed.instance, clock.now());
+        tries += 1;
+        if (tries >= mostTries) throw new PoolhouseError('Unavailable', message, { cause: error });
       }
     }
   }

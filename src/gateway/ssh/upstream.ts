@@ -18,7 +18,10 @@ export interface UpstreamRequest {
   user: string;
   clock: Clock;
   signal: AbortSignal;
+  /** Until the instance's port answers. */
   connectLimitMs?: number;
+  /** Until we are signed in there. */
+  signInLimitMs?: number;
 }
 
 /** A clock inside may be a little off. */
@@ -38,7 +41,7 @@ export interface Upstream {
  * connection has a listener for errors.
  */
 export async function connectUpstream(request: UpstreamRequest): Promise<Upstream> {
-  const { directory, backend, user, clock, signal, connectLimitMs = 10_000 } = request;
+  const { directory, backend, user, clock, signal, connectLimitMs = 2_500, signInLimitMs = 10_000 } = request;
   const pinned = (directory.instanceKeys[backend.instance] ?? []).map((line) =>
     Buffer.from(line.split(' ')[1] ?? '', 'base64'),
   );
@@ -62,6 +65,12 @@ export async function connectUpstream(request: UpstreamRequest): Promise<Upstrea
 
   const socket = connect({ host: backend.address, port: backend.port, noDelay: true });
   const { promise, resolve, reject } = Promise.withResolvers<Upstream>();
+  const late = setTimeout(() => {
+    reject(failed('does not answer'));
+  }, connectLimitMs);
+  socket.once('connect', () => {
+    clearTimeout(late);
+  });
   const connection = connectSsh(socket, {
     username: user,
     attempts: [{ type: 'publickey', key, certificate: formatCertificate(certificate) }],
@@ -70,7 +79,7 @@ export async function connectUpstream(request: UpstreamRequest): Promise<Upstrea
       if (!isPinned) reject(failed('shows another host key than the one that was read through the engine'));
       decide(isPinned);
     },
-    readyTimeout: connectLimitMs,
+    readyTimeout: signInLimitMs,
     keepaliveInterval: 15_000,
     keepaliveCountMax: 4,
     algorithms,
@@ -95,6 +104,7 @@ export async function connectUpstream(request: UpstreamRequest): Promise<Upstrea
     connection.destroy();
     throw error;
   } finally {
+    clearTimeout(late);
     signal.removeEventListener('abort', abort);
   }
 }
