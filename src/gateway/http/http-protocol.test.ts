@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { systemClock } from '../../core/system-clock.ts';
 import type { Placed } from '../people/placer.ts';
-import { closed, freePort, until } from '../test-support.ts';
+import { closed, freePort, tcpRoute, until } from '../test-support.ts';
 import { signInCookie } from './cookies.ts';
 import { issueToken } from './sign-in-token.ts';
 import {
@@ -405,6 +405,59 @@ describe('a place', () => {
     now += 2_000;
     await until('the session is over', () => door.sessions.size === 0);
     await until('its connections are', () => door.ledger.size === 0);
+  });
+});
+
+describe('news', () => {
+  const newsOf = async (browser: Browser) =>
+    JSON.parse((await browser.send('GET', '/poolhouse/news')).text) as { news: { words: string; old: boolean }[] };
+
+  it('is told to the pages of who is there, and to nobody else', async () => {
+    const door = await openDoor((await greets()).port);
+    const [alice, bob] = [await signedIn(door), await signedIn(door, 'bob')];
+    await alice.send('GET', '/');
+    await bob.send('GET', '/');
+    expect(await newsOf(alice)).toEqual({ news: [] });
+    for (const session of door.sessions.find(({ user }) => user === 'alice')) session.tell('This machine goes.');
+    expect((await newsOf(alice)).news).toMatchObject([{ words: 'This machine goes.', old: false }]);
+    expect(await newsOf(bob)).toEqual({ news: [] });
+    expect((await new Browser(door).send('GET', '/poolhouse/news')).status).toBe(401);
+  });
+
+  it('of a machine that somebody has left is for the pages from there, for a minute', async () => {
+    let now = Date.now();
+    const clock = { ...systemClock, now: () => now };
+    const hub = await greets();
+    const backends = ['i-0', 'i-1'].map((instance) => ({
+      ...{ instance, address: '127.0.0.1', port: hub.port, accepting: true },
+    }));
+    let instances = backends;
+    const route = { ...tcpRoute(1, []), protocol: 'http' as const, pool };
+    const door = await openDoor(hub.port, { clock, routeNow: () => ({ ...route, backends: instances }) }, () =>
+      Promise.resolve({ outcome: 'placed', instance: instances[0]?.instance ?? '' }),
+    );
+    const alice = await signedIn(door);
+    await alice.send('GET', '/');
+    for (const session of door.sessions.find(() => true)) session.tell('This machine goes.');
+    instances = backends.slice(1);
+    await alice.send('GET', '/');
+    expect((await newsOf(alice)).news).toMatchObject([{ words: 'This machine goes.', old: true }]);
+    now += 61_000;
+    expect(await newsOf(alice)).toEqual({ news: [] });
+  });
+
+  it('of the end of a session is told, and who signs in again comes in again', async () => {
+    const door = await openDoor((await greets()).port);
+    const alice = await signedIn(door);
+    await alice.send('GET', '/');
+    for (const session of door.sessions.find(() => true)) session.end('The time of this machine is over.');
+    expect(door.sessions.size).toBe(0);
+    expect((await alice.send('GET', '/user/alice/api/contents', undefined, { accept: '*/*' })).status).toBe(401);
+    expect((await newsOf(alice)).news).toMatchObject([{ words: 'The time of this machine is over.' }]);
+    expect((await alice.send('GET', '/poolhouse/signin')).text).toContain('The time of this machine is over.');
+    expect((await alice.signIn('alice', password)).status).toBe(303);
+    expect((await alice.send('GET', '/')).status).toBe(200);
+    expect((await alice.send('GET', '/poolhouse/signin')).text).not.toContain('is over');
   });
 });
 

@@ -21,7 +21,7 @@ import { forward } from './forward.ts';
 import { judgePath } from './judge-path.ts';
 import { answer, createOwnPages, isOurs, refuse } from './own-pages.ts';
 import { waitingPage } from './pages.ts';
-import { readToken, seal, stillCounts, type SignInToken } from './sign-in-token.ts';
+import { readToken, seal, signInLasts, stillCounts, type SignInToken } from './sign-in-token.ts';
 import { createTlsFront } from './tls-front.ts';
 import { createVisitors, type PeopleRoute, type Place, type Visitor } from './visitors.ts';
 
@@ -53,6 +53,11 @@ interface Connection {
   settle: () => void;
 }
 
+interface Farewell {
+  at: number;
+  words: string;
+}
+
 /** Somebody who has signed in, and what they ask. */
 interface Guest {
   token: SignInToken;
@@ -73,7 +78,18 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
   const logLimit = createLogLimit(clock);
   const connections = new WeakMap<object, Connection>();
   const front = createTlsFront(headLimitMs);
-  const visitors = createVisitors(options);
+  /** Presences that were ended by order, by pool and person: earlier sign-ins count no more, and are told why. */
+  const farewells = new Map<string, Farewell>();
+  const visitors = createVisitors({
+    ...options,
+    onEnd: (pool, user, words) => {
+      farewells.set(`${pool}\n${user}`, { at: clock.now(), words });
+    },
+  });
+  const farewellTo = ({ pool, user, issued }: SignInToken): string | undefined => {
+    const farewell = farewells.get(`${pool}\n${user}`);
+    return farewell !== undefined && issued <= farewell.at ? farewell.words : undefined;
+  };
   /** Sign-ins that were ended before their time, by id. */
   const endedTokens = new Map<string, number>();
   /** Of every WebSocket: who it is of, to be closed when they may not be here any more. */
@@ -94,13 +110,14 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
 
   const counts = (token: SignInToken, key: Buffer): DirectoryUser | undefined => {
     const person = directory.find(token.pool, token.user);
-    const isGood = token.expires > clock.now() && !endedTokens.has(token.id) && stillCounts(key, token, person);
-    return isGood ? person : undefined;
+    const isOver = token.expires <= clock.now() || endedTokens.has(token.id) || farewellTo(token) !== undefined;
+    return !isOver && stillCounts(key, token, person) ? person : undefined;
   };
 
   const sweep = setInterval(() => {
     visitors.sweep();
     for (const [id, expires] of endedTokens) if (expires <= clock.now()) endedTokens.delete(id);
+    for (const [key, { at }] of farewells) if (at + signInLasts <= clock.now()) farewells.delete(key);
     for (const [socket, { token, key }] of webSockets) if (counts(token, key) === undefined) socket.destroy();
   }, sweepMs);
   sweep.unref();
@@ -157,11 +174,17 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
     });
   }
 
-  /** Who asks, as their cookie says. */
-  function guestOf(request: IncomingMessage, { route }: Connection, identity: WebIdentity): Guest | undefined {
-    const key = Buffer.from(identity.cookieKey, 'base64');
+  /** The sign-in that a cookie holds, whether it still counts or not. */
+  function tokenOf(request: IncomingMessage, { route }: Connection, key: Buffer): SignInToken | undefined {
     const text = onlyCookie(parseCookies(request.headers.cookie), signInCookie);
-    const token = readToken(key, route.pool, text, clock.now());
+    return readToken(key, route.pool, text, clock.now());
+  }
+
+  /** Who asks, as their cookie says. */
+  function guestOf(request: IncomingMessage, connection: Connection, identity: WebIdentity): Guest | undefined {
+    const { route } = connection;
+    const key = Buffer.from(identity.cookieKey, 'base64');
+    const token = tokenOf(request, connection, key);
     if (token === undefined || counts(token, key) === undefined) return undefined;
     const visitor = visitors.of(route.pool, token.user);
     if (visitor === undefined) return undefined;
@@ -185,10 +208,13 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
     const judged = judgePath(request.url ?? '', guest?.token.user);
     if (judged.to === 'own') {
       if (expectsContinue) response.writeContinue();
+      const key = Buffer.from(identity.cookieKey, 'base64');
+      const token = tokenOf(request, connection, key);
       await ownPages({
-        ...{ request, response, path: judged.path, pool: connection.route.pool, client: connection.client, identity },
-        key: Buffer.from(identity.cookieKey, 'base64'),
+        ...{ request, response, path: judged.path, pool: connection.route.pool, client: connection.client, key },
         token: guest?.token,
+        farewell: guest === undefined && token !== undefined ? farewellTo(token) : undefined,
+        news: guest?.visitor.news() ?? [],
         signal: goneWith(response),
       });
       return;

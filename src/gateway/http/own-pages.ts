@@ -1,13 +1,13 @@
 /** Signing in and out: the pages of our own beneath `/poolhouse/`. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../core/time.ts';
-import type { WebIdentity } from '../../link/people.ts';
 import type { DirectoryView } from '../people/directory-view.ts';
 import type { SignIn } from '../people/sign-in.ts';
 import { formCookie, onlyCookie, parseCookies, signInCookie } from './cookies.ts';
 import { safeNext } from './judge-path.ts';
 import { messagePage, pageHeaders, signInPage, signOutPage, type SignInPage } from './pages.ts';
 import { isFormProof, issueFormProof, issueToken, signInLasts, type SignInToken } from './sign-in-token.ts';
+import type { NewsItem } from './visitors.ts';
 
 export interface OwnRequest {
   request: IncomingMessage;
@@ -15,9 +15,12 @@ export interface OwnRequest {
   path: string;
   pool: string;
   client: string;
-  identity: WebIdentity;
   key: Buffer;
   token: SignInToken | undefined;
+  /** Why the sign-in that they had counts no more, where that is to be told. */
+  farewell: string | undefined;
+  /** What somebody who has signed in was told lately. */
+  news: readonly NewsItem[];
   signal: AbortSignal;
 }
 
@@ -91,6 +94,20 @@ export function createOwnPages({ directory, signIn, clock, ended, bodyLimitMs = 
     response.end();
   }
 
+  /** For pages of the instances, which ask every few seconds. */
+  function tellNews({ response, token, farewell, news }: OwnRequest): void {
+    const goodbye = farewell === undefined ? [] : [{ id: 'farewell', words: farewell, old: false }];
+    const text = JSON.stringify({ news: [...news, ...goodbye] });
+    response.writeHead(token === undefined ? 401 : 200, {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(text),
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      'cross-origin-resource-policy': 'same-origin',
+    });
+    response.end(text);
+  }
+
   function signOut({ response, token }: OwnRequest): void {
     if (token !== undefined) ended(token);
     const cookies = [signInCookie, formCookie].map((name) => `${name}=; Max-Age=0; ${attributes}`);
@@ -108,8 +125,10 @@ export function createOwnPages({ directory, signIn, clock, ended, bodyLimitMs = 
     const isRead = request.method === 'GET' || request.method === 'HEAD';
     if (path === '/poolhouse/signin' && isRead) {
       const query = new URLSearchParams((request.url ?? '').split('?').slice(1).join('?'));
-      showSignIn(asked, 200, { next: safeNext(query.get('next')) });
-    } else if (path === '/poolhouse/signin' && request.method === 'POST') await take(asked);
+      const next = safeNext(query.get('next'));
+      showSignIn(asked, 200, { next, ...(asked.farewell === undefined ? {} : { note: asked.farewell }) });
+    } else if (path === '/poolhouse/news' && isRead) tellNews(asked);
+    else if (path === '/poolhouse/signin' && request.method === 'POST') await take(asked);
     else if (path === '/poolhouse/signout' && isRead) {
       // A link on another site signs nobody out.
       if (token === undefined || ['same-origin', 'none'].includes(String(request.headers['sec-fetch-site'])))

@@ -10,7 +10,8 @@ label{display:block;margin:.75rem 0 .25rem}
 input{box-sizing:border-box;width:100%;padding:.55rem .6rem;font:inherit;border:1px solid GrayText;border-radius:.4rem}
 button{margin-top:1.25rem;width:100%;padding:.6rem;font:inherit;font-weight:600;border:0;border-radius:.4rem;background:#1a5fb4;color:#fff}
 button:focus-visible,input:focus-visible{outline:3px solid #62a0ea;outline-offset:1px}
-.wrong{border-left:4px solid #c01c28;padding-left:.7rem}
+.wrong,.note{border-left:4px solid #c01c28;padding-left:.7rem}
+.note{border-color:#e5a50a}
 progress{width:100%}
 `;
 
@@ -50,15 +51,18 @@ export interface SignInPage {
   user?: string;
   /** What was wrong with the last attempt. */
   wrong?: string;
+  /** Why they are here again. */
+  note?: string;
 }
 
-export function signInPage({ proof, next, user = '', wrong }: SignInPage): string {
-  const note = wrong === undefined ? '' : `<p class="wrong" role="alert">${escapeHtml(wrong)}</p>\n`;
+export function signInPage({ proof, next, user = '', wrong, note }: SignInPage): string {
+  const line = (kind: string, words?: string) =>
+    words === undefined ? '' : `<p class="${kind}" role="alert">${escapeHtml(words)}</p>\n`;
   const [forUser, forPassword] = user === '' ? [' autofocus', ''] : ['', ' autofocus'];
   // Other ways to sign in get forms of their own beneath this one.
   return page(
     'Sign in',
-    `${note}<form method="post" action="/poolhouse/signin">
+    `${line('note', note)}${line('wrong', wrong)}<form method="post" action="/poolhouse/signin">
 <input type="hidden" name="proof" value="${escapeHtml(proof)}">
 <input type="hidden" name="next" value="${escapeHtml(next)}">
 <label for="user">Name</label>

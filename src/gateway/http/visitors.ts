@@ -2,6 +2,7 @@
  * People who are here by browser: each has a place, or waits for one, over all their connections and requests. A visit is
  * a session as long as a WebSocket is open or a request came within the last minute; a wait ends when nobody asks any more.
  */
+import { randomUUID } from 'node:crypto';
 import { Agent } from 'node:http';
 import type { Clock, EpochMillis } from '../../core/time.ts';
 import type { Backend, Route } from '../../link/routes.ts';
@@ -29,6 +30,16 @@ export interface Visitor {
   hold(close: () => void): () => void;
   /** The instance did not answer: another is found. */
   avoid(instance: string): void;
+  /** What they were told lately, oldest first. */
+  news(): NewsItem[];
+}
+
+/** A line that was told to somebody. */
+export interface NewsItem {
+  id: string;
+  words: string;
+  /** Of a machine that they have left: for pages from there. */
+  old: boolean;
 }
 
 export interface VisitorsOptions {
@@ -40,6 +51,8 @@ export interface VisitorsOptions {
   routeNow: (id: string) => Route | undefined;
   /** How long a request waits for a place before it is told that it has to. */
   patienceMs?: number;
+  /** Somebody's presence was ended by order: they are to sign in again before they are placed anew. */
+  onEnd?: (pool: string, user: string, reason: string) => void;
 }
 
 export interface Visitors {
@@ -53,6 +66,9 @@ const sessionMs = 60_000;
 /** A page about waiting asks every two seconds. */
 const abandonedMs = 30_000;
 const mostVisitors = 10_000;
+/** What is told of a machine that somebody has left is kept as long as its pages need to ask for it. */
+const oldNewsMs = 60_000;
+const mostNews = 5;
 /** An instance that did not answer is tried again after this, while somebody waits. */
 const avoidedMs = 3_000;
 
@@ -90,10 +106,11 @@ export function createVisitors(options: VisitorsOptions): Visitors {
 }
 
 function createVisit(pool: string, user: string, options: VisitorsOptions): Visit {
-  const { placer, sessions, log, clock, newTicket, routeNow, patienceMs = 1_500 } = options;
+  const { placer, sessions, log, clock, newTicket, routeNow, onEnd, patienceMs = 1_500 } = options;
   /** Of this person alone: no two people ever share a connection to an instance. */
   const agent = new Agent({ keepAlive: true, keepAliveMsecs: 10_000, maxSockets: 256, maxFreeSockets: 16 });
   const held = new Set<() => void>();
+  let told: { id: string; words: string; instance: string; at: EpochMillis }[] = [];
   let seenAt = clock.now();
   let placed: string | undefined;
   /** When instances did not answer. */
@@ -121,8 +138,8 @@ function createVisit(pool: string, user: string, options: VisitorsOptions): Visi
           route,
           user,
           unusable: () => [...failedAt].flatMap(([instance, at]) => (clock.now() - at < avoidedMs ? [instance] : [])),
-          onWaiting: (told) => {
-            words = told;
+          onWaiting: (line) => {
+            words = line;
           },
         },
         stop.signal,
@@ -163,15 +180,16 @@ function createVisit(pool: string, user: string, options: VisitorsOptions): Visi
       failedAt.clear();
       if (session?.instance === instance) return;
       leave();
-      const end = (): void => {
+      const tell = (line: string): void => {
+        told = [...told, { id: randomUUID(), words: line, instance, at: clock.now() }].slice(-mostNews);
+      };
+      const end = (reason: string): void => {
+        onEnd?.(pool, user, reason);
         for (const close of held) close();
         leave();
         placed = undefined;
       };
-      session = {
-        instance,
-        leave: sessions.add({ pool, user, instance, protocol: 'http', client, tell: () => undefined, end }),
-      };
+      session = { instance, leave: sessions.add({ pool, user, instance, protocol: 'http', client, tell, end }) };
       log.info({ audit: 'session begins', pool, user, instance, client, protocol: 'http' }, 'a session begins');
     },
     hold(close) {
@@ -184,6 +202,11 @@ function createVisit(pool: string, user: string, options: VisitorsOptions): Visi
     avoid(instance) {
       if (placed === instance) placed = undefined;
       failedAt.set(instance, clock.now());
+    },
+    news() {
+      const isOld = ({ instance }: { instance: string }) => instance !== session?.instance;
+      told = told.filter((item) => !isOld(item) || clock.now() - item.at < oldNewsMs);
+      return told.map((item) => ({ id: item.id, words: item.words, old: isOld(item) }));
     },
     isOver: (now) => held.size === 0 && now - seenAt > (session === undefined ? abandonedMs : sessionMs),
     end() {
