@@ -130,8 +130,15 @@ describe('signing in', () => {
     expect((await browser.send('GET', '/hub/logout')).headers['location']).toBe('/poolhouse/signout');
     const out = await browser.send('GET', '/poolhouse/signout', undefined, { 'sec-fetch-site': 'same-origin' });
     expect([out.status, browser.cookies.has(signInCookie)]).toEqual([303, false]);
+    expect(out.headers['clear-site-data']).toBe('"storage"');
     browser.cookies.set(signInCookie, kept);
     expect((await browser.send('GET', '/hub/')).status).toBe(303);
+  });
+
+  it('as somebody else takes away what pages have kept in this browser', async () => {
+    const browser = await signedIn(await openDoor((await greets()).port));
+    expect((await browser.signIn('alice', password)).headers['clear-site-data']).toBeUndefined();
+    expect((await browser.signIn('bob', password)).headers['clear-site-data']).toBe('"storage"');
   });
 
   it('at the JupyterHub is done by an assertion that the browser never sees', async () => {

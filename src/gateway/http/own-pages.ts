@@ -81,6 +81,9 @@ export function createOwnPages({ directory, signIn, clock, ended, bodyLimitMs = 
       return;
     }
     signIn.signedIn(attempt, 'password');
+    // What pages of somebody else have kept in this browser is not for the next one.
+    if (asked.token !== undefined && asked.token.user !== person.name)
+      response.setHeader('clear-site-data', '"storage"');
     const seconds = String(signInLasts / 1000);
     response.writeHead(303, {
       location: next,
@@ -114,6 +117,7 @@ export function createOwnPages({ directory, signIn, clock, ended, bodyLimitMs = 
     response.writeHead(303, {
       location: '/poolhouse/signin',
       'cache-control': 'no-store',
+      'clear-site-data': '"storage"',
       'content-length': 0,
       'set-cookie': cookies,
     });
