@@ -7,6 +7,7 @@ import { azEnvCommand } from './az-env.ts';
 import { deployCommand } from './deploy.ts';
 import { downCommand } from './down.ts';
 import { groupsCommand } from './groups.ts';
+import { hostKeysCommand } from './host-keys.ts';
 import { logsCommand } from './logs.ts';
 import { plainText } from './plain-text.ts';
 import { rotateKeyCommand } from './rotate-key.ts';
@@ -52,6 +53,7 @@ async function main(argv: readonly string[]): Promise<number> {
     usersCommand,
     groupsCommand,
     sessionsCommand,
+    hostKeysCommand,
     rotateKeyCommand,
   ]) {
     program.addCommand(inheriting(command(shared), program));

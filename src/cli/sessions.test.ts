@@ -73,6 +73,7 @@ describe('poolhouse sessions', () => {
     };
     const never = () => Promise.reject(new Error('nobody asks this here'));
     const admin = await startAdminServer({
+      hostKeys: () => [],
       socketPath: run.adminSocket,
       sessions: { list: take, order: take },
       ...{ status: never, journal: never, clientSecret: never, changeMasterKey: never, onError: () => undefined },

@@ -15,6 +15,8 @@ export interface AdminServerParts {
   /** The newest lines of an instance's journal, of this level and graver. */
   journal(instance: string, lines: number, level: LogLevel, signal: AbortSignal): Promise<string>;
   sessions: SessionDesk;
+  /** Public host keys, as lines of OpenSSH's. */
+  hostKeys(): readonly string[];
   /** What the command line and az sign in with. */
   clientSecret(): Promise<string>;
   /** Seals every secret with this key; it is kept at `path`, or where control cannot write. */
@@ -84,6 +86,7 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
 
 async function answer(parts: AdminServerParts, url: URL, signal: AbortSignal): Promise<{ type: string; body: string }> {
   const json = (body: object) => ({ type: 'application/json', body: JSON.stringify(body) });
+  if (url.pathname === '/v1/host-keys') return json({ hostKeys: parts.hostKeys() });
   if (url.pathname === '/v1/status') return json(await parts.status());
   if (url.pathname === '/v1/sessions')
     return json({ sessions: await parts.sessions.list(Object.fromEntries(url.searchParams)) });

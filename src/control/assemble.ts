@@ -7,7 +7,7 @@ import type { ResourceId } from '../core/resource-id.ts';
 import type { Clock } from '../core/time.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { Service } from '../images/recipe.ts';
-import type { Directory } from '../link/people.ts';
+import type { Directory, SelfAnswer, SelfQuestion } from '../link/people.ts';
 import type { OrderList } from '../link/orders.ts';
 import type { RoutingTable } from '../link/routes.ts';
 import { createIdentityService, type IdentityService } from '../providers/identity/identity-service.ts';
@@ -17,6 +17,7 @@ import { createRegistry, type Surroundings } from '../providers/resource-type.ts
 import type { Subscription } from '../providers/resource-service.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { Queries, Store } from '../store/store.ts';
+import { createAnswerSelf } from './answer-self.ts';
 import type { Presence } from './bindings.ts';
 import { createCustomScripts } from './custom-scripts.ts';
 import { createDeploymentLoop } from './deployment-loop.ts';
@@ -63,6 +64,8 @@ export interface ControlParts {
   web: WebFront;
   /** Public keys whose certificates for users the operator trusts. */
   userAuthorities: readonly string[];
+  /** Certificates of our host keys, as they are now. */
+  hostCertificates: () => Promise<readonly string[]>;
   publishDirectory: (directory: Directory) => void;
   publishOrders: (orders: OrderList) => void;
   /** Who has something running where. */
@@ -93,6 +96,7 @@ export interface Control {
   doors: InstanceDoors;
   frontEnds: FrontEnds;
   placements: Placements;
+  answerSelf: (question: SelfQuestion) => Promise<SelfAnswer>;
   directory: () => Directory | undefined;
   orders: SessionOrders;
   loops: readonly NamedPass[];
@@ -181,7 +185,12 @@ export function assembleControl(parts: ControlParts): Control {
   });
   const directory = createDirectoryLoop(
     world,
-    { ssh: parts.sshIdentity, web: parts.web, userAuthorities: parts.userAuthorities },
+    {
+      ssh: parts.sshIdentity,
+      web: parts.web,
+      userAuthorities: parts.userAuthorities,
+      hostCertificates: parts.hostCertificates,
+    },
     parts.publishDirectory,
   );
   return {
@@ -193,6 +202,7 @@ export function assembleControl(parts: ControlParts): Control {
     doors,
     frontEnds,
     placements,
+    answerSelf: createAnswerSelf({ store, secrets, users: identity.users }),
     directory: directory.directory,
     loops: [
       { name: 'scale sets', pass: (signal) => scaleSets.pass(signal) },

@@ -23,6 +23,8 @@ export interface DirectoryKeys {
   web: WebFront;
   /** Public keys whose certificates for users the operator trusts. */
   userAuthorities: readonly string[];
+  /** Certificates of our host keys, as they are now. */
+  hostCertificates: () => Promise<readonly string[]>;
 }
 
 export interface DirectoryLoop {
@@ -33,7 +35,7 @@ export interface DirectoryLoop {
 
 export function createDirectoryLoop(
   world: Pick<World, 'store' | 'secrets'>,
-  { ssh, web, userAuthorities }: DirectoryKeys,
+  { ssh, web, userAuthorities, hostCertificates }: DirectoryKeys,
   publish: (directory: Directory) => void,
 ): DirectoryLoop {
   const { store, secrets } = world;
@@ -95,8 +97,15 @@ export function createDirectoryLoop(
           state.hostKeys === undefined ? [] : [[name, state.hostKeys]],
         ),
       );
+      const certificates = await hostCertificates();
       const current = await web.identity(await publicNames(store));
-      const content = { ...keysOf(), users, instanceKeys, ...(current === undefined ? {} : { web: current }) };
+      const content = {
+        ...keysOf(),
+        ...(certificates.length === 0 ? {} : { hostCertificates: [...certificates] }),
+        users,
+        instanceKeys,
+        ...(current === undefined ? {} : { web: current }),
+      };
       const revision = createHash('sha256').update(JSON.stringify(content)).digest('base64url').slice(0, 22);
       if (revision !== directory?.revision) {
         directory = { revision, ...content };

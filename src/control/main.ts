@@ -62,7 +62,8 @@ import { rotateLogs } from './rotate-logs.ts';
 import { runLoop, type Loop } from './run-loop.ts';
 import { createSessionDesk } from './session-desk.ts';
 import { openSecrets } from './open-secrets.ts';
-import { ensureSshIdentity } from './ssh-identity.ts';
+import { createHostCertificates } from './host-certificates.ts';
+import { ensureSshIdentity, publicHostKeys } from './ssh-identity.ts';
 import { settleAddresses } from './settle-addresses.ts';
 import { statusDocument } from './status.ts';
 import { createWebFront } from './web-front.ts';
@@ -203,6 +204,7 @@ async function main(): Promise<void> {
     changed,
   });
   const ports = createListenPorts(store, installation.id);
+  const sshIdentity = await ensureSshIdentity(privateKeys);
   const control = assembleControl({
     store,
     secrets,
@@ -233,7 +235,7 @@ async function main(): Promise<void> {
     servicesOf: createRecipeServices(async (recipe) =>
       capabilities.real ? (await loadRecipe(recipe, recipeFolders)).services : {},
     ),
-    sshIdentity: await ensureSshIdentity(privateKeys),
+    sshIdentity,
     web: await createWebFront({
       folder: home.certificates,
       keys: privateKeys,
@@ -244,6 +246,7 @@ async function main(): Promise<void> {
       log,
     }),
     userAuthorities: config.userAuthorities,
+    hostCertificates: createHostCertificates(config.hostCertificateFiles, log),
     publishDirectory: (directory) => {
       link.publishDirectory(directory);
     },
@@ -281,6 +284,7 @@ async function main(): Promise<void> {
     currentDirectory: control.directory,
     currentOrders: () => control.orders.list(),
     place: (question, pollSignal) => control.placements.answer(question, pollSignal),
+    answerSelf: control.answerSelf,
     onReport: async (report) => {
       for (const failure of report.failures) {
         log.warn({ route: failure.route }, `the gateway could not open a port: ${failure.message}`);
@@ -340,6 +344,7 @@ async function main(): Promise<void> {
       );
       return result.stdout;
     },
+    hostKeys: () => publicHostKeys(sshIdentity),
     sessions: createSessionDesk(world, control.orders),
     clientSecret: () => Promise.resolve(clientSecret),
     changeMasterKey: async (key, path) => {

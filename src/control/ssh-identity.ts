@@ -41,13 +41,30 @@ export async function ensureSshIdentity(kept: KeptSecrets): Promise<SshIdentity>
   return { hostKeys: made, userAuthority, userAuthorityLine: lineOf(userAuthority) };
 }
 
-/** An ed25519 key as a line of OpenSSH's. */
+/** The host keys as lines of OpenSSH's, to be signed by an authority or to be known beforehand. */
+export function publicHostKeys({ hostKeys }: Pick<SshIdentity, 'hostKeys'>): string[] {
+  return hostKeys.map(lineOf);
+}
+
+/** A key of ours as a line of OpenSSH's (RFC 4253, 6.6; RFC 5656, 3.1; RFC 8709, 4). */
 function lineOf(privateKey: string): string {
-  const { x = '' } = createPublicKey(createPrivateKey(privateKey)).export({ format: 'jwk' });
-  const parts = [Buffer.from('ssh-ed25519'), Buffer.from(x, 'base64url')].flatMap((part) => {
+  const jwk = createPublicKey(createPrivateKey(privateKey)).export({ format: 'jwk' });
+  const member = (name: 'x' | 'y' | 'n' | 'e') => Buffer.from(jwk[name] ?? '', 'base64url');
+  const [type, ...fields] =
+    jwk.kty === 'RSA'
+      ? ['ssh-rsa', positive(member('e')), positive(member('n'))]
+      : jwk.kty === 'EC'
+        ? ['ecdsa-sha2-nistp256', Buffer.from('nistp256'), Buffer.concat([Buffer.of(4), member('x'), member('y')])]
+        : ['ssh-ed25519', member('x')];
+  const parts = [Buffer.from(type), ...fields].flatMap((part) => {
     const length = Buffer.alloc(4);
     length.writeUInt32BE(part.length);
     return [length, part];
   });
-  return `ssh-ed25519 ${Buffer.concat(parts).toString('base64')}`;
+  return `${type} ${Buffer.concat(parts).toString('base64')}`;
+}
+
+/** A number whose first bit is set would be negative. */
+function positive(digits: Buffer): Buffer {
+  return ((digits[0] ?? 0) & 0x80) === 0 ? digits : Buffer.concat([Buffer.of(0), digits]);
 }

@@ -8,6 +8,7 @@ const defaults = {
   metricsPorts: {},
   logLevel: 'info',
   userAuthorities: [],
+  hostCertificateFiles: [],
   publicAddresses: [],
   mirrors: {},
   fetchAllow: [],

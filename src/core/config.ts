@@ -35,6 +35,8 @@ const configSchema = z.strictObject({
   /** The operator's own certificate (with its chain) and key for browsers, PEM; without them one of our own authority. */
   tlsCertificateFile: z.string().optional(),
   tlsKeyFile: z.string().optional(),
+  /** Files (`*-cert.pub`) with certificates of our host keys, which `poolhouse host-keys` prints for an authority to sign. */
+  hostCertificateFiles: z.array(z.string()).default([]),
   /** The host's own addresses that pools may have; without them pools are reached from this machine only. */
   publicAddresses: z.array(z.ipv4()).default([]),
   /** URL prefix → folder: downloads of templates and scripts that are read from disk instead. */

@@ -18,6 +18,7 @@ import { createAttemptLimit } from './people/attempt-limit.ts';
 import { createOrderTaker } from './people/carry-out-orders.ts';
 import { createDirectoryView } from './people/directory-view.ts';
 import { endUnwelcome } from './people/end-unwelcome.ts';
+import { createOwnAccounts } from './people/own-account.ts';
 import { createPlacer } from './people/placer.ts';
 import { createSessionLedger } from './people/session-ledger.ts';
 import { createSignIn } from './people/sign-in.ts';
@@ -112,8 +113,13 @@ export function createGateway(options: GatewayOptions): Gateway {
     isHealthy: (probe, instance) => prober.isHealthy(probe, instance),
     sessions,
   });
-  const signIn = createSignIn({ directory, limit: createAttemptLimit(clock), log });
-  const people = { directory, signIn, placer, sessions, ledger, observer, log, clock, routeNow, newTicket: randomUUID };
+  const limit = createAttemptLimit(clock);
+  const signIn = createSignIn({ directory, limit, log });
+  const people = {
+    ...{ directory, signIn, placer, sessions, ledger, observer, log, clock, routeNow },
+    ownAccounts: createOwnAccounts({ client: options.client, limit }),
+    newTicket: randomUUID,
+  };
   const protocols: Record<Route['protocol'], Protocol> = {
     tcp: createTcpProtocol({ prober, ledger, observer, log, clock }),
     ssh: createSshProtocol(people),

@@ -74,6 +74,7 @@ async function startControl(...routes: Route[]): Promise<LinkServer> {
       instanceKeys: {},
     }),
     currentOrders: () => ({ revision: '', orders: [] }),
+    answerSelf: () => Promise.resolve({ outcome: 'refused', message: 'nobody asked' }),
     place: () => Promise.resolve({ outcome: 'refused', message: 'nobody is placed here' }),
     onReport: (report) => void reports.push(report),
   });

@@ -1,6 +1,7 @@
 /**
  * What gateway and control say to each other about people: who there is (`GET /v1/directory`), where somebody goes
- * (`POST /v1/placements`), and which sessions there are (a part of the report).
+ * (`POST /v1/placements`), what they change of their own account (`POST /v1/self`), and which sessions there are (a part of
+ * the report).
  */
 import { z } from 'zod';
 
@@ -32,6 +33,8 @@ export const directorySchema = z.object({
   users: z.array(directoryUserSchema),
   /** Private host keys of the one address that people see (OpenSSH or PKCS #8 PEM). They never change. */
   hostKeys: z.array(z.string()),
+  /** Certificates of some of them, lines of `*-cert.pub` files, for clients that trust who signed them. */
+  hostCertificates: z.array(z.string()).optional(),
   /** The key that signs what opens a user's session on an instance, PKCS #8 PEM (Ed25519). */
   userAuthority: z.string(),
   /** Public keys, as `type base64`, whose certificates for users are taken. */
@@ -80,11 +83,67 @@ export const placementAnswerSchema = z.discriminatedUnion('outcome', [
 ]);
 
 export type WebIdentity = z.infer<typeof webIdentitySchema>;
+/** The most that is read of keys that somebody gives. */
+export const mostKeyText = 64 * 1024;
+
+/**
+ * What somebody asks about their own account. The gateway has signed them in, so it says who they are; control sees whether
+ * they may still enter the pool, and knows the old password only from here.
+ */
+export const selfQuestionSchema = z.object({
+  pool: z.string(),
+  user: z.string().max(64),
+  /** For the log: how and from where they came. */
+  protocol: z.enum(sessionProtocols),
+  client: z.string().max(64),
+  asks: z.discriminatedUnion('for', [
+    z.strictObject({ for: z.literal('account') }),
+    z.strictObject({
+      for: z.literal('password'),
+      /** Absent from who has none. */
+      old: z.string().max(4_096).optional(),
+      new: z.string().max(4_096),
+    }),
+    z.strictObject({
+      for: z.literal('more keys'),
+      /** Public keys, a line each. */
+      lines: z.string().max(mostKeyText),
+    }),
+    z.strictObject({
+      for: z.literal('less keys'),
+      /** `SHA256:…`, as an account shows it. */
+      fingerprint: z.string().max(200),
+    }),
+  ]),
+});
+
+export const ownAccountSchema = z.object({
+  user: z.string(),
+  hasPassword: z.boolean(),
+  keys: z.array(z.object({ type: z.string(), fingerprint: z.string(), comment: z.string() })),
+});
+
+export const selfAnswerSchema = z.discriminatedUnion('outcome', [
+  z.object({
+    outcome: z.literal('done'),
+    /** One sentence for the person. */
+    message: z.string(),
+    /** As it is now. */
+    account: ownAccountSchema,
+  }),
+  /** Nothing was changed. Of its own, because guesses are counted. */
+  z.object({ outcome: z.literal('wrong password'), message: z.string() }),
+  z.object({ outcome: z.literal('refused'), message: z.string() }),
+]);
+
 export type DirectoryUser = z.infer<typeof directoryUserSchema>;
 export type Directory = z.infer<typeof directorySchema>;
 export type SessionProtocol = (typeof sessionProtocols)[number];
 export type Session = z.infer<typeof sessionSchema>;
 export type PlacementQuestion = z.infer<typeof placementQuestionSchema>;
+export type SelfQuestion = z.infer<typeof selfQuestionSchema>;
+export type SelfAnswer = z.infer<typeof selfAnswerSchema>;
+export type OwnAccount = z.infer<typeof ownAccountSchema>;
 export type PlacementAnswer = z.infer<typeof placementAnswerSchema>;
 
 /** What a waiting person is told; two answers of the same text need not be told twice. */

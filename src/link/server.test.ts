@@ -45,6 +45,7 @@ async function listen(changes: Partial<LinkServerOptions> = {}): Promise<void> {
     currentDirectory: () => directory('a'),
     currentOrders: () => ({ revision: 'none', orders: [] }),
     place: () => Promise.resolve({ outcome: 'refused', message: 'nobody asked' }),
+    answerSelf: ({ user }) => Promise.resolve({ outcome: 'refused', message: `nothing is known of ${user}` }),
     onReport: (each) => void reports.push(each),
     onError: (error) => errors.push(error),
     ...changes,
@@ -167,6 +168,27 @@ describe('placements', () => {
     hungUp.on('error', () => undefined);
     hungUp.end(question('bob'), () => setTimeout(() => hungUp.destroy(), 50));
     expect(await ended.promise).toBe('bob');
+  });
+});
+
+describe('questions about an own account', () => {
+  const about = { pool: '/pools/team', user: 'ada', protocol: 'ssh', client: '127.0.0.1' };
+
+  it('are answered', async () => {
+    await listen();
+    const answer = await ask('POST', '/v1/self', JSON.stringify({ ...about, asks: { for: 'account' } }));
+    expect(JSON.parse(answer.text)).toEqual({ outcome: 'refused', message: 'nothing is known of ada' });
+  });
+
+  it.each([
+    { for: 'uid', uid: 0 },
+    { for: 'password', old: 'Old-Horse-7', new: 'New-Horse-7', sudo: true },
+    { for: 'more keys', lines: 'Old-Horse-7'.repeat(10_000) },
+  ])('are refused where they are none, and nothing of them is said again: %#', async (asks) => {
+    await listen();
+    const answer = await ask('POST', '/v1/self', JSON.stringify({ ...about, asks }));
+    expect(answer.status).toBe(400);
+    expect(answer.text).not.toContain('Horse');
   });
 });
 

@@ -13,8 +13,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { PoolhouseError, errorBodyOf, httpStatusOf } from '../core/errors.ts';
 import type { OrderList } from './orders.ts';
-import { placementQuestionSchema } from './people.ts';
-import type { Directory, PlacementAnswer, PlacementQuestion } from './people.ts';
+import { placementQuestionSchema, selfQuestionSchema } from './people.ts';
+import type { Directory, PlacementAnswer, PlacementQuestion, SelfAnswer, SelfQuestion } from './people.ts';
 import { reportSchema } from './routes.ts';
 import type { Report, RoutingTable } from './routes.ts';
 
@@ -32,6 +32,8 @@ export interface LinkServerOptions {
   onReport: (report: Report) => void | Promise<void>;
   /** Where somebody goes; it may hold the question until there is something to say. */
   place: (question: PlacementQuestion, signal: AbortSignal) => Promise<PlacementAnswer>;
+  /** What somebody asks about their own account. */
+  answerSelf: (question: SelfQuestion) => Promise<SelfAnswer>;
   /** What went wrong inside a handler. */
   onError?: (error: unknown) => void;
   /** How long a poll is held when nothing happens. */
@@ -67,7 +69,7 @@ type Endpoint = (request: LinkRequest) => Promise<LinkReply>;
 const revisionSchema = z.coerce.number();
 
 export function createLinkServer(options: LinkServerOptions): LinkServer {
-  const { socketPath, socketGroup, onReport, place, onError = () => undefined } = options;
+  const { socketPath, socketGroup, onReport, place, answerSelf, onError = () => undefined } = options;
   const { pollMs = 25_000, maxBodyBytes = 4 * 1024 * 1024 } = options;
   const closing = new AbortController();
   const table = createPublication(options.currentTable);
@@ -104,6 +106,7 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
       status: 200,
       body: await place(parse(placementQuestionSchema, body), signal),
     }),
+    'POST /v1/self': async ({ body }) => ({ status: 200, body: await answerSelf(parse(selfQuestionSchema, body)) }),
     'POST /v1/reports': async ({ body }) => {
       await onReport(parse(reportSchema, body));
       return { status: 204 };

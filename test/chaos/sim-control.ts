@@ -75,6 +75,7 @@ export async function startSimControl(
     sshIdentity: { hostKeys: [], userAuthority: '', userAuthorityLine: '' },
     web: { assertionPublicKey: '', identity: () => Promise.resolve(undefined) },
     userAuthorities: [],
+    hostCertificates: () => Promise.resolve([]),
     publishDirectory: () => undefined,
     publishOrders: () => undefined,
     presences,

@@ -113,12 +113,12 @@ describe.skipIf(missing !== undefined)(
       await page.setInputFiles('#alternate_upload input', join(folder, 'data.bin'));
       await page.click('.upload_button');
       await page.locator('#notebook_list a', { hasText: 'data.bin' }).waitFor();
-      const link = page.evaluate(() => {
-        const anchor = document.createElement('a');
-        anchor.href = '/user/alice/files/data.bin?download=1';
+      // As a link of the file list does it, but for the window that it opens.
+      const link = page.evaluate(`(() => {
+        const anchor = Object.assign(document.createElement('a'), { href: '/user/alice/files/data.bin?download=1' });
         document.body.append(anchor);
         anchor.click();
-      });
+      })()`);
       const [download] = await Promise.all([page.waitForEvent('download'), link]);
       expect((await readFile(await download.path())).equals(content)).toBe(true);
     });

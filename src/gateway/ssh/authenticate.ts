@@ -2,10 +2,16 @@
  * Who is it? Answers the client's attempts to sign in by public key, password or keyboard-interactive, and by certificates
  * of authorities that the operator trusts. Whoever is let in is named by `ready`; the pool decides what they may enter.
  */
-import { createHash } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
 import { PoolhouseError } from '../../core/errors.ts';
 import type { Attempt, SignIn } from '../people/sign-in.ts';
-import { checkCertificate, isCertificateAlgorithm, parseCertificate, verifyAuthority } from './certificates.ts';
+import {
+  checkCertificate,
+  isCertificateAlgorithm,
+  parseCertificate,
+  verifyAuthority,
+  type CertificateGrant,
+} from './certificates.ts';
 import { isSecurityKey, verifySecurityKey } from './security-keys.ts';
 import { readPublicKey, verifySignature } from './ssh-keys.ts';
 import type { Authentication, KeyboardAuth, PublicKeyAuth, ServerConnection } from './ssh-types.ts';
@@ -28,10 +34,22 @@ const mostAttempts = 6;
 /** Keys that may be offered: agents hold many. */
 const mostOffers = 40;
 
+/** Who has signed in, and what a certificate allows them, where it was one: undefined is everything. */
+export interface SignedIn {
+  user: string;
+  grant: CertificateGrant | undefined;
+}
+
+/** How an attempt went well. */
+interface Success {
+  words: string;
+  grant?: CertificateGrant;
+}
+
 /** Adds the listener for the connection's attempts. Gives who signed in, once `ready` was emitted. */
-export function authenticate(connection: ServerConnection, terms: AuthenticateTerms): () => string | undefined {
+export function authenticate(connection: ServerConnection, terms: AuthenticateTerms): () => SignedIn | undefined {
   const { signIn, from, signal } = terms;
-  let signedInAs: string | undefined;
+  let signedIn: SignedIn | undefined;
   let attempts = 0;
   let offers = 0;
 
@@ -44,8 +62,8 @@ export function authenticate(connection: ServerConnection, terms: AuthenticateTe
     answer(context, attempt).then(
       (how) => {
         if (how === undefined) return;
-        signedInAs = attempt.user;
-        signIn.signedIn(attempt, how);
+        signedIn = { user: attempt.user, grant: how.grant };
+        signIn.signedIn(attempt, how.words);
         context.accept();
       },
       (error: unknown) => {
@@ -54,10 +72,10 @@ export function authenticate(connection: ServerConnection, terms: AuthenticateTe
       },
     );
   });
-  return () => signedInAs;
+  return () => signedIn;
 
   /** How they signed in; undefined where this was answered already, and they are not in yet. */
-  async function answer(context: Authentication, attempt: Attempt): Promise<string | undefined> {
+  async function answer(context: Authentication, attempt: Attempt): Promise<Success | undefined> {
     switch (context.method) {
       case 'publickey':
         return byKey(context, attempt);
@@ -71,14 +89,14 @@ export function authenticate(connection: ServerConnection, terms: AuthenticateTe
     }
   }
 
-  async function byPassword(context: Authentication, attempt: Attempt, password: string): Promise<string | undefined> {
+  async function byPassword(context: Authentication, attempt: Attempt, password: string): Promise<Success | undefined> {
     attempts += 1;
-    if (await signIn.byPassword(attempt, password, signal)) return context.method;
+    if (await signIn.byPassword(attempt, password, signal)) return { words: context.method };
     context.reject([...methods]);
     return undefined;
   }
 
-  function byKey(context: PublicKeyAuth, attempt: Attempt): string | undefined {
+  function byKey(context: PublicKeyAuth, attempt: Attempt): Success | undefined {
     const { data } = context.key;
     const how = isCertificateAlgorithm(context.algorithm)
       ? byCertificate(context, attempt)
@@ -96,28 +114,32 @@ export function authenticate(connection: ServerConnection, terms: AuthenticateTe
     const isTheirs = isSecurityKey(data)
       ? verifySecurityKey(data, context.signatureRaw, context.blob)
       : verifySignature(how.key(), context.signatureRaw, context.blob);
-    if (isTheirs) return how.words;
+    if (isTheirs) return how;
     attempts += 1;
     signIn.failed(attempt, how.words);
     context.reject([...methods]);
     return undefined;
   }
 
-  function byKnownKey({ key: { data } }: PublicKeyAuth, attempt: Attempt) {
+  interface Shown extends Success {
+    key(): KeyObject;
+  }
+
+  function byKnownKey({ key: { data } }: PublicKeyAuth, attempt: Attempt): Shown | undefined {
     const type = data.subarray(4, 4 + data.readUInt32BE(0)).toString('latin1');
     if (!signIn.knowsKey(attempt, `${type} ${data.toString('base64')}`)) return undefined;
     const digest = createHash('sha256').update(data).digest('base64').replace(/=+$/, '');
     return { words: `publickey SHA256:${digest}`, key: () => readPublicKey(data) };
   }
 
-  function byCertificate({ key: { data } }: PublicKeyAuth, attempt: Attempt) {
+  function byCertificate({ key: { data } }: PublicKeyAuth, attempt: Attempt): Shown | undefined {
     const certificate = parseCertificate(data);
     verifyAuthority(certificate, terms.authorities());
     const { user: principal, address } = attempt;
     const grant = checkCertificate(certificate, { type: 'user', principal, now: terms.now(), address });
-    // What a certificate narrows is not kept yet: a narrowed one is not taken.
-    if (grant.forceCommand !== undefined || !terms.isKnown(principal)) return undefined;
+    if (!terms.isKnown(principal)) return undefined;
     return {
+      grant,
       words: `certificate ${certificate.keyId} (serial ${String(certificate.serial)})`,
       key: () => certificate.key,
     };

@@ -10,11 +10,19 @@ export interface Permissions {
   x11: boolean;
 }
 
-/** @param upstream the instance's end, once there is one */
+export interface ForwardTerms {
+  /** The instance's end, once there is one; the first who asks has it looked for. */
+  upstream: () => Promise<ClientConnection>;
+  /** The same, for who only waits. */
+  arrival: Promise<ClientConnection>;
+  permissions: Readonly<Permissions>;
+  /** Whether ports and sockets may be forwarded, in either direction. */
+  mayForward: boolean;
+}
+
 export function carryForwards(
   client: ServerConnection,
-  upstream: Promise<ClientConnection>,
-  permissions: Readonly<Permissions>,
+  { upstream, arrival, permissions, mayForward }: ForwardTerms,
 ): void {
   type Opened = (error: Error | undefined, channel: ForwardChannel) => void;
 
@@ -32,21 +40,33 @@ export function carryForwards(
   }
 
   client.on('tcpip', (accept, reject, { srcIP, srcPort, destIP, destPort }) => {
-    upstream.then((instance) => {
+    if (!mayForward) {
+      reject();
+      return;
+    }
+    upstream().then((instance) => {
       join(accept, reject, (opened) => instance.forwardOut(srcIP, srcPort, destIP, destPort, opened));
     }, reject);
   });
   client.on('openssh.streamlocal', (accept, reject, { socketPath }) => {
-    upstream.then((instance) => {
+    if (!mayForward) {
+      reject();
+      return;
+    }
+    upstream().then((instance) => {
       join(accept, reject, (opened) => instance.openssh_forwardOutStreamLocal(socketPath, opened));
     }, reject);
   });
   client.on('request', (...[accept, reject, name, info]) => {
+    if (!mayForward) {
+      reject?.();
+      return;
+    }
     const done = (error?: Error, port?: number): void => {
       if (error === undefined) accept?.(port);
       else reject?.();
     };
-    upstream.then(
+    upstream().then(
       (instance) => {
         switch (name) {
           case 'tcpip-forward':
@@ -69,13 +89,15 @@ export function carryForwards(
     );
   });
 
-  upstream.then(
+  arrival.then(
     (instance) => {
       instance.on('tcp connection', ({ destIP, destPort, srcIP, srcPort }, accept, reject) => {
-        join(accept, reject, (opened) => client.forwardOut(destIP, destPort, srcIP, srcPort, opened));
+        if (!mayForward) reject();
+        else join(accept, reject, (opened) => client.forwardOut(destIP, destPort, srcIP, srcPort, opened));
       });
       instance.on('unix connection', ({ socketPath }, accept, reject) => {
-        join(accept, reject, (opened) => client.openssh_forwardOutStreamLocal(socketPath, opened));
+        if (!mayForward) reject();
+        else join(accept, reject, (opened) => client.openssh_forwardOutStreamLocal(socketPath, opened));
       });
       instance.on('x11', ({ srcIP, srcPort }, accept, reject) => {
         if (permissions.x11) join(accept, reject, (opened) => client.x11(srcIP, srcPort, opened));

@@ -14,14 +14,18 @@ import type {
 } from './ssh-types.ts';
 
 export interface SessionTerms {
-  /** The instance's end, once there is one. Rejects with a message for the person. */
-  upstream: Promise<ClientConnection>;
+  /** The instance's end, once there is one; the first who asks has it looked for. Rejects with a message for the person. */
+  upstream(): Promise<ClientConnection>;
+  /** Takes the channel of a command that is not the instance's affair, and says so. */
+  isOwn(command: Buffer, client: ServerChannel, isTerminal: boolean): boolean;
   /** What is told to who waits, now and later; returns what ends that. */
   onNews(tell: (words: string) => void): () => void;
   /** A channel that somebody looks at is there, until the returned function is called. */
   onTerminal(tell: (words: string) => void): () => void;
-  allowAgent(): void;
-  allowX11(): void;
+  /** False where it is not for this person; otherwise the instance may open such channels from now on. */
+  allowAgent(): boolean;
+  allowX11(): boolean;
+  mayHavePty: boolean;
 }
 
 type Program = { kind: 'shell' } | { kind: 'exec'; command: Buffer } | { kind: 'subsystem'; name: Buffer };
@@ -52,7 +56,11 @@ export function carrySession(session: ServerSession, terms: SessionTerms): void 
     env.push([keyBytes, valBytes]);
     accept?.();
   });
-  session.on('pty', (accept, _reject, { term, modesRaw, cols, rows, width, height }) => {
+  session.on('pty', (accept, reject, { term, modesRaw, cols, rows, width, height }) => {
+    if (!terms.mayHavePty) {
+      reject?.();
+      return;
+    }
     pty = { term, modes: modesRaw, cols, rows, width, height };
     accept?.();
   });
@@ -61,14 +69,20 @@ export function carrySession(session: ServerSession, terms: SessionTerms): void 
     instance?.setWindow(size.rows, size.cols, size.height, size.width);
     accept?.();
   });
-  session.on('x11', (accept, _reject, { single, protocol, cookie, screen }) => {
+  session.on('x11', (accept, reject, { single, protocol, cookie, screen }) => {
+    if (!terms.allowX11()) {
+      reject?.();
+      return;
+    }
     x11 = { single, protocol, cookie: cookie.toString('latin1'), screen };
-    terms.allowX11();
     accept?.();
   });
-  session.on('auth-agent', (accept) => {
+  session.on('auth-agent', (accept, reject) => {
+    if (!terms.allowAgent()) {
+      reject?.();
+      return;
+    }
     agentForward = true;
-    terms.allowAgent();
     accept?.();
   });
   session.on('signal', (accept, _reject, { name }) => {
@@ -104,6 +118,8 @@ export function carrySession(session: ServerSession, terms: SessionTerms): void 
     const client = accept();
     if (client === undefined) return;
     const isTerminal = pty !== undefined;
+    client.once('error', () => undefined);
+    if (program.kind === 'exec' && terms.isOwn(program.command, client, isTerminal)) return;
     const tell = (words: string): void => {
       if (!client.destroyed) client.stderr.write(isTerminal ? `\r\n${words}\r\n` : `${words}\n`);
     };
@@ -113,7 +129,6 @@ export function carrySession(session: ServerSession, terms: SessionTerms): void 
       stopNews();
       leave();
     });
-    client.once('error', () => undefined);
     const fail = (error: unknown): void => {
       stopNews();
       tell(error instanceof Error ? error.message : 'The machine could not be reached.');
@@ -121,7 +136,7 @@ export function carrySession(session: ServerSession, terms: SessionTerms): void 
       client.exit(255);
       client.end();
     };
-    terms.upstream.then((connection) => {
+    terms.upstream().then((connection) => {
       stopNews();
       if (client.destroyed) return;
       open(connection, program, (error, channel) => {

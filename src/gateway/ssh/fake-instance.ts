@@ -1,7 +1,7 @@
 /** For tests: an instance's sshd, as much of it as a gateway's tests need. It takes certificates of one authority only. */
 import { spawn } from 'node:child_process';
 import { connect } from 'node:net';
-import { checkCertificate, parseCertificate, verifyAuthority } from './certificates.ts';
+import { checkCertificate, parseCertificate, verifyAuthority, type CertificateGrant } from './certificates.ts';
 import { parseKey } from './library.ts';
 import { verifySignature } from './ssh-keys.ts';
 import type { ServerChannel, ServerConnection } from './ssh-types.ts';
@@ -14,12 +14,15 @@ export interface FakeSshd {
   connections: Set<ServerConnection>;
   /** Terminals that were asked for: `xterm 80x24`. */
   terminals: string[];
+  /** What the certificates allowed that were shown here. */
+  grants: CertificateGrant[];
 }
 
 /** @param authority blob of the public key that may sign */
 export async function startFakeSshd(authority: Buffer): Promise<FakeSshd> {
   const connections = new Set<ServerConnection>();
   const terminals: string[] = [];
+  const grants: CertificateGrant[] = [];
   const { port } = await listen((connection) => {
     connections.add(connection);
     connection.once('close', () => connections.delete(connection));
@@ -28,10 +31,11 @@ export async function startFakeSshd(authority: Buffer): Promise<FakeSshd> {
         if (context.method !== 'publickey') throw new Error('only certificates');
         const certificate = parseCertificate(context.key.data);
         verifyAuthority(certificate, [authority]);
-        checkCertificate(certificate, { type: 'user', principal: context.username, now: Date.now() });
+        const grant = checkCertificate(certificate, { type: 'user', principal: context.username, now: Date.now() });
         const { blob, signatureRaw } = context;
         if (blob !== undefined && signatureRaw !== undefined && !verifySignature(certificate.key, signatureRaw, blob))
           throw new Error('not theirs');
+        if (blob !== undefined) grants.push(grant);
         context.accept();
       } catch {
         context.reject(['publickey']);
@@ -66,7 +70,7 @@ export async function startFakeSshd(authority: Buffer): Promise<FakeSshd> {
     });
   });
   const blob = parseKey(hostKey.public).getPublicSSH();
-  return { port, hostKeyLine: `ssh-ed25519 ${blob.toString('base64')}`, connections, terminals };
+  return { port, hostKeyLine: `ssh-ed25519 ${blob.toString('base64')}`, connections, terminals, grants };
 }
 
 function run(channel: ServerChannel | undefined, program: string, argv: string[]): void {

@@ -79,7 +79,7 @@ export function joinSessions(client: ServerChannel, instance: ClientChannel, onL
 }
 
 /** Calls back when all that was written has been taken, or can be taken no more. */
-function flush(stream: Writable, done: () => void): void {
+export function flush(stream: Writable, done: () => void): void {
   if (stream.destroyed || stream.writableEnded || stream.writableLength === 0) {
     done();
     return;

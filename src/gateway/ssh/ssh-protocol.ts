@@ -3,20 +3,24 @@
  * the next: nothing is placed that has not signed in, nothing is carried that has no instance.
  */
 import { PoolhouseError } from '../../core/errors.ts';
-import type { Directory } from '../../link/people.ts';
+import type { Directory, SelfQuestion } from '../../link/people.ts';
 import type { Route } from '../../link/routes.ts';
 import { createLogLimit } from '../log-limit.ts';
 import type { DirectoryView } from '../people/directory-view.ts';
+import type { OwnAccounts } from '../people/own-account.ts';
 import type { Placer } from '../people/placer.ts';
 import type { SessionLedger } from '../people/session-ledger.ts';
 import type { SignIn } from '../people/sign-in.ts';
 import type { Arrival, Protocol, ProtocolContext } from '../protocol.ts';
-import { authenticate } from './authenticate.ts';
+import { authenticate, type SignedIn } from './authenticate.ts';
 import { carryForwards, type Permissions } from './carry-forwards.ts';
 import { carrySession } from './carry-session.ts';
-import { hostKeyText } from './host-keys.ts';
+import type { userExtensions } from './certificates.ts';
+import { hostKeysFor, readHostCertificates } from './host-keys.ts';
 import { createSshServer, type SshServer } from './library.ts';
 import { createNews, type News } from './news.ts';
+import { readOwnCommand } from './own-commands.ts';
+import { runOwnCommand } from './run-own-command.ts';
 import type { ServerConnection } from './ssh-types.ts';
 import { connectUpstream, type Upstream } from './upstream.ts';
 
@@ -24,6 +28,7 @@ export interface SshProtocolOptions extends Omit<ProtocolContext, 'prober'> {
   directory: DirectoryView;
   signIn: SignIn;
   placer: Placer;
+  ownAccounts: OwnAccounts;
   sessions: SessionLedger;
   newTicket: () => string;
   /** A route as it is now: who waits is placed where nobody was when they came. */
@@ -42,6 +47,8 @@ export interface SshProtocolOptions extends Omit<ProtocolContext, 'prober'> {
 const mostTries = 8;
 /** One that did not answer is tried again after this: it may have been about to start. */
 const avoidedFor = 3_000;
+/** Who opens no session by then wants the machine for something else: ports that are forwarded, or just to have it. */
+const undecidedMs = 500;
 /** Clients that are told goodbye do not show what came just before. */
 const goodbyeMs = 500;
 
@@ -49,7 +56,7 @@ type PeopleRoute = Route & { pool: string };
 type PeopleArrival = Arrival & { route: PeopleRoute };
 
 export function createSshProtocol(options: SshProtocolOptions): Protocol {
-  const { directory, signIn, placer, sessions, ledger, observer, log, clock, newTicket } = options;
+  const { directory, signIn, placer, ownAccounts, sessions, ledger, observer, log, clock, newTicket } = options;
   const {
     graceMs = 60_000,
     unknownPeople = { from: 100, to: 500 },
@@ -58,15 +65,22 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
   } = options;
   const logLimit = createLogLimit(clock);
   let pending = 0;
-  let server: { keys: string; server: SshServer } | undefined;
+  /** Signed in, and on no instance yet. */
+  let unplaced = 0;
+  /** `until` a certificate ends. */
+  let server: { keys: string; until: number; server: SshServer } | undefined;
 
-  /** The library's server, made anew when the host keys are others. */
-  function serverFor(hostKeys: readonly string[]): SshServer {
-    const keys = hostKeys.join('\n');
-    if (server?.keys !== keys) {
+  /** The library's server, made anew when host keys or certificates are others. */
+  function serverFor({ hostKeys, hostCertificates = [] }: Directory): SshServer {
+    const now = clock.now();
+    const keys = [...hostKeys, ...hostCertificates].join('\n');
+    if (server?.keys !== keys || server.until <= now) {
+      const { usable, unusable } = readHostCertificates(hostKeys, hostCertificates, now);
+      for (const reason of unusable) log.warn({ reason }, 'a host certificate is not shown to clients');
       server = {
         keys,
-        server: createSshServer({ hostKeys: hostKeys.map((key) => ({ key: hostKeyText(key) })), ident: 'Poolhouse' }),
+        until: Math.min(...usable.map(({ validTo }) => validTo)),
+        server: createSshServer({ hostKeys: hostKeysFor(hostKeys, usable), ident: 'Poolhouse' }),
       };
     }
     return server.server;
@@ -80,7 +94,7 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
     connection.once('close', () => {
       gone.abort(new Error('the client hung up'));
     });
-    const signedInAs = authenticate(connection, {
+    const signedIn = authenticate(connection, {
       signIn,
       from: { pool: route.pool, address: client.address, protocol: 'ssh' },
       authorities: () =>
@@ -91,30 +105,50 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
     });
     connection.once('ready', () => {
       settled();
-      const user = signedInAs();
-      if (user === undefined) connection.end();
-      else serve(connection, { route, user, address: client.address, signal: gone.signal });
+      const who = signedIn();
+      if (who === undefined) connection.end();
+      else serve(connection, { ...who, route, address: client.address, signal: gone.signal });
     });
   }
 
-  interface Guest {
+  interface Guest extends SignedIn {
     route: PeopleRoute;
-    user: string;
     address: string;
     signal: AbortSignal;
   }
 
   function serve(connection: ServerConnection, guest: Guest): void {
-    const { route, user, address, signal } = guest;
+    const { route, user, grant, address, signal } = guest;
+    const may = (what: (typeof userExtensions)[number]): boolean => grant === undefined || grant.extensions.has(what);
     const news = createNews();
     const permissions: Permissions = { agent: false, x11: false };
     let channels = 0;
 
-    const arrived = find(guest, news);
-    const upstream = arrived.then(({ upstream: found }) => found.connection);
-    upstream.catch(() => undefined); // each session that asks is told
-    arrived.then(
+    // Nobody is placed, and no machine is woken, before something wants one: what the front door answers itself does not.
+    const arrived = Promise.withResolvers<Awaited<ReturnType<typeof find>>>();
+    const arrival = arrived.promise.then(({ upstream: found }) => found.connection);
+    arrival.catch(() => undefined); // each session that asks is told
+    let isWanted = false;
+    const upstream = (): typeof arrival => {
+      clearTimeout(undecided);
+      if (!isWanted) find(guest, news).then(arrived.resolve, arrived.reject);
+      isWanted = true;
+      return arrival;
+    };
+    const undecided = setTimeout(() => void upstream(), undecidedMs);
+    let isUnplaced = true;
+    unplaced += 1;
+    const placed = (): void => {
+      clearTimeout(undecided);
+      if (isUnplaced) unplaced -= 1;
+      isUnplaced = false;
+    };
+    if (signal.aborted) placed();
+    else signal.addEventListener('abort', placed, { once: true });
+
+    arrived.promise.then(
       ({ upstream: { connection: instance, socket }, backend }) => {
+        placed();
         const started = clock.now();
         const leaveSessions = sessions.add({
           pool: route.pool,
@@ -182,27 +216,39 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
       }
       const session = accept();
       if (session === undefined) return;
+      clearTimeout(undecided);
       channels += 1;
       session.once('close', () => {
         channels -= 1;
       });
       carrySession(session, {
         upstream,
+        isOwn(bytes, channel, isTerminal) {
+          const command = grant?.forceCommand === undefined ? readOwnCommand(bytes) : undefined;
+          if (command === undefined) return false;
+          const ask = (asks: SelfQuestion['asks']) =>
+            ownAccounts.ask({ pool: route.pool, user, address, protocol: 'ssh' }, asks, signal);
+          void runOwnCommand(command, { channel, isTerminal, ask, signal });
+          return true;
+        },
         onNews: (tell) => news.follow(tell),
         onTerminal: (tell) => news.listen(tell),
-        allowAgent: () => {
-          permissions.agent = true;
-        },
-        allowX11: () => {
-          permissions.x11 = true;
-        },
+        allowAgent: () => (permissions.agent ||= may('permit-agent-forwarding')),
+        allowX11: () => (permissions.x11 ||= may('permit-X11-forwarding')),
+        mayHavePty: may('permit-pty'),
       });
     });
-    carryForwards(connection, upstream, permissions);
+    const mayForward = may('permit-port-forwarding');
+    carryForwards(connection, { upstream, arrival, permissions, mayForward });
   }
 
   /** Places somebody, and connects to where that is; an instance that does not let them in is passed over. */
-  async function find({ route, user, signal }: Guest, news: News): Promise<{ upstream: Upstream; backend: string }> {
+  async function find(
+    { route, user, grant, signal }: Guest,
+    news: News,
+  ): Promise<{ upstream: Upstream; backend: string }> {
+    if (directory.find(route.pool, user) === undefined)
+      throw new PoolhouseError('Unavailable', 'Your access to this pool has ended. Ask who runs it.');
     const ticket = newTicket();
     const failedAt = new Map<string, number>();
     const unusable = (): string[] =>
@@ -220,7 +266,7 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
       try {
         if (known === undefined || backend === undefined)
           throw new PoolhouseError('Unavailable', `The machine ${placed.instance} is gone.`);
-        const upstream = await connectUpstream({ directory: known, backend, user, clock, signal });
+        const upstream = await connectUpstream({ directory: known, backend, user, grant, clock, signal });
         observer.carried(route, clock.now() - connecting);
         return { upstream, backend: placed.instance };
       } catch (error) {
@@ -240,7 +286,7 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
   return {
     name: 'ssh',
     get pending() {
-      return pending;
+      return pending + unplaced;
     },
     accept(arrival) {
       const { socket, route, client } = arrival;
@@ -262,7 +308,7 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
       };
       socket.once('close', settled);
       socket.allowHalfOpen = false; // SSH closes its halves by itself
-      serverFor(known.hostKeys).accept(socket, (connection) => {
+      serverFor(known).accept(socket, (connection) => {
         greet(connection, { socket, route: { ...route, pool }, client }, settled);
       });
       socket.resume();

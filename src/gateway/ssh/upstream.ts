@@ -8,7 +8,7 @@ import type { Clock } from '../../core/time.ts';
 import { PoolhouseError } from '../../core/errors.ts';
 import type { Directory } from '../../link/people.ts';
 import type { Backend } from '../../link/routes.ts';
-import { formatCertificate, signCertificate, userExtensions } from './certificates.ts';
+import { formatCertificate, signCertificate, userExtensions, type CertificateGrant } from './certificates.ts';
 import { connectSsh, generateKey, parseKey } from './library.ts';
 import type { ClientConnection } from './ssh-types.ts';
 
@@ -16,6 +16,8 @@ export interface UpstreamRequest {
   directory: Directory;
   backend: Backend;
   user: string;
+  /** What the certificate that somebody signed in with allows; undefined: everything. The instance's sshd keeps to it. */
+  grant: CertificateGrant | undefined;
   clock: Clock;
   signal: AbortSignal;
   /** Until the instance's port answers. */
@@ -41,7 +43,7 @@ export interface Upstream {
  * connection has a listener for errors.
  */
 export async function connectUpstream(request: UpstreamRequest): Promise<Upstream> {
-  const { directory, backend, user, clock, signal, connectLimitMs = 2_500, signInLimitMs = 10_000 } = request;
+  const { directory, backend, user, grant, clock, signal, connectLimitMs = 2_500, signInLimitMs = 10_000 } = request;
   const pinned = (directory.instanceKeys[backend.instance] ?? []).map((line) =>
     Buffer.from(line.split(' ')[1] ?? '', 'base64'),
   );
@@ -55,7 +57,8 @@ export async function connectUpstream(request: UpstreamRequest): Promise<Upstrea
       principals: [user],
       validFrom: clock.now() - before,
       validTo: clock.now() + after,
-      extensions: userExtensions,
+      extensions: userExtensions.filter((one) => grant === undefined || grant.extensions.has(one)),
+      ...(grant?.forceCommand === undefined ? {} : { forceCommand: grant.forceCommand }),
     },
     createPrivateKey(directory.userAuthority),
   );
