@@ -4,6 +4,8 @@
 export const signInCookie = '__Host-poolhouse';
 /** The half of the form's proof that other sites cannot read. */
 export const formCookie = '__Host-poolhouse-form';
+/** Of both. */
+export const cookieAttributes = 'Path=/; Secure; HttpOnly; SameSite=Lax';
 
 export interface Cookie {
   name: string;

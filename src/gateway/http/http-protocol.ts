@@ -9,6 +9,7 @@ import type { DirectoryUser, WebIdentity } from '../../link/people.ts';
 import type { Route } from '../../link/routes.ts';
 import { createLogLimit } from '../log-limit.ts';
 import type { DirectoryView } from '../people/directory-view.ts';
+import type { OwnAccounts } from '../people/own-account.ts';
 import type { Placer } from '../people/placer.ts';
 import type { SessionLedger } from '../people/session-ledger.ts';
 import type { SignIn } from '../people/sign-in.ts';
@@ -19,7 +20,9 @@ import { carryWebSocket } from './carry-websocket.ts';
 import { onlyCookie, parseCookies, signInCookie } from './cookies.ts';
 import { forward } from './forward.ts';
 import { judgePath } from './judge-path.ts';
-import { answer, createOwnPages, isOurs, refuse } from './own-pages.ts';
+import { answer, refuse } from './answer-page.ts';
+import { isOurs } from './own-form.ts';
+import { createOwnPages } from './own-pages.ts';
 import { waitingPage } from './pages.ts';
 import { readToken, seal, signInLasts, stillCounts, type SignInToken } from './sign-in-token.ts';
 import { createTlsFront } from './tls-front.ts';
@@ -29,6 +32,7 @@ export interface HttpProtocolOptions extends Omit<ProtocolContext, 'prober'> {
   directory: DirectoryView;
   signIn: SignIn;
   placer: Placer;
+  ownAccounts: OwnAccounts;
   sessions: SessionLedger;
   newTicket: () => string;
   /** A route as it is now. */
@@ -97,7 +101,7 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
   let pending = 0;
 
   const ownPages = createOwnPages({
-    ...{ directory, signIn: options.signIn, clock },
+    ...{ directory, signIn: options.signIn, ownAccounts: options.ownAccounts, clock },
     ended: ({ id, expires }) => {
       endedTokens.set(id, expires);
       for (const oldest of endedTokens.keys()) {

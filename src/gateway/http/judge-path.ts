@@ -12,6 +12,8 @@ export type PathJudgement =
 
 /** Everything of ours lies beneath it. */
 const ownFolder = '/poolhouse/';
+/** The one page there that somebody may have wanted before they signed in. */
+const accountPath = '/poolhouse/account';
 
 /** `target` is what stands in the request line: only `/path?query` is taken. */
 export function judgePath(target: string, user: string | undefined): PathJudgement {
@@ -42,5 +44,5 @@ export function safeNext(next: string | null | undefined): string {
   if (next === null || next === undefined || next.length > 2_000) return '/';
   // Browsers take a backslash for a slash, and leave out tabs and line ends.
   if (!/^\/(?![/\\])[\x21-\x7e]*$/.test(next) || next.includes('\\')) return '/';
-  return next.startsWith(ownFolder) ? '/' : next;
+  return next.startsWith(ownFolder) && next !== accountPath ? '/' : next;
 }

@@ -1,12 +1,16 @@
-/** Signing in and out: the pages of our own beneath `/poolhouse/`. */
+/** The pages of our own beneath `/poolhouse/`: signing in and out, news, and the own account. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../core/time.ts';
 import type { DirectoryView } from '../people/directory-view.ts';
+import type { OwnAccounts } from '../people/own-account.ts';
 import type { SignIn } from '../people/sign-in.ts';
-import { formCookie, onlyCookie, parseCookies, signInCookie } from './cookies.ts';
+import { createAccountPage } from './account-page.ts';
+import { answer, leadTo, refuse } from './answer-page.ts';
+import { cookieAttributes, formCookie, signInCookie } from './cookies.ts';
 import { safeNext } from './judge-path.ts';
-import { messagePage, pageHeaders, signInPage, signOutPage, type SignInPage } from './pages.ts';
-import { isFormProof, issueFormProof, issueToken, signInLasts, type SignInToken } from './sign-in-token.ts';
+import { readOwnForm } from './own-form.ts';
+import { signInPage, signOutPage, type SignInPage } from './pages.ts';
+import { issueFormProof, issueToken, signInLasts, type SignInToken } from './sign-in-token.ts';
 import type { NewsItem } from './visitors.ts';
 
 export interface OwnRequest {
@@ -27,6 +31,7 @@ export interface OwnRequest {
 export interface OwnPagesOptions {
   directory: DirectoryView;
   signIn: SignIn;
+  ownAccounts: OwnAccounts;
   clock: Clock;
   /** The sign-in of this cookie counts no more. */
   ended: (token: SignInToken) => void;
@@ -34,43 +39,27 @@ export interface OwnPagesOptions {
 }
 
 const mostBody = 8_192;
-const attributes = 'Path=/; Secure; HttpOnly; SameSite=Lax';
 
 export type OwnPages = (asked: OwnRequest) => Promise<void>;
 
-export function createOwnPages({ directory, signIn, clock, ended, bodyLimitMs = 10_000 }: OwnPagesOptions): OwnPages {
+export function createOwnPages(options: OwnPagesOptions): OwnPages {
+  const { directory, signIn, clock, ended, bodyLimitMs = 10_000 } = options;
+  const showAccount = createAccountPage({ ...options, bodyLimitMs });
+
   function showSignIn({ response, key }: OwnRequest, status: number, page: Omit<SignInPage, 'proof'>): void {
     const proof = issueFormProof(key);
-    answer(response, status, signInPage({ ...page, proof }), [`${formCookie}=${proof}; ${attributes}`]);
-  }
-
-  /** The fields of a form that one of our own pages has sent; undefined where it was another's, and was told so. */
-  async function ownForm(asked: OwnRequest): Promise<URLSearchParams | undefined> {
-    const { request, response, key } = asked;
-    const body = await readBody(request, bodyLimitMs);
-    if (body === undefined) {
-      response.setHeader('connection', 'close'); // the rest is not read
-      refuse(response, 413, 'That was too much', 'The form is larger than any that we have.');
-      return undefined;
-    }
-    const form = new URLSearchParams(body);
-    const inCookie = onlyCookie(parseCookies(request.headers.cookie), formCookie);
-    if (isOurs(request) && isFormProof(key, inCookie, form.get('proof'))) return form;
-    return undefined;
+    answer(response, status, signInPage({ ...page, proof }), [`${formCookie}=${proof}; ${cookieAttributes}`]);
   }
 
   async function take(asked: OwnRequest): Promise<void> {
-    const { request, response, pool, client, key, signal } = asked;
-    if (!/^application\/x-www-form-urlencoded\b/i.test(request.headers['content-type'] ?? '')) {
-      refuse(response, 415, 'That is no form', 'Sign in with the form.');
-      return;
-    }
-    const form = await ownForm(asked);
-    if (response.writableEnded) return;
-    if (form === undefined) {
+    const { response, pool, client, key, signal } = asked;
+    const read = await readOwnForm(asked, mostBody, bodyLimitMs);
+    if (read === 'told') return;
+    if (read === 'foreign') {
       showSignIn(asked, 403, { next: '/', wrong: 'The form was too old, or not ours. Try again.' });
       return;
     }
+    const { form } = read;
     const [user, password] = [form.get('user')?.trim() ?? '', form.get('password') ?? ''];
     const next = safeNext(form.get('next'));
     const attempt = { pool, user: user.slice(0, 64), address: client, protocol: 'http' as const };
@@ -85,16 +74,10 @@ export function createOwnPages({ directory, signIn, clock, ended, bodyLimitMs = 
     if (asked.token !== undefined && asked.token.user !== person.name)
       response.setHeader('clear-site-data', '"storage"');
     const seconds = String(signInLasts / 1000);
-    response.writeHead(303, {
-      location: next,
-      'cache-control': 'no-store',
-      'content-length': 0,
-      'set-cookie': [
-        `${signInCookie}=${issueToken(key, pool, person, clock.now())}; Max-Age=${seconds}; ${attributes}`,
-        `${formCookie}=; Max-Age=0; ${attributes}`,
-      ],
-    });
-    response.end();
+    leadTo(response, next, [
+      `${signInCookie}=${issueToken(key, pool, person, clock.now())}; Max-Age=${seconds}; ${cookieAttributes}`,
+      `${formCookie}=; Max-Age=0; ${cookieAttributes}`,
+    ]);
   }
 
   /** For pages of the instances, which ask every few seconds. */
@@ -113,15 +96,9 @@ export function createOwnPages({ directory, signIn, clock, ended, bodyLimitMs = 
 
   function signOut({ response, token }: OwnRequest): void {
     if (token !== undefined) ended(token);
-    const cookies = [signInCookie, formCookie].map((name) => `${name}=; Max-Age=0; ${attributes}`);
-    response.writeHead(303, {
-      location: '/poolhouse/signin',
-      'cache-control': 'no-store',
-      'clear-site-data': '"storage"',
-      'content-length': 0,
-      'set-cookie': cookies,
-    });
-    response.end();
+    const cookies = [signInCookie, formCookie].map((name) => `${name}=; Max-Age=0; ${cookieAttributes}`);
+    response.setHeader('clear-site-data', '"storage"');
+    leadTo(response, '/poolhouse/signin', cookies);
   }
 
   return async (asked) => {
@@ -139,51 +116,16 @@ export function createOwnPages({ directory, signIn, clock, ended, bodyLimitMs = 
         signOut(asked);
       else {
         const proof = issueFormProof(key);
-        answer(response, 200, signOutPage(proof), [`${formCookie}=${proof}; ${attributes}`]);
+        answer(response, 200, signOutPage(proof), [`${formCookie}=${proof}; ${cookieAttributes}`]);
       }
     } else if (path === '/poolhouse/signout' && request.method === 'POST') {
-      const form = await ownForm(asked);
-      if (response.writableEnded) return;
-      if (form === undefined) refuse(response, 403, 'Not signed out', 'The form was too old, or not ours.');
+      const read = await readOwnForm(asked, mostBody, bodyLimitMs);
+      if (read === 'told') return;
+      if (read === 'foreign') refuse(response, 403, 'Not signed out', 'The form was too old, or not ours.');
       else signOut(asked);
+    } else if (path === '/poolhouse/account' && (isRead || request.method === 'POST')) {
+      if (token === undefined) leadTo(response, '/poolhouse/signin?next=%2Fpoolhouse%2Faccount');
+      else await showAccount({ ...asked, token });
     } else refuse(response, 404, 'There is nothing here', 'The address may be mistyped.');
   };
-}
-
-/** Sent by a page of this very address, as far as the browser says. */
-export function isOurs({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
-  const { origin, host } = headers;
-  if (origin !== undefined) return origin.toLowerCase() === `https://${host ?? ''}`.toLowerCase();
-  const site = headers['sec-fetch-site'];
-  return site === undefined || site === 'same-origin' || site === 'none';
-}
-
-export function answer(response: ServerResponse, status: number, html: string, cookies: readonly string[] = []): void {
-  response.writeHead(status, {
-    ...pageHeaders,
-    'content-length': Buffer.byteLength(html),
-    ...(cookies.length === 0 ? {} : { 'set-cookie': [...cookies] }),
-  });
-  response.end(html);
-}
-
-export function refuse(response: ServerResponse, status: number, title: string, words: string): void {
-  answer(response, status, messagePage(title, words));
-}
-
-/** Undefined where it is larger than any form of ours, or does not come. */
-async function readBody(request: IncomingMessage, limitMs: number): Promise<string | undefined> {
-  const late = setTimeout(() => request.destroy(), limitMs);
-  const chunks: Buffer[] = [];
-  let length = 0;
-  try {
-    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      length += chunk.length;
-      if (length > mostBody) return undefined;
-      chunks.push(chunk);
-    }
-    return Buffer.concat(chunks).toString('utf8');
-  } finally {
-    clearTimeout(late);
-  }
 }

@@ -128,6 +128,7 @@ export async function openDoor(
     directory: view,
     signIn: createSignIn({ directory: view, limit: createAttemptLimit(clock), log: silentLog }),
     placer: { place },
+    ownAccounts: { ask: () => Promise.resolve({ outcome: 'refused', message: 'Nobody is asked here.' }) },
     sessions,
     ledger,
     observer: nobodyObserves,
