@@ -97,7 +97,9 @@ describe.skipIf(missing !== undefined)(
       await terminal.keyboard.type('echo $((6 * 7))-$(id -un) > ~/notebooks/typed.txt');
       await terminal.keyboard.press('Enter');
       await until('what was typed has run', async () => {
-        const text = await page.evaluate<string>(`fetch('/user/alice/files/typed.txt').then((answer) => answer.text())`);
+        const text = await page.evaluate<string>(
+          `fetch('/user/alice/files/typed.txt').then((answer) => answer.text())`,
+        );
         return text.trim() === '42-alice' || undefined;
       });
       await terminal.keyboard.type('exit');

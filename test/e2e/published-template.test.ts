@@ -39,7 +39,6 @@ describe.skipIf(missing !== undefined)(
     let azCompute: (...argv: string[]) => Promise<Result>;
     let key: string;
     let address: string;
-    /** By instance: an address of this machine that leads there. */
     /** Where the front door leads the user. */
     let own = '';
 

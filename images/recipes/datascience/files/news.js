@@ -20,7 +20,8 @@ define(['base/js/namespace'], function () {
     var close = document.createElement('button');
     close.setAttribute('aria-label', 'Close');
     close.textContent = '\u00d7';
-    close.style.cssText = 'position:absolute;top:.3em;right:.6em;border:0;background:none;color:inherit;font-size:1.4em';
+    close.style.cssText =
+      'position:absolute;top:.3em;right:.6em;border:0;background:none;color:inherit;font-size:1.4em';
     close.onclick = function () {
       bar.remove();
     };
