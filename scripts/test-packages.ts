@@ -5,6 +5,7 @@ import { createProgress } from '../src/host/progress.ts';
 const packages = [
   ...enginePackages(await readDistribution()),
   'azure-cli',
+  'chromium',
   'sshpass',
   'openssh-client',
   'openssh-sftp-server',

@@ -43,6 +43,7 @@ import { createSessionOrders, type SessionOrders } from './session-orders.ts';
 import type { SshIdentity } from './ssh-identity.ts';
 import { createShareLoop } from './share-loop.ts';
 import { createUnclaimed } from './unclaimed.ts';
+import type { WebFront } from './web-front.ts';
 import type { World } from './world.ts';
 
 export interface ControlParts {
@@ -60,6 +61,7 @@ export interface ControlParts {
   fetch: (address: string, signal?: AbortSignal) => Promise<Uint8Array>;
   hashPassword: (password: string, signal: AbortSignal) => Promise<string>;
   sshIdentity: SshIdentity;
+  web: WebFront;
   /** Public keys whose certificates for users the operator trusts. */
   userAuthorities: readonly string[];
   /** Certificates of our host keys, as they are now. */
@@ -163,7 +165,10 @@ export function assembleControl(parts: ControlParts): Control {
       doors,
       scripts,
       hashPassword: parts.hashPassword,
-      userAuthority: parts.sshIdentity.userAuthorityLine,
+      trust: {
+        userAuthority: parts.sshIdentity.userAuthorityLine,
+        assertionPublicKey: parts.web.assertionPublicKey,
+      },
     }),
     observer,
     clock,
@@ -186,9 +191,12 @@ export function assembleControl(parts: ControlParts): Control {
   });
   const directory = createDirectoryLoop(
     world,
-    parts.sshIdentity,
-    parts.userAuthorities,
-    parts.hostCertificates,
+    {
+      ssh: parts.sshIdentity,
+      web: parts.web,
+      userAuthorities: parts.userAuthorities,
+      hostCertificates: parts.hostCertificates,
+    },
     parts.publishDirectory,
   );
   return {

@@ -12,9 +12,20 @@ import { findResources, type ResourceRecord } from '../store/resource-records.ts
 import { findGroups } from '../store/user-groups.ts';
 import { findUsers } from '../store/users.ts';
 import type { SshIdentity } from './ssh-identity.ts';
+import { publicNames, type WebFront } from './web-front.ts';
 import type { World } from './world.ts';
 
 const settledDelay = 5_000;
+
+/** What the gateway proves itself with, and whom it takes for people. */
+export interface DirectoryKeys {
+  ssh: SshIdentity;
+  web: WebFront;
+  /** Public keys whose certificates for users the operator trusts. */
+  userAuthorities: readonly string[];
+  /** Certificates of our host keys, as they are now. */
+  hostCertificates: () => Promise<readonly string[]>;
+}
 
 export interface DirectoryLoop {
   pass(): Promise<number>;
@@ -24,9 +35,7 @@ export interface DirectoryLoop {
 
 export function createDirectoryLoop(
   world: Pick<World, 'store' | 'secrets'>,
-  identity: SshIdentity,
-  userAuthorities: readonly string[],
-  hostCertificates: () => Promise<readonly string[]>,
+  { ssh, web, userAuthorities, hostCertificates }: DirectoryKeys,
   publish: (directory: Directory) => void,
 ): DirectoryLoop {
   const { store, secrets } = world;
@@ -35,7 +44,7 @@ export function createDirectoryLoop(
   let directory: Directory | undefined;
 
   function keysOf() {
-    const { hostKeys, userAuthority } = identity;
+    const { hostKeys, userAuthority } = ssh;
     return { hostKeys: [...hostKeys], userAuthority, userAuthorities: [...userAuthorities] };
   }
 
@@ -89,11 +98,13 @@ export function createDirectoryLoop(
         ),
       );
       const certificates = await hostCertificates();
+      const current = await web.identity(await publicNames(store));
       const content = {
         ...keysOf(),
         ...(certificates.length === 0 ? {} : { hostCertificates: [...certificates] }),
         users,
         instanceKeys,
+        ...(current === undefined ? {} : { web: current }),
       };
       const revision = createHash('sha256').update(JSON.stringify(content)).digest('base64url').slice(0, 22);
       if (revision !== directory?.revision) {

@@ -16,6 +16,7 @@ import {
   type RoutedRule,
 } from '../pool/routing-table.ts';
 import { extensionsDone } from '../pool/plan.ts';
+import { readPoolTags } from '../providers/compute/pool-tags.ts';
 import { readScaleSet } from '../providers/compute/scale-set-model.ts';
 import { readLoadBalancer, type ProbeModel } from '../providers/network/load-balancer-model.ts';
 import { findInstances, type InstanceRecord } from '../store/instance-records.ts';
@@ -84,14 +85,18 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
     };
   }
 
-  /** A rule knows people where it leads to the ssh of one pool, and its load balancer does not want it plain. */
+  /** A rule knows people where it leads to the ssh or the notebooks of one pool, and its load balancer does not want it plain. */
   async function peopleOf(rule: RoutedRule, sets: readonly ResourceRecord[]): Promise<RoutedRule['people']> {
     if (rule.isPlain) return undefined;
     const [set, ...others] = sets.filter((one) =>
       readScaleSet(one.document).profile.backendPoolIds.some((id) => keyOf(id) === rule.backendPoolKey),
     );
     if (set === undefined || others.length > 0) return undefined;
-    return (await parts.serviceOf(set, rule.backendPort)) === 'ssh' ? { protocol: 'ssh', pool: set.key } : undefined;
+    const service = await parts.serviceOf(set, rule.backendPort);
+    if (service === 'ssh') return { protocol: 'ssh', pool: set.key };
+    if (service === 'jupyterhub' && readPoolTags(set.document).signIn === 'gateway')
+      return { protocol: 'http', pool: set.key };
+    return undefined;
   }
 
   async function pass(signal: AbortSignal): Promise<number> {

@@ -66,6 +66,7 @@ import { createHostCertificates } from './host-certificates.ts';
 import { ensureSshIdentity, publicHostKeys } from './ssh-identity.ts';
 import { settleAddresses } from './settle-addresses.ts';
 import { statusDocument } from './status.ts';
+import { createWebFront } from './web-front.ts';
 
 const lookAtLogsEvery = 1_000;
 const lookAtSupervisorEvery = 500;
@@ -235,6 +236,15 @@ async function main(): Promise<void> {
       capabilities.real ? (await loadRecipe(recipe, recipeFolders)).services : {},
     ),
     sshIdentity,
+    web: await createWebFront({
+      folder: home.certificates,
+      keys: privateKeys,
+      ...(config.tlsCertificateFile !== undefined && config.tlsKeyFile !== undefined
+        ? { own: { certificateFile: config.tlsCertificateFile, keyFile: config.tlsKeyFile } }
+        : {}),
+      clock,
+      log,
+    }),
     userAuthorities: config.userAuthorities,
     hostCertificates: createHostCertificates(config.hostCertificateFiles, log),
     publishDirectory: (directory) => {

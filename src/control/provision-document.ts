@@ -1,18 +1,33 @@
 /** What `/usr/lib/poolhouse/provision` inside an instance is told: the accounts of the pool, as libnss-extrausers reads them. */
 import type { JsonObject } from '../core/json.ts';
 import { peopleUids } from '../identity/people.ts';
-import { accountHomes, renderAccounts, type PoolAccounts } from '../identity/render-accounts.ts';
+import { accountHomes, accountsDigest, renderAccounts, type PoolAccounts } from '../identity/render-accounts.ts';
+import type { PoolTags } from '../providers/compute/pool-tags.ts';
 import { uidOf } from '../store/accounts.ts';
 import type { InstanceRecord } from '../store/instance-records.ts';
 import type { InstanceModel } from './instance-model.ts';
 import type { World } from './world.ts';
+
+/** What an instance takes for a sign-in. */
+export interface InstanceTrust {
+  /** For sshd. */
+  userAuthority: string;
+  /** Ed25519, SPKI PEM: for JupyterHub. */
+  assertionPublicKey: string;
+  signIn: PoolTags['signIn'];
+}
+
+/** Differs where an instance that runs has to be told of other people, or of another sign-in. */
+export function peopleDigest(accounts: PoolAccounts, signIn: PoolTags['signIn']): string {
+  return `${accountsDigest(accounts)}${signIn === 'pam' ? '+pam' : ''}`;
+}
 
 export async function provisionDocument(
   world: Pick<World, 'store' | 'secrets'>,
   instance: InstanceRecord,
   model: InstanceModel,
   accounts: PoolAccounts,
-  userAuthority: string,
+  trust: InstanceTrust,
   hashPassword: (password: string) => Promise<string>,
 ): Promise<JsonObject> {
   const { admin } = model.profile;
@@ -26,7 +41,9 @@ export async function provisionDocument(
   return {
     ...renderAccounts(account, accounts),
     users: accountHomes(account, keys, accounts).map((home) => ({ ...home })),
-    userAuthority,
+    userAuthority: trust.userAuthority,
+    // Whom the notebooks of this machine believe: what is signed for this very machine, or its own passwords.
+    web: { signIn: trust.signIn, address: instance.address, audience: instance.name, key: trust.assertionPublicKey },
     // Processes of these uids are people's: those of who is not among the users are ended.
     people: { first: peopleUids.first, last: peopleUids.last },
   };

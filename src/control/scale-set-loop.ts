@@ -5,11 +5,12 @@
 import { errorBodyOf, PoolhouseError } from '../core/errors.ts';
 import type { EpochMillis } from '../core/time.ts';
 import type { EngineInstance } from '../engines/engine.ts';
-import { accountsDigest, poolAccounts } from '../identity/render-accounts.ts';
+import { poolAccounts } from '../identity/render-accounts.ts';
 import { failureOf } from '../pool/instance-state.ts';
 import { plan, type InstanceSnapshot, type ScaleSetSnapshot, type Step } from '../pool/plan.ts';
 import { scaleSetOutcome } from '../pool/scale-set-outcome.ts';
 import { eraseResource } from '../providers/erase-resource.ts';
+import { peopleDigest } from './provision-document.ts';
 import { readPoolTags } from '../providers/compute/pool-tags.ts';
 import { readScaleSet, type ScaleSetModel } from '../providers/compute/scale-set-model.ts';
 import { scriptsCanceled } from '../providers/compute/scale-sets.ts';
@@ -132,12 +133,13 @@ export function createScaleSetLoop(
   ): ScaleSetSnapshot {
     const image = images.state(steps.imageOf(record));
     const isKnown = world.reports.isComplete(clock.now());
-    const people = accountsDigest(poolAccounts(users, groups, poolNameOf(record.id)));
+    const tags = readPoolTags(record.document);
+    const people = peopleDigest(poolAccounts(users, groups, poolNameOf(record.id)), tags.signIn);
     return {
       capacity: asked.capacity,
       generation: record.generation,
       deleting: record.deletingSince !== undefined,
-      drainMilliseconds: readPoolTags(record.document).drainMilliseconds,
+      drainMilliseconds: tags.drainMilliseconds,
       imageReady: image.ready,
       imageBusy: image.busy,
       imageRetryAt: image.retryAt,

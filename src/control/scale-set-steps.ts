@@ -4,7 +4,7 @@ import type { Transaction } from 'kysely';
 import { PoolhouseError } from '../core/errors.ts';
 import { keyOf, type ResourceKey } from '../core/resource-id.ts';
 import type { Executors, StepArguments, StepName } from '../pool/plan.ts';
-import { accountsDigest, poolAccounts } from '../identity/render-accounts.ts';
+import { poolAccounts } from '../identity/render-accounts.ts';
 import { addressesOf } from '../pool/addresses.ts';
 import type { Adoption } from '../pool/claim.ts';
 import { readLoadBalancer } from '../providers/network/load-balancer-model.ts';
@@ -32,7 +32,7 @@ import type { CustomScripts, ScriptEnd } from './custom-scripts.ts';
 import type { ImageKeeper } from './image-keeper.ts';
 import type { InstanceDoors } from './instance-doors.ts';
 import { readModel, type InstanceModel } from './instance-model.ts';
-import { provisionDocument } from './provision-document.ts';
+import { peopleDigest, provisionDocument, type InstanceTrust } from './provision-document.ts';
 import { prepareAllWorkspaces } from './workspaces.ts';
 import type { World } from './world.ts';
 
@@ -55,7 +55,7 @@ export interface ScaleSetStepParts {
   doors: InstanceDoors;
   scripts: CustomScripts;
   /** Who signs what opens a session inside: a line for sshd. */
-  userAuthority: string;
+  trust: Omit<InstanceTrust, 'signIn'>;
   hashPassword(password: string, signal: AbortSignal): Promise<string>;
 }
 
@@ -112,14 +112,20 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
       await engine.setPower(instance.name, power, signal);
     },
     async provision({ instanceId }, signal) {
-      const { instance, model } = await subject(key, instanceId);
+      const { instance, model, set } = await subject(key, instanceId);
       const { users, groups } = await readPeople(store.db);
       const accounts = poolAccounts(users, groups, poolNameOf(key));
-      const digest = accountsDigest(accounts);
+      const { signIn } = readPoolTags(set.document);
+      const digest = peopleDigest(accounts, signIn);
       let hostKeys: string[] | undefined;
       if (engine.capabilities().real) {
-        const document = await provisionDocument(world, instance, model, accounts, parts.userAuthority, (password) =>
-          parts.hashPassword(password, signal),
+        const document = await provisionDocument(
+          world,
+          instance,
+          model,
+          accounts,
+          { ...parts.trust, signIn },
+          (password) => parts.hashPassword(password, signal),
         );
         const result = await engine.exec(
           instance.name,

@@ -32,6 +32,9 @@ const configSchema = z.strictObject({
       z.string().regex(/^(ssh|ecdsa)-\S+ [A-Za-z0-9+/=]+( .*)?$/, 'expected a public key such as "ssh-ed25519 AAAA…"'),
     )
     .default([]),
+  /** The operator's own certificate (with its chain) and key for browsers, PEM; without them one of our own authority. */
+  tlsCertificateFile: z.string().optional(),
+  tlsKeyFile: z.string().optional(),
   /** Files (`*-cert.pub`) with certificates of our host keys, which `poolhouse host-keys` prints for an authority to sign. */
   hostCertificateFiles: z.array(z.string()).default([]),
   /** The host's own addresses that pools may have; without them pools are reached from this machine only. */

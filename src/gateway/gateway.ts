@@ -13,6 +13,7 @@ import type { Traffic } from './connection-ledger.ts';
 import { diffRoutes, instancesOf } from './diff-routes.ts';
 import type { LinkClient } from './link-request.ts';
 import type { GatewayObserver } from './observer.ts';
+import { createHttpProtocol } from './http/http-protocol.ts';
 import { createAttemptLimit } from './people/attempt-limit.ts';
 import { createOrderTaker } from './people/carry-out-orders.ts';
 import { createDirectoryView } from './people/directory-view.ts';
@@ -114,16 +115,18 @@ export function createGateway(options: GatewayOptions): Gateway {
   });
   const limit = createAttemptLimit(clock);
   const signIn = createSignIn({ directory, limit, log, observer });
-  const ownAccounts = createOwnAccounts({ client: options.client, limit });
+  const people = {
+    ...{ directory, signIn, placer, sessions, ledger, observer, log, clock, routeNow },
+    ownAccounts: createOwnAccounts({ client: options.client, limit }),
+    newTicket: randomUUID,
+  };
   const protocols: Record<Route['protocol'], Protocol> = {
     tcp: createTcpProtocol({ prober, ledger, observer, log, clock }),
-    ssh: createSshProtocol({
-      ...{ directory, signIn, placer, ownAccounts, sessions, ledger, observer, log, clock, routeNow },
-      newTicket: randomUUID,
-    }),
+    ssh: createSshProtocol(people),
+    http: createHttpProtocol(people),
   };
 
-  const pending = (): number => protocols.tcp.pending + protocols.ssh.pending;
+  const pending = (): number => Object.values(protocols).reduce((sum, protocol) => sum + protocol.pending, 0);
 
   function open(route: Route): void {
     const onNoRoom = (refused: Route): void => {

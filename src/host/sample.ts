@@ -150,7 +150,9 @@ export function connectingWords(sample: Sample, program: string): string {
     '',
     ...(sample.simulated
       ? ['This pool is simulated: nothing answers at these addresses.']
-      : ["The certificate in the browser is the instance's own: it warns once."]),
+      : [
+          "The certificate in the browser comes from the installation's own authority (certificates/ca.pem): it warns once.",
+        ]),
     `State: ${program} status     Stop: ${program} down     Undo all: ${program} down --destroy`,
   ];
   return `${lines.join('\n')}\n`;

@@ -16,6 +16,17 @@ export const directoryUserSchema = z.object({
   keys: z.array(z.string()),
 });
 
+/** The keys of the front door for browsers: the same in every gateway, and after every restart. */
+export const webIdentitySchema = z.object({
+  /** PEM: the server's certificate and those that lead to its authority. */
+  certificate: z.string(),
+  certificateKey: z.string(),
+  /** 32 bytes in base64: what cookies and forms are sealed with. */
+  cookieKey: z.string(),
+  /** Ed25519, PKCS #8 PEM: signs what a JupyterHub takes for a sign-in. */
+  assertionKey: z.string(),
+});
+
 export const directorySchema = z.object({
   /** Differs with every change. */
   revision: z.string(),
@@ -30,6 +41,8 @@ export const directorySchema = z.object({
   userAuthorities: z.array(z.string()),
   /** By instance's name in the engine: its public host keys as `type base64`, read through the engine. */
   instanceKeys: z.record(z.string(), z.array(z.string())),
+  /** What browsers are met with; absent: nobody can sign in there. */
+  web: webIdentitySchema.optional(),
 });
 
 export const sessionProtocols = ['ssh', 'http'] as const;
@@ -69,6 +82,7 @@ export const placementAnswerSchema = z.discriminatedUnion('outcome', [
   z.object({ outcome: z.literal('refused'), message: z.string() }),
 ]);
 
+export type WebIdentity = z.infer<typeof webIdentitySchema>;
 /** The most that is read of keys that somebody gives. */
 export const mostKeyText = 64 * 1024;
 

@@ -29,7 +29,7 @@ export const probeSchema = z.object({
 
 export const routeSchema = z.object({
   /** `tcp`: bytes are carried for whoever comes. All others know the person first. */
-  protocol: z.enum(['tcp', 'ssh']).default('tcp'),
+  protocol: z.enum(['tcp', 'ssh', 'http']).default('tcp'),
   /** Key of the scale set that people are placed in; only where the protocol knows people. */
   pool: z.string().optional(),
   /** Stable name of the front end: the load balancing rule's id, or NAT pool's id with the port. */

@@ -16,7 +16,7 @@ export interface RoutedRule {
   /** Its load balancer wants bytes to be carried, whatever the port. */
   isPlain: boolean;
   /** Whom the gateway places how; undefined: it carries bytes for whoever comes. */
-  people?: { protocol: 'ssh'; pool: string } | undefined;
+  people?: { protocol: 'ssh' | 'http'; pool: string } | undefined;
 }
 
 export interface RoutedNatPool {

@@ -25,10 +25,13 @@ export interface Certificates {
   keyPem: string;
 }
 
+/** The API's, and that of the front door for browsers. */
+export type ServerKey = 'server.key' | 'web.key';
+
 /** Where private keys are kept: never in the clear beside their certificates. `ca.key` holds one for each authority. */
 export interface PrivateKeys {
-  read(name: 'ca.key' | 'server.key'): Promise<string | undefined>;
-  write(name: 'ca.key' | 'server.key', pem: string): Promise<void>;
+  read(name: 'ca.key' | ServerKey): Promise<string | undefined>;
+  write(name: 'ca.key' | ServerKey, pem: string): Promise<void>;
 }
 
 export interface CertificateRequest {
@@ -38,6 +41,8 @@ export interface CertificateRequest {
   /** DNS names and IP addresses that the server answers to. */
   names: readonly string[];
   now: number;
+  /** Which server: the certificate lies in a file of the same name. The API where nothing is said. */
+  server?: ServerKey;
 }
 
 const day = 86_400_000;
@@ -139,11 +144,11 @@ async function makeAuthority(now: number): Promise<IssuedCertificate> {
 }
 
 async function readServer(
-  { folder, keys, names, now }: CertificateRequest,
+  { folder, keys, names, now, server = 'server.key' }: CertificateRequest,
   authority: IssuedCertificate,
 ): Promise<IssuedCertificate | undefined> {
-  const pem = await read(folder, 'server.pem');
-  const keyPem = await keys.read('server.key');
+  const pem = await read(folder, certificateFile(server));
+  const keyPem = await keys.read(server);
   if (pem === undefined || keyPem === undefined) return undefined;
   try {
     const certificate = new X509Certificate(pem);
@@ -158,12 +163,14 @@ async function readServer(
   }
 }
 
+const certificateFile = (server: ServerKey) => server.replace(/\.key$/, '.pem');
+
 function answersTo(certificate: X509Certificate, name: string): boolean {
   return (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) !== undefined;
 }
 
 async function makeServer(
-  { folder, keys, names, now }: CertificateRequest,
+  { folder, keys, names, now, server = 'server.key' }: CertificateRequest,
   authority: IssuedCertificate,
 ): Promise<IssuedCertificate> {
   const { issueServerCertificate } = await issuing();
@@ -172,8 +179,8 @@ async function makeServer(
     notBefore: now - day,
     notAfter: now + serverDays * day,
   });
-  await keys.write('server.key', issued.keyPem);
-  await write(folder, 'server.pem', issued.pem);
+  await keys.write(server, issued.keyPem);
+  await write(folder, certificateFile(server), issued.pem);
   return issued;
 }
 

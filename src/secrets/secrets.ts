@@ -42,7 +42,10 @@ export type InstallationSecret =
   | 'ssh-host-ed25519'
   | 'ssh-host-ecdsa'
   | 'ssh-host-rsa'
-  | 'ssh-user-authority';
+  | 'ssh-user-authority'
+  | 'web.key'
+  | 'web-cookie-key'
+  | 'web-assertion-key';
 const installationOwner = 'installation';
 
 export function createSecrets(firstKeyring: Keyring): Secrets {

@@ -73,6 +73,7 @@ export async function startSimControl(
     redirect: () => Promise.resolve(),
     servicesOf: () => Promise.resolve({}),
     sshIdentity: { hostKeys: [], userAuthority: '', userAuthorityLine: '' },
+    web: { assertionPublicKey: '', identity: () => Promise.resolve(undefined) },
     userAuthorities: [],
     hostCertificates: () => Promise.resolve([]),
     publishDirectory: () => undefined,

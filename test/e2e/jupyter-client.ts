@@ -1,4 +1,4 @@
-/** What a browser does at JupyterHub: signs in, starts a server, runs a cell. The certificate is the instance's own. */
+/** What a browser does at a pool: signs in at the front door, starts a server, runs cells and terminals, moves files. */
 import { request } from 'node:https';
 import { WebSocket } from 'ws';
 
@@ -70,7 +70,20 @@ export class JupyterClient {
     return reply;
   }
 
-  async signIn(user: string, password: string): Promise<Reply> {
+  /** By the form of the front door: 303 where it was right, else the form again. */
+  async signIn(user: string, password: string, next = '/'): Promise<Reply> {
+    const page = await this.send('GET', '/poolhouse/signin');
+    const proof = /name="proof" value="([^"]+)"/.exec(page.text)?.[1] ?? '';
+    return this.send(
+      'POST',
+      '/poolhouse/signin',
+      new URLSearchParams({ user, password, proof, next }).toString(),
+      'application/x-www-form-urlencoded',
+    );
+  }
+
+  /** At the JupyterHub of a pool that signs people in there. */
+  async signInAtHub(user: string, password: string): Promise<Reply> {
     return this.send(
       'POST',
       '/hub/login?next=',
@@ -79,16 +92,61 @@ export class JupyterClient {
     );
   }
 
+  /** Starts the person's own notebook server, and waits until its page is there. */
+  async startServer(user: string): Promise<void> {
+    const deadline = Date.now() + 90_000;
+    let reply = await this.visit('/hub/spawn');
+    while (Date.now() < deadline) {
+      reply = await this.visit(`/user/${user}/tree`);
+      if (reply.status === 200 && reply.text.includes('notebook')) return;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+    throw new Error(`no notebook server: ${reply.status} ${reply.text.slice(0, 500)}`);
+  }
+
+  /** Types a line into a new terminal, and waits for what shows that it ran. */
+  async runInTerminal(user: string, line: string, shows: RegExp): Promise<string> {
+    const made = await this.send('POST', `/user/${user}/api/terminals`);
+    const { name } = JSON.parse(made.text) as { name: string };
+    const socket = this.open(`/user/${user}/terminals/websocket/${name}`);
+    try {
+      return await new Promise((resolve, reject) => {
+        let shown = '';
+        const limit = setTimeout(() => {
+          reject(new Error(`the terminal shows: ${shown}`));
+        }, 30_000);
+        socket.on('error', reject);
+        socket.on('open', () => {
+          socket.send(JSON.stringify(['stdin', `${line}\r`]));
+        });
+        socket.on('message', (data: Buffer) => {
+          const [kind, text] = JSON.parse(data.toString('utf8')) as [string, string];
+          if (kind === 'stdout') shown += text;
+          if (!shows.test(shown)) return;
+          clearTimeout(limit);
+          resolve(shown);
+        });
+      });
+    } finally {
+      socket.close();
+    }
+  }
+
+  private open(path: string): WebSocket {
+    return new WebSocket(`wss://${this.address}:8000${path}`, {
+      headers: { cookie: this.cookieHeader() },
+      origin: `https://${this.address}:8000`,
+      rejectUnauthorized: false,
+      localAddress: this.source,
+    });
+  }
+
   /** Runs a cell in a new kernel, and gives what it printed. */
   async runCell(user: string, code: string): Promise<string> {
     const made = await this.send('POST', `/user/${user}/api/kernels`, JSON.stringify({ name: 'python3' }));
     if (made.status !== 201) throw new Error(`no kernel: ${made.status} ${made.text.slice(0, 300)}`);
     const { id } = JSON.parse(made.text) as { id: string };
-    const socket = new WebSocket(`wss://${this.address}:8000/user/${user}/api/kernels/${id}/channels`, {
-      headers: { cookie: this.cookieHeader() },
-      rejectUnauthorized: false,
-      localAddress: this.source,
-    });
+    const socket = this.open(`/user/${user}/api/kernels/${id}/channels`);
     try {
       return await new Promise((resolve, reject) => {
         let printed = '';

@@ -39,7 +39,6 @@ describe.skipIf(missing !== undefined)(
     let azCompute: (...argv: string[]) => Promise<Result>;
     let key: string;
     let address: string;
-    /** By instance: an address of this machine that leads there. */
     /** Where the front door leads the user. */
     let own = '';
 
@@ -244,7 +243,7 @@ describe.skipIf(missing !== undefined)(
       });
     });
 
-    it('signs people in to JupyterHub, and runs their cells', async () => {
+    it('signs people in at the front door, once for JupyterHub too, and runs their cells', async () => {
       const source = '127.0.0.1';
       const plain = await must('curl', [
         '-s',
@@ -262,14 +261,10 @@ describe.skipIf(missing !== undefined)(
       });
       expect(page.text).toMatch(/password/i);
       expect((await new JupyterClient(address, source).signIn(user, 'not-the-password')).text).toContain(
-        'Invalid username or password',
+        'The name or the password is not right.',
       );
-      expect((await browser.signIn(user, password)).status).toBe(302);
-      await browser.visit('/hub/spawn');
-      await until('the notebook server', async () => {
-        const reply = await browser.visit(`/user/${user}/tree`);
-        return reply.status === 200 && reply.text.includes('notebook') ? true : undefined;
-      });
+      expect((await browser.signIn(user, password)).status).toBe(303);
+      await browser.startServer(user);
       expect(
         (
           await browser.runCell(

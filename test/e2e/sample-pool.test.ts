@@ -93,7 +93,7 @@ describe.skipIf(missing !== undefined)(
           '/dev/null',
           '-w',
           '%{http_code}',
-          `https://${host}:8000/hub/login`,
+          `https://${host}:8000/poolhouse/signin`,
         ]);
         expect(status.stdout).toBe('200');
       }

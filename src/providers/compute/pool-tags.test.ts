@@ -8,6 +8,7 @@ describe('the settings of a pool', () => {
   it('are Azure’s where no tag says otherwise', () => {
     expect(readPoolTags({})).toEqual({
       placement: { prefer: 'fewest-users' },
+      signIn: 'gateway',
       mayWake: true,
       wokenMilliseconds: 30 * minute,
       drainMilliseconds: 30 * minute,
@@ -35,6 +36,7 @@ describe('the settings of a pool', () => {
     ['poolhouse-script-minutes', '1e3'],
     ['poolhouse-placement', 'random'],
     ['poolhouse-wake', 'maybe'],
+    ['poolhouse-signin', 'ldap'],
     ['poolhouse-users-per-instance', '0'],
     ['poolhouse-sessions-per-user', 'many'],
   ])('are refused by name: %s %j', (name, value) => {

@@ -6,6 +6,8 @@ import { invalid } from '../read-body.ts';
 export interface PoolTags {
   /** Where people go. */
   placement: PlacementPolicy;
+  /** Who signs people in to notebooks: the gateway, or each machine's JupyterHub with the machine's own passwords. */
+  signIn: 'gateway' | 'pam';
   /** Somebody who comes to a pool without a machine starts one. */
   mayWake: boolean;
   /** How long after the last session a pool that was woken is given back the capacity that its operator chose. */
@@ -31,6 +33,7 @@ export function readPoolTags(document: JsonObject): PoolTags {
       usersPerInstance: count(document, 'poolhouse-users-per-instance'),
       sessionsPerUser: count(document, 'poolhouse-sessions-per-user'),
     },
+    signIn: choice(document, 'poolhouse-signin', ['gateway', 'pam']),
     mayWake: choice(document, 'poolhouse-wake', ['on', 'off']) === 'on',
     wokenMilliseconds: minutes(document, 'poolhouse-wake-minutes', usualWokenMinutes, 0),
     drainMilliseconds: minutes(document, 'poolhouse-drain-minutes', usualDrainMinutes, 0),

@@ -1,7 +1,32 @@
-"""JupyterHub of one instance. It listens on the instance's own loopback; nginx speaks with the world."""
+"""JupyterHub of one instance, as `/etc/poolhouse/web.json` says.
+
+"signIn": "gateway": it listens on the instance's address, and believes what the gateway has signed, and nothing else.
+"signIn": "pam":     it listens on loopback, takes the machine's own passwords, and nginx speaks TLS with the world.
+"""
+import json
+import socket
+import sys
+import time
+
+sys.path.insert(0, "/usr/lib/poolhouse")
+
+with open("/etc/poolhouse/web.json") as file:
+    web = json.load(file)
+
 c = get_config()  # noqa: F821 (JupyterHub provides it)
 
-c.JupyterHub.bind_url = "http://127.0.0.1:8081/"
+
+def wait_for_address(address):
+    """The network may come after us."""
+    for _ in range(300):
+        with socket.socket() as probe:
+            try:
+                probe.bind((address, 0))
+                return
+            except OSError:
+                time.sleep(0.1)
+
+
 c.JupyterHub.hub_bind_url = "http://127.0.0.1:8082/"
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:8083/"
 c.JupyterHub.cookie_secret_file = "/var/lib/jupyterhub/cookie_secret"
@@ -10,8 +35,20 @@ c.ConfigurableHTTPProxy.pid_file = "/var/lib/jupyterhub/proxy.pid"
 # People's servers live on when the hub is restarted.
 c.JupyterHub.cleanup_servers = False
 
-c.JupyterHub.authenticator_class = "pam"
-c.PAMAuthenticator.open_sessions = False
+if web["signIn"] == "gateway":
+    from poolhouse_authenticator import PoolhouseAuthenticator
+
+    wait_for_address(web["address"])
+    c.JupyterHub.bind_url = "http://%s:8000/" % web["address"]
+    c.JupyterHub.authenticator_class = PoolhouseAuthenticator
+    c.PoolhouseAuthenticator.audience = web["audience"]
+    c.PoolhouseAuthenticator.key = web["key"]
+    c.PoolhouseAuthenticator.auto_login = True
+else:
+    c.JupyterHub.bind_url = "http://127.0.0.1:8081/"
+    c.JupyterHub.authenticator_class = "pam"
+    c.PAMAuthenticator.open_sessions = False
+
 c.Authenticator.admin_users = set()
 c.Authenticator.blocked_users = {"root", "daemon", "bin", "sys", "nobody", "www-data"}
 

@@ -1,0 +1,116 @@
+/** People at the front door with a browser: one sign-in, then the JupyterHub of their machine, files and programs. */
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { missingForSystemTests, must, repository, run, ssh, TestInstallation, until } from './installation.ts';
+import { JupyterClient } from './jupyter-client.ts';
+
+const missing = await missingForSystemTests(['sshpass', 'nft', 'mmdebstrap', 'curl']);
+const admin = 'azure';
+const password = 'Correct-Horse-7';
+const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKZ0dqOPMA8xJT4Nr8tqV0Z9EEiOTjFCgZxT1n8PVyLZ somebody';
+
+describe.skipIf(missing !== undefined)(
+  `notebooks by the front door${missing === undefined ? '' : ` (left out: ${missing})`}`,
+  () => {
+    let installation: TestInstallation;
+    let address: string;
+    let alice: JupyterClient;
+
+    beforeAll(async () => {
+      installation = await TestInstallation.make({ poolGiB: 30 });
+      await installation.mustPoolhouse('up');
+      for (const name of ['alice', 'bob'])
+        await must(join(repository, 'bin', 'poolhouse'), ['users', 'add', name, '--password-stdin'], {
+          env: installation.env,
+          input: password,
+        });
+      await installation.mustPoolhouse(
+        ...['deploy', '-g', 'team', '-f', join(repository, 'examples/shared-pool/template.json')],
+        ...['-p', `adminUsername=${admin}`, '-p', `adminPassword=${password}`, '-p', `adminPublicKey=${key}`],
+        ...['-p', 'instanceCount=2'],
+      );
+      address = (await installation.pool('sharedpool')).frontEnds[0]?.address ?? '';
+      alice = new JupyterClient(address, '127.0.0.1');
+    });
+    afterAll(() => installation.destroy());
+
+    const bodyOf = (name: string, content: string) =>
+      JSON.stringify({ type: 'file', format: 'base64', name, path: name, content });
+
+    it('shows a certificate of our own authority for the address of the pool', async () => {
+      const page = await must('curl', [
+        ...['-s', '--cacert', join(installation.home, 'certificates', 'ca.pem')],
+        `https://${address}:8000/poolhouse/signin`,
+      ]);
+      expect(page).toMatch(/type="password"/);
+    });
+
+    it('signs a person in once, and runs a cell on a machine where no password of theirs is', async () => {
+      expect((await alice.signIn('alice', 'not-the-password')).status).toBe(403);
+      expect((await alice.signIn('alice', password)).status).toBe(303);
+      await alice.startServer('alice');
+      expect((await alice.runCell('alice', 'import getpass; print(getpass.getuser(), 6 * 7)')).trim()).toBe('alice 42');
+    });
+
+    it('brings the same person to the same machine by ssh', async () => {
+      const there = (await alice.runCell('alice', 'import socket; print(socket.gethostname())')).trim();
+      expect((await ssh(password, 'alice', address, 'hostname')).stdout.trim()).toBe(there);
+    });
+
+    it('opens a terminal', async () => {
+      expect(await alice.runInTerminal('alice', 'echo $((6 * 7))-$(id -un)', /42-alice/)).toContain('42-alice');
+    });
+
+    it('takes a file and gives it back', async () => {
+      const content = randomBytes(3_000_000);
+      const put = await alice.send(
+        'PUT',
+        '/user/alice/api/contents/big.bin',
+        bodyOf('big.bin', content.toString('base64')),
+      );
+      expect(put.status).toBe(201);
+      const got = await alice.send('GET', '/user/alice/api/contents/big.bin?format=base64');
+      const { content: back } = JSON.parse(got.text) as { content: string };
+      expect(Buffer.from(back, 'base64').equals(content)).toBe(true);
+    });
+
+    it('lets nobody into the pages of another', async () => {
+      const bob = new JupyterClient(address, '127.0.0.1');
+      await bob.signIn('bob', password);
+      expect((await bob.send('GET', '/user/alice/api/contents')).status).toBe(403);
+      expect((await bob.visit('/hub/home')).text).toContain('bob');
+    });
+
+    it('lets the admin user of the template in', async () => {
+      const browser = new JupyterClient(address, '127.0.0.1');
+      expect((await browser.signIn(admin, password)).status).toBe(303);
+      await browser.startServer(admin);
+      expect((await browser.runCell(admin, 'print(6 * 7)')).trim()).toBe('42');
+    });
+
+    it('counts who is there, and ends what is signed in when somebody is disabled', async () => {
+      expect((await alice.send('GET', '/hub/api/user')).status).toBe(200);
+      await installation.mustPoolhouse('users', 'set', 'alice', '--disable');
+      await until('she is out', async () =>
+        (await alice.send('GET', '/user/alice/api/contents')).status === 200 ? undefined : true,
+      );
+      expect((await new JupyterClient(address, '127.0.0.1').signIn('alice', password)).status).toBe(403);
+    });
+
+    it('has a hub that believes nobody but the gateway', async () => {
+      const [instance] = (await installation.pool('sharedpool')).instances;
+      const hub = `http://${instance?.address ?? ''}:8000`;
+      const asked = async (...headers: string[]) =>
+        (
+          await run('curl', [
+            ...['-s', '-o', '/dev/null', '-w', '%{http_code}', '--max-time', '10'],
+            ...headers.flatMap((header) => ['-H', header]),
+            `${hub}/hub/poolhouse-login`,
+          ])
+        ).stdout;
+      expect(await asked()).toBe('403');
+      expect(await asked('X-Poolhouse-Assertion: eyJhbGciOiJub25lIn0.e30.')).toBe('403');
+    });
+  },
+);
