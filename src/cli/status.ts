@@ -30,6 +30,7 @@ export async function readStatus(home: Shared['home']): Promise<StatusDocument> 
   const nothing: StatusDocument = {
     control: { url: '', healthy: false, pid: 0 },
     gateway: { healthy: false, pid: null },
+    gateways: [],
     pools: [],
   };
   if (installation === undefined) return nothing;
@@ -47,6 +48,7 @@ export async function readStatus(home: Shared['home']): Promise<StatusDocument> 
       pid: gateway.pid ?? null,
       ...monitorUrls(installation, 'gateway'),
     },
+    gateways: [],
     pools: [],
   };
 }
@@ -60,6 +62,10 @@ export function describeStatus(status: StatusDocument, width: number): string {
     `${state('control', status.control.healthy, status.control.pid)}${status.control.url === '' ? '' : `  ${status.control.url}`}`,
   );
   lines.push(state('gateway', status.gateway.healthy, status.gateway.pid));
+  for (const { pid, phase, connections } of status.gateways.filter((one) => one.pid !== status.gateway.pid))
+    lines.push(
+      `         ${phase === 'serving' ? `serves (pid ${pid})` : `leaves (pid ${pid}): carries ${connections === 1 ? '1 connection' : `${connections} connections`} to the end`}`,
+    );
   const urls = [status.control, status.gateway].map((one) => one.healthUrl ?? '').filter((one) => one !== '');
   if (urls.length > 0) lines.push(`health   ${urls.join('  ')}  (metrics: /metrics)`);
   for (const reason of status.control.reasons ?? []) lines.push(plainLine(`! ${reason}`));
