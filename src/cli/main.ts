@@ -6,6 +6,7 @@ import { describeBuild, readBuild } from '../host/build.ts';
 import { azEnvCommand } from './az-env.ts';
 import { deployCommand } from './deploy.ts';
 import { downCommand } from './down.ts';
+import { gatewayCommand } from './gateway.ts';
 import { groupsCommand } from './groups.ts';
 import { logsCommand } from './logs.ts';
 import { plainText } from './plain-text.ts';
@@ -52,6 +53,7 @@ async function main(argv: readonly string[]): Promise<number> {
     usersCommand,
     groupsCommand,
     sessionsCommand,
+    gatewayCommand,
     rotateKeyCommand,
   ]) {
     program.addCommand(inheriting(command(shared), program));

@@ -40,12 +40,13 @@ export async function readStatus(home: Shared['home']): Promise<StatusDocument> 
   const text = await askControl(run.adminSocket, '/v1/status').catch(() => undefined);
   if (text !== undefined) return JSON.parse(text) as StatusDocument; // of our own process
   const supervision = await createSupervision({ home, installation });
-  const { control, gateway } = await supervision.state();
+  const { control, gateways } = await supervision.state();
+  const gateway = gateways.find(({ pid }) => pid !== undefined);
   return {
     control: { url, healthy: false, pid: control.pid ?? 0, ...monitorUrls(installation, 'control') },
     gateway: {
-      healthy: gateway.pid !== undefined,
-      pid: gateway.pid ?? null,
+      healthy: gateway !== undefined,
+      pid: gateway?.pid ?? null,
       ...monitorUrls(installation, 'gateway'),
     },
     gateways: [],

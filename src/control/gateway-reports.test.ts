@@ -23,11 +23,56 @@ const ended = (gateway: string) => report(gateway, { phase: 'ended', probes: [],
 describe('what gateways have said', () => {
   const cases: [what: string, said: [Report, number][], sessions: string[], connections: number, serve: string[]][] = [
     ['one', [[report('a'), 0]], ['a'], 1, ['a']],
-    ['two that serve', [[report('a'), 0], [report('b', { startedAt: 5 }), 1]], ['a', 'b'], 2, ['b', 'a']],
-    ['one that leaves, and its successor', [[leaving('a'), 0], [report('b'), 1]], ['a', 'b'], 2, ['b', 'a']],
-    ['one that has ended, and its successor', [[report('b'), 0], [ended('a'), 1]], ['b'], 1, ['b']],
-    ['one that was killed, twenty seconds later', [[report('a'), 0], [report('b'), 20_001]], ['b'], 1, ['b']],
-    ['nobody after one that ended', [[report('a'), 0], [ended('a'), 1]], [], 0, []],
+    [
+      'two that serve',
+      [
+        [report('a'), 0],
+        [report('b', { startedAt: 5 }), 1],
+      ],
+      ['a', 'b'],
+      2,
+      ['b', 'a'],
+    ],
+    [
+      'one that leaves, and its successor',
+      [
+        [leaving('a'), 0],
+        [report('b'), 1],
+      ],
+      ['a', 'b'],
+      2,
+      ['b', 'a'],
+    ],
+    [
+      'one that has ended, and its successor',
+      [
+        [report('b'), 0],
+        [ended('a'), 1],
+      ],
+      ['b'],
+      1,
+      ['b'],
+    ],
+    [
+      'one that was killed, twenty seconds later',
+      [
+        [report('a'), 0],
+        [report('b'), 20_001],
+      ],
+      ['b'],
+      1,
+      ['b'],
+    ],
+    [
+      'nobody after one that ended',
+      [
+        [report('a'), 0],
+        [ended('a'), 1],
+      ],
+      [],
+      0,
+      [],
+    ],
   ];
   it.each(cases)('counts %s', (_what, said, sessions, connections, serve) => {
     const reports = createGatewayReports(0);

@@ -29,9 +29,7 @@ export function judgeGateway(view: GatewayView, control: ControlContact, now: Ep
           .slice(0, mostShown)
           .map(({ route, failure }) => `The front end ${route.id} is not open: ${failure ?? 'it is being opened'}.`)
       : []),
-    ...(isServing && closed.length > mostShown
-      ? [`${closed.length - mostShown} more front ends are not open.`]
-      : []),
+    ...(isServing && closed.length > mostShown ? [`${closed.length - mostShown} more front ends are not open.`] : []),
   ];
   const notes = control.up ? [] : [awayNote(view, control, now)];
   return {

@@ -177,7 +177,10 @@ async function main(args: GatewayArguments): Promise<void> {
     while (!over.aborted && Date.now() - since < leaveMs)
       await sleep(Math.min(minute, since + leaveMs - Date.now()), undefined, { signal: over }).catch(() => undefined);
     if (over.aborted) return;
-    log.warn({ connections: gateway.state().connections }, 'this gateway has carried on for as long as it may: it ends');
+    log.warn(
+      { connections: gateway.state().connections },
+      'this gateway has carried on for as long as it may: it ends',
+    );
     gateway.endSessions('The connection has been carried by an older part of the gateway, which ends now. Come again.');
   }
 

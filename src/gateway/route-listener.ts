@@ -113,11 +113,7 @@ const looks = 3;
 const betweenLooksMs = 100;
 
 /** Resolves where the port is free, or another gateway of ours has it; rejects with the kernel's error where somebody else does. */
-async function mayListen(
-  port: number,
-  isOurs: RouteListenerOptions['isOurs'],
-  signal: AbortSignal,
-): Promise<void> {
+async function mayListen(port: number, isOurs: RouteListenerOptions['isOurs'], signal: AbortSignal): Promise<void> {
   for (let look = 1; ; look += 1) {
     if (await isOurs(port)) return;
     const alone = createServer((socket) => socket.destroy());

@@ -27,7 +27,14 @@ export const metricsSchema = z.array(
   z.looseObject({
     name: z.string(),
     aggregator: z.enum(['sum', 'first', 'min', 'max', 'average', 'omit']),
-    values: z.array(z.looseObject({ value: z.number().nullable().transform((value) => value ?? NaN) })),
+    values: z.array(
+      z.looseObject({
+        value: z
+          .number()
+          .nullable()
+          .transform((value) => value ?? NaN),
+      }),
+    ),
   }),
 );
 export type MetricValues = z.infer<typeof metricsSchema>;
