@@ -14,7 +14,6 @@ import type { Traffic } from './connection-ledger.ts';
 import { diffRoutes, instancesOf } from './diff-routes.ts';
 import type { LinkClient } from './link-request.ts';
 import type { GatewayObserver } from './observer.ts';
-import { createOpenSockets } from './open-sockets.ts';
 import { createAttemptLimit } from './people/attempt-limit.ts';
 import { createOrderTaker } from './people/carry-out-orders.ts';
 import { createDirectoryView } from './people/directory-view.ts';
@@ -91,9 +90,9 @@ export interface Gateway {
   traffic(): ReadonlyMap<string, Traffic>;
   /**
    * Closes all listeners for good, and tells control no more how instances are: others do. Connections go on, with all
-   * that belongs to them: who waits for a machine gets one. Resolves when the last one is gone.
+   * that belongs to them: who waits for a machine gets one. `state` tells when there is none any more.
    */
-  leave(): Promise<void>;
+  leave(): void;
   /** Ends the sessions that there are; their people are told why. */
   endSessions(reason: string): void;
   /** Closes all listeners, waits up to `graceMs` (or until the signal) for connections to end, then ends them. */
@@ -109,7 +108,6 @@ export function createGateway(options: GatewayOptions): Gateway {
   let appliedAt: EpochMillis | undefined;
   let phase: GatewayPhase = 'serving';
   const ledger = createConnectionLedger(onChange);
-  const sockets = createOpenSockets();
   const sessions = createSessionLedger(() => clock.now(), onChange);
   const directory = createDirectoryView();
   const prober = createProber({
@@ -152,7 +150,6 @@ export function createGateway(options: GatewayOptions): Gateway {
     const protocolOf = ({ protocol }: Route): Protocol => protocols[protocol];
     const listener = openRouteListener({
       ...{ route, protocolOf, log, onChange, hasRoom, onNoRoom },
-      onSocket: sockets.add,
       isOurs: siblings.haveOpen,
     });
     listeners.set(route.id, listener);
@@ -230,7 +227,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         listeners.get(routeId)?.isOpen() === true ? [listenPort] : [],
       ),
       knowsHealth: appliedAt !== undefined && prober.knowsAll(),
-      connections: sockets.size,
+      connections: ledger.size + pending(),
     }),
     places(pool, user) {
       const session = sessions.whereIs(pool, user);
@@ -246,7 +243,6 @@ export function createGateway(options: GatewayOptions): Gateway {
       phase = 'leaving';
       for (const routeId of [...listeners.keys()]) closeListener(routeId);
       onChange();
-      return sockets.none();
     },
     endSessions(reason) {
       for (const session of sessions.find(() => true)) session.end(reason);

@@ -34,8 +34,9 @@ import { runProbe } from './probes/run-probe.ts';
 import { createSiblings } from './siblings.ts';
 import { createStateWriter, readState } from './state-file.ts';
 
-const minute = 60_000;
-const hour = 60 * minute;
+const hour = 3_600_000;
+/** One that leaves looks so often whether it carries anything. */
+const lookEvery = 200;
 const defaultLeaveHours = 24;
 const lastWordMs = 1_000;
 
@@ -165,18 +166,14 @@ async function main(args: GatewayArguments): Promise<void> {
   /** Carries what there is until the last of it has ended, or for as long as it may. */
   async function leave(): Promise<void> {
     const since = Date.now();
-    const left = gateway.leave();
+    gateway.leave();
     log.info({ connections: gateway.state().connections }, 'another gateway serves: this one leaves');
     await monitor.close(); // the other one waits for the port
-    const gone = new AbortController();
-    const over = AbortSignal.any([stopping.signal, gone.signal]);
-    void left.then(() => {
-      gone.abort();
-    });
+    const isOver = () => stopping.signal.aborted || gateway.state().connections === 0;
     // The limit may be another one tomorrow.
-    while (!over.aborted && Date.now() - since < leaveMs)
-      await sleep(Math.min(minute, since + leaveMs - Date.now()), undefined, { signal: over }).catch(() => undefined);
-    if (over.aborted) return;
+    while (!isOver() && Date.now() - since < leaveMs)
+      await sleep(lookEvery, undefined, { signal: stopping.signal }).catch(() => undefined);
+    if (isOver()) return;
     log.warn(
       { connections: gateway.state().connections },
       'this gateway has carried on for as long as it may: it ends',

@@ -8,7 +8,7 @@
  */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import type { Server, Socket } from 'node:net';
+import type { Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Route } from '../link/routes.ts';
 import type { GatewayLog, Protocol } from './protocol.ts';
@@ -24,8 +24,6 @@ export interface RouteListenerOptions {
   hasRoom: () => boolean;
   /** A connection came when there was no room. */
   onNoRoom: (route: Route) => void;
-  /** A connection that is carried from here on. */
-  onSocket: (socket: Socket) => void;
   /** Whether another gateway of this installation listens on a port. */
   isOurs: (port: number) => Promise<boolean>;
   retryMs?: number;
@@ -42,7 +40,7 @@ export interface RouteListener {
 }
 
 export function openRouteListener(options: RouteListenerOptions): RouteListener {
-  const { protocolOf, log, onChange, hasRoom, onNoRoom, onSocket, isOurs, retryMs = 1000 } = options;
+  const { protocolOf, log, onChange, hasRoom, onNoRoom, isOurs, retryMs = 1000 } = options;
   let route = options.route;
   let failure: string | undefined;
   let server: Server | undefined;
@@ -67,7 +65,6 @@ export function openRouteListener(options: RouteListenerOptions): RouteListener 
         socket.resetAndDestroy();
         return;
       }
-      onSocket(socket);
       protocolOf(route).accept({ socket, route, client: { address: remoteAddress, port: remotePort } });
     });
     mine.on('error', failed);

@@ -57,7 +57,9 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
     mostChannels = 1_000,
   } = options;
   const logLimit = createLogLimit(clock);
-  let pending = 0;
+  /** Those who have not signed in, and those who have and are not with a machine yet. */
+  let unknown = 0;
+  let finding = 0;
   let server: { keys: string; server: SshServer } | undefined;
 
   /** The library's server, made anew when the host keys are others. */
@@ -110,11 +112,16 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
     const permissions: Permissions = { agent: false, x11: false };
     let channels = 0;
 
+    finding += 1;
     const arrived = find(guest, news);
     const upstream = arrived.then(({ upstream: found }) => found.connection);
     upstream.catch(() => undefined); // each session that asks is told
+    const found = (): void => {
+      finding -= 1;
+    };
     arrived.then(
       ({ upstream: { connection: instance, socket }, backend }) => {
+        found();
         const started = clock.now();
         const leaveSessions = sessions.add({
           pool: route.pool,
@@ -163,6 +170,7 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
         else signal.addEventListener('abort', close, { once: true });
       },
       (error: unknown) => {
+        found();
         if (signal.aborted) return;
         const message = error instanceof Error ? error.message : String(error);
         const leftOut = logLimit(`${route.id} ${message}`);
@@ -240,7 +248,7 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
   return {
     name: 'ssh',
     get pending() {
-      return pending;
+      return unknown + finding;
     },
     accept(arrival) {
       const { socket, route, client } = arrival;
@@ -251,13 +259,13 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
         socket.destroy();
         return;
       }
-      pending += 1;
+      unknown += 1;
       const late = setTimeout(() => socket.destroy(), graceMs);
       let isSettled = false;
       const settled = (): void => {
         if (isSettled) return;
         isSettled = true;
-        pending -= 1;
+        unknown -= 1;
         clearTimeout(late);
       };
       socket.once('close', settled);
@@ -272,6 +280,6 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
   /** As sshd's MaxStartups: those who do not sign in make no room for those who would. */
   function isOneTooMany(): boolean {
     const { from, to } = unknownPeople;
-    return pending >= to || (pending >= from && chance() < 0.3 + (0.7 * (pending - from)) / (to - from));
+    return unknown >= to || (unknown >= from && chance() < 0.3 + (0.7 * (unknown - from)) / (to - from));
   }
 }

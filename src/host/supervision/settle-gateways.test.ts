@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createGatewayDoor, gatewaySocketName, type GatewayState } from '../../link/gateway-words.ts';
 import { silentProgress } from '../progress.ts';
-import { missingFrom, settleGateways, type GatewayRuns } from './settle-gateways.ts';
+import { missingFrom, settleGateways, type GatewayRuns, type GatewayWord } from './settle-gateways.ts';
 
 const state = (ports: number[], changes: Partial<GatewayState> = {}): GatewayState => ({
   ...{ serial: 1, pid: 2, phase: 'serving', ports, knowsHealth: true, connections: 0 },
@@ -15,21 +15,24 @@ const state = (ports: number[], changes: Partial<GatewayState> = {}): GatewaySta
 describe('whether new gateways can take over', () => {
   const cases: [
     what: string,
-    ours: (GatewayState | undefined)[],
-    theirs: (GatewayState | undefined)[],
+    ours: GatewayWord[],
+    theirs: GatewayWord[],
     isPatient: boolean,
     missing: RegExp | undefined,
   ][] = [
     ['one that has all ports', [state([1, 2])], [state([2, 1])], false, undefined],
     ['one that has more', [state([1, 2, 3])], [state([2])], false, undefined],
     ['where there is nothing to serve', [state([])], [state([])], false, undefined],
-    ['one that does not answer', [undefined], [state([1])], true, /does not answer/],
+    ['one that is not there yet', ['gone'], [state([1])], true, /does not answer/],
+    ['one that does not answer', ['silent'], [state([1])], true, /does not answer/],
     ['one that ends again', [state([1], { phase: 'ended' })], [state([1])], true, /does not answer/],
     ['one that misses a port', [state([1])], [state([1, 2])], true, /port 2/],
     ['one of two that misses one', [state([1]), state([])], [state([1])], true, /port 1/],
     ['one that does not know who is healthy', [state([1], { knowsHealth: false })], [state([1])], false, /healthy/],
     ['the same, after a while', [state([1], { knowsHealth: false })], [state([1])], true, undefined],
-    ['from one that is gone', [state([])], [undefined], false, undefined],
+    ['from one that is gone', [state([])], ['gone'], false, undefined],
+    ['from one that is silent', [state([])], ['silent'], false, /does not say/],
+    ['from one that is silent for long', [state([])], ['silent'], true, undefined],
     ['from one that leaves already', [state([])], [state([1], { phase: 'leaving' })], false, undefined],
   ];
   it.each(cases)('%s', (_what, ours, theirs, isPatient, missing) => {

@@ -32,9 +32,9 @@ export interface SettleOptions {
   takeOverMs?: number;
 }
 
-/** An instance that does not answer its first probe for so long is not waited for. */
-const probesLimit = 10_000;
-const leaveLimit = 10_000;
+/** An instance that does not answer its first probe, or a gateway that hangs, is not waited for any longer. */
+const patience = 10_000;
+const leaveLimit = 15_000;
 const lookEvery = 100;
 
 export async function settleGateways(options: SettleOptions): Promise<void> {
@@ -47,12 +47,10 @@ export async function settleGateways(options: SettleOptions): Promise<void> {
   const leaving = present.filter(({ serial }) => plan.leave.includes(serial));
   if (leaving.length === 0) return;
 
-  const states = (serials: readonly number[]): Promise<(GatewayState | undefined)[]> =>
+  const states = (serials: readonly number[]): Promise<GatewayWord[]> =>
     Promise.all(
       serials.map((serial) =>
-        askGateway(join(folder, gatewaySocketName(serial)), { ask: 'state' }, gatewayStateSchema).catch(
-          () => undefined,
-        ),
+        askGateway(join(folder, gatewaySocketName(serial)), { ask: 'state' }, gatewayStateSchema).catch(wordOfFailure),
       ),
     );
 
@@ -61,7 +59,7 @@ export async function settleGateways(options: SettleOptions): Promise<void> {
       const began = Date.now();
       for (;;) {
         const [theirs, ours] = [await states(plan.leave), await states(serving)];
-        const missing = missingFrom(ours, theirs, Date.now() - began > probesLimit);
+        const missing = missingFrom(ours, theirs, Date.now() - began > patience);
         if (missing === undefined) return;
         if (Date.now() - began > takeOverMs) {
           await runs.end(plan.begin);
@@ -77,7 +75,9 @@ export async function settleGateways(options: SettleOptions): Promise<void> {
     await runs.release(plan.leave);
     for (const { pid } of leaving) tellToLeave(pid);
     const deadline = Date.now() + leaveLimit;
-    while ((await states(plan.leave)).some((state) => state?.phase === 'serving')) {
+    while (
+      (await states(plan.leave)).some((word) => word === 'silent' || (word !== 'gone' && word.phase === 'serving'))
+    ) {
       if (Date.now() > deadline)
         throw new PoolhouseError(
           'HostNotReady',
@@ -88,18 +88,29 @@ export async function settleGateways(options: SettleOptions): Promise<void> {
   });
 }
 
+/** What a gateway says of itself. One that is silent lives, and has no time, or hangs. */
+export type GatewayWord = GatewayState | 'gone' | 'silent';
+
+function wordOfFailure(error: unknown): GatewayWord {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOENT' || code === 'ECONNREFUSED' ? 'gone' : 'silent';
+}
+
 /** Why the new gateways cannot take over from the old ones yet, in words; undefined where they can. Pure. */
 export function missingFrom(
-  ours: readonly (GatewayState | undefined)[],
-  theirs: readonly (GatewayState | undefined)[],
+  ours: readonly GatewayWord[],
+  theirs: readonly GatewayWord[],
   isPatient: boolean,
 ): string | undefined {
-  const wanted = new Set(theirs.flatMap((state) => (state?.phase === 'serving' ? state.ports : [])));
-  for (const state of ours) {
-    if (state?.phase !== 'serving') return 'it does not answer';
-    const closed = [...wanted].filter((port) => !state.ports.includes(port));
+  if (theirs.includes('silent') && !isPatient) return 'the one that is there does not say what it has';
+  const wanted = new Set(
+    theirs.flatMap((word) => (typeof word !== 'string' && word.phase === 'serving' ? word.ports : [])),
+  );
+  for (const word of ours) {
+    if (typeof word === 'string' || word.phase !== 'serving') return 'it does not answer';
+    const closed = [...wanted].filter((port) => !word.ports.includes(port));
     if (closed.length > 0) return `it could not open port ${closed.join(', ')}`;
-    if (!state.knowsHealth && !isPatient) return 'it does not know yet which instances are healthy';
+    if (!word.knowsHealth && !isPatient) return 'it does not know yet which instances are healthy';
   }
   return undefined;
 }
