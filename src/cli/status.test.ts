@@ -30,6 +30,7 @@ const pool = (over: Partial<Pool>): Pool => ({
 const serving = (...pools: Pool[]): StatusDocument => ({
   control: { url: 'https://127.0.0.1:8943', healthy: true, pid: 7 },
   gateway: { healthy: true, pid: 8 },
+  gateways: [{ pid: 8, phase: 'serving', since: '2026-01-01T00:00:00.000Z', connections: 3, sessions: 1 }],
   pools,
 });
 
@@ -38,6 +39,7 @@ describe('the status in words', () => {
     const nothing: StatusDocument = {
       control: { url: '', healthy: false, pid: 0 },
       gateway: { healthy: false, pid: null },
+      gateways: [],
       pools: [],
     };
     expect(describeStatus(nothing, 80)).toBe(

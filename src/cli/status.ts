@@ -30,6 +30,7 @@ export async function readStatus(home: Shared['home']): Promise<StatusDocument> 
   const nothing: StatusDocument = {
     control: { url: '', healthy: false, pid: 0 },
     gateway: { healthy: false, pid: null },
+    gateways: [],
     pools: [],
   };
   if (installation === undefined) return nothing;
@@ -39,14 +40,16 @@ export async function readStatus(home: Shared['home']): Promise<StatusDocument> 
   const text = await askControl(run.adminSocket, '/v1/status').catch(() => undefined);
   if (text !== undefined) return JSON.parse(text) as StatusDocument; // of our own process
   const supervision = await createSupervision({ home, installation });
-  const { control, gateway } = await supervision.state();
+  const { control, gateways } = await supervision.state();
+  const gateway = gateways.find(({ pid }) => pid !== undefined);
   return {
     control: { url, healthy: false, pid: control.pid ?? 0, ...monitorUrls(installation, 'control') },
     gateway: {
-      healthy: gateway.pid !== undefined,
-      pid: gateway.pid ?? null,
+      healthy: gateway !== undefined,
+      pid: gateway?.pid ?? null,
       ...monitorUrls(installation, 'gateway'),
     },
+    gateways: [],
     pools: [],
   };
 }
@@ -60,6 +63,10 @@ export function describeStatus(status: StatusDocument, width: number): string {
     `${state('control', status.control.healthy, status.control.pid)}${status.control.url === '' ? '' : `  ${status.control.url}`}`,
   );
   lines.push(state('gateway', status.gateway.healthy, status.gateway.pid));
+  for (const { pid, phase, connections } of status.gateways.filter((one) => one.pid !== status.gateway.pid))
+    lines.push(
+      `         ${phase === 'serving' ? `serves (pid ${pid})` : `leaves (pid ${pid}): carries ${connections === 1 ? '1 connection' : `${connections} connections`} to the end`}`,
+    );
   const urls = [status.control, status.gateway].map((one) => one.healthUrl ?? '').filter((one) => one !== '');
   if (urls.length > 0) lines.push(`health   ${urls.join('  ')}  (metrics: /metrics)`);
   for (const reason of status.control.reasons ?? []) lines.push(plainLine(`! ${reason}`));

@@ -15,10 +15,10 @@ export interface GatewayReports {
   sessions(): readonly Session[];
   /** Whether every gateway that there is has had time to report: who nobody speaks of is not there. */
   isComplete(now: number): boolean;
-  /** When the newest report came. */
+  /** When one that serves reported last. */
   seenAt(): number | undefined;
-  /** The newest report, when it is not older than `maximumAge` milliseconds. */
-  latest(now: number, maximumAge: number): Report | undefined;
+  /** Those that have reported within `maximumAge` milliseconds and not ended: who serves first, the youngest before the others. */
+  present(now: number, maximumAge: number): Report[];
 }
 
 /** A gateway that has not reported for this long has ended, and its sessions with it: it does so every five seconds. */
@@ -35,15 +35,24 @@ export function createGatewayReports(startedAt: number): GatewayReports {
   let sessions: readonly Session[] = [];
   let seen = '';
 
-  const newest = () => [...reports.values()].at(-1);
+  /** What an ended one said of instances counts until the next one speaks: they are as they were. */
+  const lastWord = (report: Report): Report => ({
+    ...report,
+    probes: reports.get(report.gateway)?.report.probes ?? [],
+    connections: [],
+    sessions: [],
+  });
 
   return {
     take(report, now) {
+      const said = report.phase === 'ended' ? lastWord(report) : report;
       reports.delete(report.gateway);
-      reports.set(report.gateway, { report, at: now });
+      reports.set(report.gateway, { report: said, at: now });
       // The last word of the only one stays, however old: control may be slow, and connections are there all the same.
-      for (const [gateway, { at }] of reports)
+      const isServed = [...reports.values()].some((one) => one.report.phase === 'serving');
+      for (const [gateway, { report: theirs, at }] of reports)
         if (gateway !== report.gateway && now - at > silentFor) reports.delete(gateway);
+        else if (theirs.phase === 'ended' && isServed) reports.delete(gateway);
       const all = [...reports.values()].map((one) => one.report);
       health = new Map();
       for (const { revision, probes } of all) {
@@ -73,10 +82,12 @@ export function createGatewayReports(startedAt: number): GatewayReports {
     connections: (instance) => open.get(instance) ?? 0,
     sessions: () => sessions,
     isComplete: (now) => now - startedAt >= (reports.size > 0 ? firstReports : silentFor),
-    seenAt: () => newest()?.at,
-    latest(now, maximumAge) {
-      const last = newest();
-      return last !== undefined && now - last.at <= maximumAge ? last.report : undefined;
-    },
+    seenAt: () => [...reports.values()].findLast(({ report }) => report.phase === 'serving')?.at,
+    present: (now, maximumAge) =>
+      [...reports.values()]
+        .flatMap(({ report, at }) => (now - at <= maximumAge && report.phase !== 'ended' ? [report] : []))
+        .toSorted((a, b) => rank[a.phase] - rank[b.phase] || b.startedAt - a.startedAt),
   };
 }
+
+const rank = { serving: 0, leaving: 1, ended: 2 } as const;

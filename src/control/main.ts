@@ -275,6 +275,7 @@ async function main(): Promise<void> {
     ...table,
     settings: {
       logLevel: config.logLevel,
+      leaveHours: config.leaveHours,
       ...(installation.metricsPorts === undefined ? {} : { metricsPort: installation.metricsPorts.gateway }),
     },
   });

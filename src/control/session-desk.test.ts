@@ -10,7 +10,16 @@ const session = (id: string, user: string) => ({
 
 async function prepare() {
   const reports = createGatewayReports(0);
-  const report = { gateway: 'g', pid: 1, revision: 1, probes: [], connections: [], failures: [] };
+  const report = {
+    gateway: 'g',
+    pid: 1,
+    phase: 'serving' as const,
+    startedAt: 0,
+    revision: 1,
+    probes: [],
+    connections: [],
+    failures: [],
+  };
   reports.take({ ...report, sessions: [session('aa', 'alice'), session('bb', 'bob')] }, 0);
   const given: unknown[] = [];
   const store = await openStore(':memory:', { now: 0 });

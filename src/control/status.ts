@@ -13,6 +13,8 @@ export interface StatusDocument {
   /** `reasons`: what is wrong with a control that serves, in words. */
   control: { url: string; healthy: boolean; pid: number; reasons?: string[] } & Partial<MonitorUrls>;
   gateway: { healthy: boolean; pid: number | null } & Partial<MonitorUrls>;
+  /** All that there are: one that leaves was replaced, and carries what it has to its end. */
+  gateways: { pid: number; phase: 'serving' | 'leaving'; since: string; connections: number; sessions: number }[];
   pools: PoolStatus[];
 }
 
@@ -53,7 +55,8 @@ export async function statusDocument(
   health: Pick<Health, 'reasons'>,
 ): Promise<StatusDocument> {
   const { store, live, reports } = world;
-  const gateway = reports.latest(world.clock.now(), reportAge);
+  const gateways = reports.present(world.clock.now(), reportAge);
+  const gateway = gateways.find(({ phase }) => phase === 'serving');
   const { rules, natPools } = await frontEnds(world);
   const attachments = new Map(live.engineInstances().map((instance) => [instance.name, instance.attachments]));
   const pools: PoolStatus[] = [];
@@ -131,6 +134,13 @@ export async function statusDocument(
       reasons: [...health.reasons],
       ...monitorUrls(installation, 'control'),
     },
+    gateways: gateways.map(({ pid, phase, startedAt, connections, sessions }) => ({
+      pid,
+      phase: phase === 'leaving' ? 'leaving' : 'serving',
+      since: new Date(startedAt).toISOString(),
+      connections: connections.reduce((sum, { open }) => sum + open, 0),
+      sessions: sessions.length,
+    })),
     gateway: { healthy: gateway !== undefined, pid: gateway?.pid ?? null, ...monitorUrls(installation, 'gateway') },
     pools,
   };

@@ -24,6 +24,10 @@ const configSchema = z.strictObject({
   metricsPorts: z
     .strictObject({ control: unprivilegedPort.optional(), gateway: unprivilegedPort.optional() })
     .default({}),
+  /** Gateway processes that serve at a time: one a core, where one core is not enough. */
+  gateways: z.int().min(1).max(64).default(1),
+  /** How long a gateway that was replaced carries its connections at most. */
+  leaveHours: z.number().min(0).max(720).default(24),
   /** What is written into the logs: this, and what is graver. */
   logLevel: z.enum(logLevels).default('info'),
   /** Public keys of authorities (`ssh-ed25519 AAAA…`) whose OpenSSH certificates sign people in. */

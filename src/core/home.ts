@@ -60,7 +60,8 @@ export interface RuntimeFolder {
   /** What the supervisor runs, and what came of it. Where there is no such file, there is to be no supervisor. */
   programs: string;
   lives: string;
-  gatewayPid: string;
+  /** Of a release in which a gateway had no number. */
+  oldGatewayPid: string;
   /** The master key, where it comes from a passphrase: in memory only, asked for again after a reboot. */
   masterKey: string;
   /** Control's own local interface, for the command line. */
@@ -69,7 +70,7 @@ export interface RuntimeFolder {
   linkSocket: string;
   /** Leads to the home's folder of the same name: Unix sockets' paths must be short. */
   doors: string;
-  /** The gateway's own folder. */
+  /** The gateways' own folder. */
   gateway: string;
   gatewayState: string;
 }
@@ -87,7 +88,7 @@ export function runtimeFilesIn(folder: string): RuntimeFolder {
     supervisorLock: join(folder, 'supervisor.lock'),
     programs: join(folder, 'programs.json'),
     lives: join(folder, 'lives.json'),
-    gatewayPid: join(folder, 'gateway.pid'),
+    oldGatewayPid: join(folder, 'gateway.pid'),
     masterKey: join(folder, 'master-key'),
     adminSocket: join(folder, 'admin.sock'),
     linkSocket: join(folder, 'gateway.sock'),

@@ -35,7 +35,17 @@ function fakeControl(
   };
 }
 
-const report = () => ({ gateway: 'g', pid: 1, revision: 0, probes: [], connections: [], sessions: [], failures: [] });
+const report = () => ({
+  gateway: 'g',
+  pid: 1,
+  phase: 'serving' as const,
+  startedAt: 0,
+  revision: 0,
+  probes: [],
+  connections: [],
+  sessions: [],
+  failures: [],
+});
 
 describe('the control link', () => {
   it('asks for the table first, then for what comes after it', async () => {

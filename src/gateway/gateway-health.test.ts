@@ -17,7 +17,7 @@ const view = (changes: Partial<GatewayView> = {}): GatewayView => ({
   table: { revision: 7, appliedAt: now - 3_600_000 },
   routes: [open(1), open(2)],
   maxConnections: 10,
-  stopping: false,
+  phase: 'serving',
   ...changes,
 });
 
@@ -76,7 +76,7 @@ describe('the health of a gateway', () => {
 
   it('is bad while it stops', () => {
     const routes = [{ ...open(1), isOpen: false }];
-    expect(judgeGateway(view({ stopping: true, routes }), there, now).reasons).toEqual([
+    expect(judgeGateway(view({ phase: 'ended', routes }), there, now).reasons).toEqual([
       'The gateway stops: it takes no new connections.',
     ]);
   });

@@ -17,20 +17,19 @@ export interface GatewayHealth extends Health {
 const mostShown = 10;
 
 export function judgeGateway(view: GatewayView, control: ControlContact, now: EpochMillis): GatewayHealth {
+  const isServing = view.phase === 'serving';
   const closed = view.routes.filter((one) => !one.isOpen);
   const reasons = [
-    ...(view.stopping ? ['The gateway stops: it takes no new connections.'] : []),
+    ...(isServing ? [] : ['The gateway stops: it takes no new connections.']),
     ...(view.table === undefined
       ? ['There is no routing table: control has not answered yet, and none is kept from before.']
       : []),
-    ...(view.stopping
-      ? []
-      : closed
+    ...(isServing
+      ? closed
           .slice(0, mostShown)
-          .map(({ route, failure }) => `The front end ${route.id} is not open: ${failure ?? 'it is being opened'}.`)),
-    ...(!view.stopping && closed.length > mostShown
-      ? [`${closed.length - mostShown} more front ends are not open.`]
+          .map(({ route, failure }) => `The front end ${route.id} is not open: ${failure ?? 'it is being opened'}.`)
       : []),
+    ...(isServing && closed.length > mostShown ? [`${closed.length - mostShown} more front ends are not open.`] : []),
   ];
   const notes = control.up ? [] : [awayNote(view, control, now)];
   return {

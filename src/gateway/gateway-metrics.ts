@@ -2,6 +2,9 @@
  * The gateway's metrics, all of them, by the conventions of Prometheus. What happens is counted as it does; what is, is
  * read when somebody asks. Labels name front ends and probes only: no person, no address.
  * `docs/metrics.md` describes each, and a test compares.
+ *
+ * Gateways that carry an installation's connections together are summed up. What all of them see alike (`first`) is told as
+ * the one sees it that is asked.
  */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { sessionProtocols } from '../link/people.ts';
@@ -38,6 +41,7 @@ export function createGatewayMetrics(registry: Registry): GatewayMetrics {
   const limit = new Gauge({
     name: 'poolhouse_gateway_connections_limit',
     help: 'Connections that this gateway carries at most; one more is reset.',
+    aggregator: 'first',
     registers,
   });
   const refused = new Counter({
@@ -82,32 +86,38 @@ export function createGatewayMetrics(registry: Registry): GatewayMetrics {
     name: 'poolhouse_gateway_instances',
     help: 'Instances behind a front end: in rotation, failing their probe, or held back by control.',
     labelNames: [...frontEnd, 'state'],
+    aggregator: 'first',
     registers,
   });
   const listening = new Gauge({
     name: 'poolhouse_gateway_front_ends',
     help: 'Ports of front ends, by whether the gateway could open them.',
     labelNames: ['state'],
+    aggregator: 'first',
     registers,
   });
   const revision = new Gauge({
     name: 'poolhouse_gateway_routing_table_revision',
     help: 'Revision of the routing table that is served; grows with every change. 0 before the first.',
+    aggregator: 'first',
     registers,
   });
   const applied = new Gauge({
     name: 'poolhouse_gateway_routing_table_applied_timestamp_seconds',
     help: 'When the routing table that is served was taken over; 0 before the first.',
+    aggregator: 'first',
     registers,
   });
   const controlUp = new Gauge({
     name: 'poolhouse_gateway_control_up',
     help: '1 while control answers this gateway.',
+    aggregator: 'first',
     registers,
   });
   const controlAnswered = new Gauge({
     name: 'poolhouse_gateway_control_answer_timestamp_seconds',
     help: 'When control answered this gateway last; 0 where it never has.',
+    aggregator: 'first',
     registers,
   });
 

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock, EpochMillis } from '../core/time.ts';
 import type { Directory } from '../link/people.ts';
+import type { GatewayPhase, GatewayState, Places } from '../link/gateway-words.ts';
 import type { OrderList } from '../link/orders.ts';
 import type { Report, Route, RoutingTable } from '../link/routes.ts';
 import { createConnectionLedger } from './connection-ledger.ts';
@@ -27,12 +28,15 @@ import type { RunProbe } from './probes/run-probe.ts';
 import type { GatewayLog, Protocol } from './protocol.ts';
 import { openRouteListener } from './route-listener.ts';
 import type { RouteListener } from './route-listener.ts';
+import { noSiblings, type Siblings } from './siblings.ts';
 import { createSshProtocol } from './ssh/ssh-protocol.ts';
 import { createTcpProtocol } from './tcp/tcp-protocol.ts';
 
 export interface GatewayOptions {
   /** Names this run of this process in reports. */
   id: string;
+  /** Names it among the gateways of its installation. */
+  serial?: number;
   pid: number;
   clock: Clock;
   log: GatewayLog;
@@ -42,6 +46,8 @@ export interface GatewayOptions {
   onChange: () => void;
   /** To control, for questions of its own. */
   client: LinkClient;
+  /** The other gateways of this installation. */
+  siblings?: Siblings;
   /** Connections carried at once; one more is reset. */
   maxConnections?: number;
 }
@@ -53,7 +59,7 @@ export interface GatewayView {
   routes: readonly RouteView[];
   /** Connections that may be carried at once. */
   maxConnections: number;
-  stopping: boolean;
+  phase: GatewayPhase;
 }
 
 export interface RouteView {
@@ -78,18 +84,31 @@ export interface Gateway {
   order(list: OrderList): void;
   report(): Report;
   view(): GatewayView;
+  /** How it stands, for the others of its installation and the command line. */
+  state(): GatewayState;
+  /** Where somebody is, as far as is known here. */
+  places(pool: string, user: string): Places;
   /** What the open connections have carried so far, by route. */
   traffic(): ReadonlyMap<string, Traffic>;
+  /**
+   * Closes all listeners for good, and tells control no more how instances are: others do. Connections go on, with all
+   * that belongs to them: who waits for a machine gets one. `state` tells when there is none any more.
+   */
+  leave(): void;
+  /** Ends the sessions that there are; their people are told why. */
+  endSessions(reason: string): void;
   /** Closes all listeners, waits up to `graceMs` (or until the signal) for connections to end, then ends them. */
   close(graceMs: number, signal: AbortSignal): Promise<void>;
 }
 
 export function createGateway(options: GatewayOptions): Gateway {
-  const { id, pid, clock, log, runProbe, observer, onChange, maxConnections = 20_000 } = options;
+  const { id, serial = 0, pid, clock, log, runProbe, observer, onChange, maxConnections = 20_000 } = options;
+  const { siblings = noSiblings } = options;
+  const startedAt = clock.now();
   const listeners = new Map<string, RouteListener>();
   let table: RoutingTable = { revision: 0, routes: [] };
   let appliedAt: EpochMillis | undefined;
-  let stopping = false;
+  let phase: GatewayPhase = 'serving';
   const ledger = createConnectionLedger(onChange);
   const sessions = createSessionLedger(() => clock.now(), onChange);
   const directory = createDirectoryView();
@@ -112,6 +131,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     client: options.client,
     isHealthy: (probe, instance) => prober.isHealthy(probe, instance),
     sessions,
+    siblings,
   });
   const limit = createAttemptLimit(clock);
   const signIn = createSignIn({ directory, limit, log, observer });
@@ -134,7 +154,11 @@ export function createGateway(options: GatewayOptions): Gateway {
     };
     const hasRoom = (): boolean => ledger.size + pending() < maxConnections;
     const protocolOf = ({ protocol }: Route): Protocol => protocols[protocol];
-    listeners.set(route.id, openRouteListener({ route, protocolOf, log, onChange, hasRoom, onNoRoom }));
+    const listener = openRouteListener({
+      ...{ route, protocolOf, log, onChange, hasRoom, onNoRoom },
+      isOurs: siblings.haveOpen,
+    });
+    listeners.set(route.id, listener);
   }
 
   function closeListener(routeId: string): void {
@@ -148,11 +172,12 @@ export function createGateway(options: GatewayOptions): Gateway {
       table = next;
       appliedAt = clock.now();
       for (const route of changes.close) closeListener(route.id);
+      ledger.doubtAllBut(instancesOf(next.routes));
       // Before listeners open, so that no connection meets a back end that nobody asks about.
       prober.watch(next.routes);
+      if (phase !== 'serving') return;
       for (const route of changes.update) listeners.get(route.id)?.update(route);
       for (const route of changes.open) open(route);
-      ledger.doubtAllBut(instancesOf(next.routes));
       log.info(
         {
           revision: next.revision,
@@ -177,8 +202,10 @@ export function createGateway(options: GatewayOptions): Gateway {
       return {
         gateway: id,
         pid,
+        phase,
+        startedAt,
         revision: table.revision,
-        probes: prober.report(),
+        probes: phase === 'serving' ? prober.report() : [],
         connections: ledger.report(),
         sessions: sessions.report(),
         failures,
@@ -195,12 +222,39 @@ export function createGateway(options: GatewayOptions): Gateway {
           return { route, isOpen: listener?.isOpen() === true, failure: listener?.failure(), instances };
         }),
         maxConnections,
-        stopping,
+        phase,
+      };
+    },
+    state: () => ({
+      serial,
+      pid,
+      phase,
+      ports: table.routes.flatMap(({ id: routeId, listenPort }) =>
+        listeners.get(routeId)?.isOpen() === true ? [listenPort] : [],
+      ),
+      knowsHealth: appliedAt !== undefined && prober.knowsAll(),
+      connections: ledger.size + pending(),
+    }),
+    places(pool, user) {
+      const session = sessions.whereIs(pool, user);
+      const sentTo = placer.sentTo(pool, user);
+      return {
+        ...(session === undefined ? {} : { session }),
+        ...(sentTo === undefined ? {} : { sentTo }),
+        users: sessions.users(),
       };
     },
     traffic: () => ledger.traffic(),
+    leave() {
+      phase = 'leaving';
+      for (const routeId of [...listeners.keys()]) closeListener(routeId);
+      onChange();
+    },
+    endSessions(reason) {
+      for (const session of sessions.find(() => true)) session.end(reason);
+    },
     async close(graceMs, signal) {
-      stopping = true;
+      phase = 'ended';
       for (const routeId of [...listeners.keys()]) closeListener(routeId);
       const over = new AbortController();
       const limit = sleep(graceMs, undefined, { signal: AbortSignal.any([signal, over.signal]) }).catch(

@@ -6,8 +6,10 @@ import { logLevels, type LogLevel } from '../core/log-levels.ts';
 export interface GatewayArguments {
   /** Control's Unix socket. */
   socket: string;
-  /** Where the last routing table is kept. */
+  /** Where the last routing table is kept; in the same folder gateways have their sockets. */
   state: string;
+  /** Names it among the gateways of its installation. */
+  serial: number;
   /** Who to become after the start; undefined: stay who we are. */
   user: string | undefined;
   /** How long connections may go on after SIGTERM, in milliseconds. */
@@ -22,7 +24,7 @@ export interface GatewayArguments {
 }
 
 const usage =
-  'usage: main.ts --socket PATH --state FILE [--user NAME] [--grace SECONDS] [--max-connections N] [--log-level LEVEL] [--metrics-port PORT] [--build VERSION]';
+  'usage: main.ts --socket PATH --state FILE [--serial N] [--user NAME] [--grace SECONDS] [--max-connections N] [--log-level LEVEL] [--metrics-port PORT] [--build VERSION]';
 
 /** Reads the arguments; `InvalidParameter` says what is wrong with them. */
 export function parseGatewayArguments(argv: readonly string[]): GatewayArguments {
@@ -33,6 +35,7 @@ export function parseGatewayArguments(argv: readonly string[]): GatewayArguments
       options: {
         socket: { type: 'string' },
         state: { type: 'string' },
+        serial: { type: 'string', default: '1' },
         user: { type: 'string' },
         grace: { type: 'string', default: '10' },
         'max-connections': { type: 'string', default: '20000' },
@@ -63,6 +66,7 @@ export function parseGatewayArguments(argv: readonly string[]): GatewayArguments
   return {
     socket,
     state,
+    serial: numberOf('--serial', values.serial, 1, Number.MAX_SAFE_INTEGER),
     user,
     graceMs: numberOf('--grace', values.grace, 0, 86_400) * 1000,
     maxConnections: numberOf('--max-connections', values['max-connections'], 1, 1_000_000),

@@ -1,7 +1,12 @@
 /**
  * One route's listening socket. It accepts and hands over, no more. A port that cannot be had (another program holds it)
  * is asked for again until it is free or the route goes away.
+ *
+ * The port is shared with other gateways of the installation, so that one takes over from another without a moment in
+ * which nobody listens. The kernel would let every process of our account share it, those of another installation too:
+ * whose it is has to be known first.
  */
+import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,6 +24,8 @@ export interface RouteListenerOptions {
   hasRoom: () => boolean;
   /** A connection came when there was no room. */
   onNoRoom: (route: Route) => void;
+  /** Whether another gateway of this installation listens on a port. */
+  isOurs: (port: number) => Promise<boolean>;
   retryMs?: number;
 }
 
@@ -33,7 +40,7 @@ export interface RouteListener {
 }
 
 export function openRouteListener(options: RouteListenerOptions): RouteListener {
-  const { protocolOf, log, onChange, hasRoom, onNoRoom, retryMs = 1000 } = options;
+  const { protocolOf, log, onChange, hasRoom, onNoRoom, isOurs, retryMs = 1000 } = options;
   let route = options.route;
   let failure: string | undefined;
   let server: Server | undefined;
@@ -60,7 +67,18 @@ export function openRouteListener(options: RouteListenerOptions): RouteListener 
       }
       protocolOf(route).accept({ socket, route, client: { address: remoteAddress, port: remotePort } });
     });
-    mine.on('error', (error) => {
+    mine.on('error', failed);
+    const { listenPort: port } = route;
+    mayListen(port, isOurs, closed.signal).then(() => {
+      if (closed.signal.aborted) return;
+      mine.listen({ host: '0.0.0.0', port, backlog: 1024, reusePort: true }, () => {
+        if (failure !== undefined) log.info({ route: route.id }, 'the front end is open now');
+        failure = undefined;
+        onChange();
+      });
+    }, failed);
+
+    function failed(error: Error): void {
       mine.close();
       if (closed.signal.aborted) return;
       const text = `cannot listen on port ${String(route.listenPort)}: ${error.message}`;
@@ -70,12 +88,7 @@ export function openRouteListener(options: RouteListenerOptions): RouteListener 
       onChange();
       // Rejects only when the listener is closed.
       sleep(retryMs, undefined, { signal: closed.signal }).then(listen, () => undefined);
-    });
-    mine.listen({ host: '0.0.0.0', port: route.listenPort, backlog: 1024 }, () => {
-      if (failure !== undefined) log.info({ route: route.id }, 'the front end is open now');
-      failure = undefined;
-      onChange();
-    });
+    }
   }
 
   listen();
@@ -90,4 +103,26 @@ export function openRouteListener(options: RouteListenerOptions): RouteListener 
       server?.close();
     },
   };
+}
+
+/** Two gateways that begin at the same time look at the same moment. */
+const looks = 3;
+const betweenLooksMs = 100;
+
+/** Resolves where the port is free, or another gateway of ours has it; rejects with the kernel's error where somebody else does. */
+async function mayListen(port: number, isOurs: RouteListenerOptions['isOurs'], signal: AbortSignal): Promise<void> {
+  for (let look = 1; ; look += 1) {
+    if (await isOurs(port)) return;
+    const alone = createServer((socket) => socket.destroy());
+    try {
+      alone.listen({ host: '0.0.0.0', port });
+      await once(alone, 'listening');
+      alone.close();
+      await once(alone, 'close');
+      return;
+    } catch (error) {
+      if (look === looks) throw error;
+      await sleep(betweenLooksMs * (0.5 + Math.random()), undefined, { signal });
+    }
+  }
 }

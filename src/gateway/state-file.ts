@@ -25,8 +25,16 @@ export interface StateWriter<T> {
   flushed(): Promise<void>;
 }
 
-/** One write at a time. A failure is told and the next state is tried as usual. */
-export function createStateWriter<T>(path: string, onFailure: (error: unknown) => void): StateWriter<T> {
+/**
+ * One write at a time. A failure is told and the next state is tried as usual.
+ *
+ * @param beside where it is written first: other gateways of the installation write the same file
+ */
+export function createStateWriter<T>(
+  path: string,
+  beside: string,
+  onFailure: (error: unknown) => void,
+): StateWriter<T> {
   let waiting: { state: T } | undefined;
   let writing: Promise<void> | undefined;
 
@@ -35,7 +43,7 @@ export function createStateWriter<T>(path: string, onFailure: (error: unknown) =
       const { state } = waiting;
       waiting = undefined;
       try {
-        await writeState(path, state);
+        await writeState(path, beside, state);
       } catch (error) {
         onFailure(error);
       }
@@ -52,8 +60,7 @@ export function createStateWriter<T>(path: string, onFailure: (error: unknown) =
   };
 }
 
-async function writeState(path: string, state: unknown): Promise<void> {
-  const beside = `${path}.new`;
+async function writeState(path: string, beside: string, state: unknown): Promise<void> {
   const file = await open(beside, 'w', 0o600);
   try {
     await file.writeFile(JSON.stringify(state));

@@ -87,7 +87,8 @@ export async function readLives(file: string): Promise<Lives> {
   return livesSchema.parse(JSON.parse(text));
 }
 
-async function readPrograms(file: string): Promise<SupervisedProgram[] | undefined> {
+/** Undefined where nothing is to run. */
+export async function readPrograms(file: string): Promise<SupervisedProgram[] | undefined> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;

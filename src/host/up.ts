@@ -8,7 +8,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { StatusDocument } from '../control/status.ts';
 import { readConfig, type Config } from '../core/config.ts';
 import { PoolhouseError } from '../core/errors.ts';
-import { guardedProgram } from '../core/guarded-program.ts';
 import type { Home, RuntimeFolder } from '../core/home.ts';
 import type { Installation } from '../core/installation.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -16,19 +15,16 @@ import { programFiles } from '../core/program-files.ts';
 import { buildImage, hostSuite } from '../images/build-image.ts';
 import { fingerprintOf, loadRecipe } from '../images/recipe.ts';
 import { refuseNewerStore } from '../store/store.ts';
-import { buildName, readBuild } from './build.ts';
 import { changeConfigFile, readConfigFile } from './config-file.ts';
-import { systemFolders } from './find-program.ts';
 import { readInstallation } from './installations.ts';
 import { askControl } from './local-api.ts';
 import { ensureMasterKey, type AskPassphrase } from './master-key.ts';
 import { engineSetup, installPackages, installSnaps, presentTools, readDistribution } from './packages.ts';
 import type { Progress } from './progress.ts';
-import { runCommand } from './run-command.ts';
+import { describePrograms } from './programs.ts';
 import { createSupervision, type Supervision } from './supervision/supervision.ts';
-import { accountOf, logFileOf } from './supervision/units.ts';
+import { logFileOf } from './supervision/units.ts';
 import { takePlace, takePlaceAgain, takeSimulatedPlace } from './take-place.ts';
-import { digestOf, gatewayVersion } from './upgrade.ts';
 
 export interface UpOptions {
   engine?: 'incus' | 'sim';
@@ -120,52 +116,9 @@ async function startProcesses(
   config: Config,
   progress: Progress,
 ): Promise<Supervision> {
-  const account = accountOf(installation.engine, process.getuid?.() === 0);
-  // The same from whatever shell: another one would be another program.
-  const env = { PATH: systemFolders.join(':'), LC_ALL: 'C.UTF-8', NODE_ENV: 'production' };
-  const build = buildName(readBuild());
-  const control = [
-    programFiles.program('control/main'),
-    '--home',
-    home.folder,
-    ...(engineSocket === undefined ? [] : ['--engine-socket', engineSocket]),
-    ...(account === undefined ? [] : ['--group', (await runCommand('id', ['-gn', account])).stdout.trim()]),
-  ];
-  const gateway = [
-    programFiles.program('gateway/main'),
-    '--socket',
-    run.linkSocket,
-    '--state',
-    run.gatewayState,
-    '--grace',
-    '2',
-    ...(account === undefined ? [] : ['--user', account]),
-  ];
-  const { metricsPorts } = installation;
   await mkdir(home.logs, { recursive: true, mode: 0o700 });
   const supervision = await createSupervision({ home, installation });
-  await supervision.start(
-    {
-      control: {
-        argv: guardedProgram(control, { fewRights: false }),
-        told: ['--build', build],
-        env: { ...env, NODE_COMPILE_CACHE: home.compiled },
-        // Control reads its configuration when it starts: one that was started with another is started anew. Not for
-        // the place of the master key: `rotate-key` changes it while control runs.
-        version: digestOf([build, { ...config, masterKey: undefined }, installation]),
-      },
-      gateway: {
-        argv: guardedProgram(gateway, { fewRights: account !== undefined }),
-        told: [
-          ...['--build', build],
-          ...(metricsPorts === undefined ? [] : ['--metrics-port', String(metricsPorts.gateway)]),
-        ],
-        env,
-        version: await gatewayVersion(programFiles),
-      },
-    },
-    progress,
-  );
+  await supervision.start(await describePrograms({ home, run, installation, engineSocket, config }), progress);
   return supervision;
 }
 
@@ -179,11 +132,12 @@ async function waitHealthy(
   for (;;) {
     const text = await askControl(run.adminSocket, '/v1/status', 5_000).catch(() => undefined);
     const status = text === undefined ? undefined : (JSON.parse(text) as StatusDocument); // of our own process
-    const state = await supervision.state();
-    // Control may not have heard yet that the gateway is another one now.
-    if (status?.gateway.healthy === true && status.gateway.pid === state.gateway.pid) return;
+    const { control, gateways } = await supervision.state();
+    // Control may not have heard yet of those that have just begun.
+    const serving = status?.gateways.flatMap(({ pid, phase }) => (phase === 'serving' ? [pid] : [])) ?? [];
+    if (gateways.length > 0 && gateways.every(({ pid }) => pid !== undefined && serving.includes(pid))) return;
     // They are started again when they end: who fails again and again will not serve.
-    const dead = (['control', 'gateway'] as const).find((name) => state[name].failing);
+    const dead = control.failing ? 'control' : gateways.some(({ failing }) => failing) ? 'gateway' : undefined;
     if (dead !== undefined || Date.now() > deadline) {
       const which = dead ?? (status === undefined ? 'control' : 'gateway');
       const words = await lastWords(logFileOf(home, which));

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { logLevels } from '../core/log-levels.ts';
+import { gatewayPhases } from './gateway-words.ts';
 import { sessionSchema } from './people.ts';
 
 export const backendSchema = z.object({
@@ -50,6 +51,8 @@ const gatewaySettingsSchema = z.object({
   logLevel: z.enum(logLevels),
   /** Where the gateway tells its health and its metrics, on loopback. */
   metricsPort: z.int().min(1).max(65535).optional(),
+  /** How long one that was replaced carries its connections at most. */
+  leaveHours: z.number().nonnegative().optional(),
 });
 
 export const routingTableSchema = z.object({
@@ -70,6 +73,9 @@ export const reportSchema = z.object({
   /** Names one run of one gateway process. */
   gateway: z.string(),
   pid: z.int(),
+  phase: z.enum(gatewayPhases).default('serving'),
+  /** Milliseconds since 1970: when this run began. */
+  startedAt: z.number().default(0),
   /** The table that this report speaks of. */
   revision: z.number(),
   /** One row for each (probe, backend). */

@@ -25,7 +25,17 @@ const directory = (revision: string): Directory => ({
   instanceKeys: {},
 });
 const table = (revision: number): RoutingTable => ({ revision, routes: [] });
-const report: Report = { gateway: 'g', pid: 7, revision: 1, probes: [], connections: [], sessions: [], failures: [] };
+const report: Report = {
+  gateway: 'g',
+  pid: 7,
+  phase: 'serving' as const,
+  startedAt: 0,
+  revision: 1,
+  probes: [],
+  connections: [],
+  sessions: [],
+  failures: [],
+};
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'poolhouse-link-'));

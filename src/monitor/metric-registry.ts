@@ -2,7 +2,8 @@
  * The metrics that both processes have: what Node and the kernel know of a process, its build, its health, and the lines
  * of its log. A registry is made in a process's composition root; there is no global one.
  */
-import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Registry, type MetricObject } from 'prom-client';
+import { z } from 'zod';
 import { logLevels } from '../core/log-levels.ts';
 import type { Health } from './health.ts';
 
@@ -11,7 +12,40 @@ export interface ProcessMetrics {
   /** A line of this level was written to the log. */
   logged(level: string): void;
   /** The text for Prometheus, with the health as it is now. */
-  expose(health: Health): Promise<{ contentType: string; text: string }>;
+  expose(health: Health): Promise<Exposed>;
+  /** The same as values, to be summed up with those of other processes. */
+  values(health: Health): Promise<MetricValues>;
+}
+
+export interface Exposed {
+  contentType: string;
+  text: string;
+}
+
+/** What a process hands to another one that tells of both. JSON knows no NaN: it comes as null. */
+export const metricsSchema = z.array(
+  z.looseObject({
+    name: z.string(),
+    aggregator: z.enum(['sum', 'first', 'min', 'max', 'average', 'omit']),
+    values: z.array(
+      z.looseObject({
+        value: z
+          .number()
+          .nullable()
+          .transform((value) => value ?? NaN),
+      }),
+    ),
+  }),
+);
+export type MetricValues = z.infer<typeof metricsSchema>;
+
+/** The metrics of several processes as those of one, each put together as it says. The first process is who tells. */
+export async function sumMetrics(processes: readonly MetricValues[]): Promise<Exposed> {
+  const lists = processes.map((metrics) =>
+    metrics.map((metric) => (metric.aggregator === 'omit' ? { ...metric, aggregator: 'first' } : metric)),
+  );
+  const registry = AggregatorRegistry.aggregate(lists as unknown as MetricObject[]); // the library's type is of one list
+  return { contentType: registry.contentType, text: await registry.metrics() };
 }
 
 /** Gauges that the library names as counters are named: a check of the conventions refuses them. */
@@ -28,11 +62,13 @@ export function createProcessMetrics(build: string): ProcessMetrics {
     name: 'poolhouse_build_info',
     help: 'The program that runs, in its labels; always 1.',
     labelNames: ['version', 'revision'],
+    aggregator: 'first',
     registers,
   }).set({ version, revision }, 1);
   const healthy = new Gauge({
     name: 'poolhouse_healthy',
     help: '1 where /healthz answers 200, 0 where it answers 503.',
+    aggregator: 'first',
     registers,
   });
   const lines = new Counter({
@@ -50,6 +86,10 @@ export function createProcessMetrics(build: string): ProcessMetrics {
     async expose(health) {
       healthy.set(health.healthy ? 1 : 0);
       return { contentType: registry.contentType, text: await registry.metrics() };
+    },
+    async values(health) {
+      healthy.set(health.healthy ? 1 : 0);
+      return metricsSchema.parse(JSON.parse(JSON.stringify(await registry.getMetricsAsJSON())));
     },
   };
 }

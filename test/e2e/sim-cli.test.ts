@@ -205,6 +205,41 @@ describe('the command line on a simulated engine', () => {
     expect(await document<{ msg: string }[]>('logs', which)).not.toEqual([]);
   });
 
+  it('replaces the gateway by a new one, and says so', { timeout: 60_000 }, async () => {
+    const before = await until('both serve', async () => {
+      const now = await status();
+      return now.gateway.healthy ? now : undefined;
+    });
+    const { pids: begun } = await document<{ pids: number[] }>('gateway', 'restart');
+    expect(begun).toHaveLength(1);
+    expect(begun).not.toContain(before.gateway.pid);
+    await until('control knows', async () => {
+      const now = await status();
+      return now.gateway.pid === begun[0] && now.gateways.length === 1 ? now : undefined;
+    });
+    expect(running([before.gateway.pid ?? 0])).toEqual([]); // it carried nothing
+    expect((await document<StatusDocument>('up')).gateway.pid).toBe(begun[0]);
+    pids.push(...begun);
+  });
+
+  it('has as many gateways as are wanted', { timeout: 60_000 }, async () => {
+    const config = await readFile(join(home, 'config.json'), 'utf8');
+    await writeFile(join(home, 'config.json'), config.replace('"sim",', '"sim", "gateways": 2,'));
+    const two = await document<StatusDocument>('up');
+    pids.push(two.control.pid, ...two.gateways.map(({ pid }) => pid));
+    expect(two.gateways.map(({ phase }) => phase)).toEqual(['serving', 'serving']);
+    const metrics = await (await fetch(two.gateway.metricsUrl ?? '')).text();
+    expect(metrics).toMatch(/^poolhouse_gateway_front_ends\{state="open"\} 2$/m); // as one of them sees it
+    expect(metrics).toMatch(/^poolhouse_build_info\{.*\} 1$/m);
+    await writeFile(join(home, 'config.json'), config);
+    await document('up');
+    const one = await until('one is left', async () => {
+      const now = await status();
+      return now.gateways.length === 1 ? now : undefined;
+    });
+    pids.push(one.control.pid);
+  });
+
   it('seals its secrets with another key while it serves, and with a passphrase', { timeout: 60_000 }, async () => {
     const key = () => readFile(join(home, 'secrets', 'key'), 'utf8').catch(() => undefined);
     const [before, first] = [await status(), await key()];

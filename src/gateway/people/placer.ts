@@ -1,12 +1,16 @@
 /**
  * Finds the instance for somebody who has signed in. Control decides; while it is away, the gateway does, by the same rule
- * from what it last knew: new sessions come in all the same, and who has a session goes where that is.
+ * from what it last knew: new sessions come in all the same, and who has a session goes where that is, also where another
+ * gateway carries it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { placementAnswerSchema, waitingText, type PlacementAnswer, type PlacementQuestion } from '../../link/people.ts';
 import type { Route } from '../../link/routes.ts';
+import type { Places } from '../../link/gateway-words.ts';
 import { place } from '../../pool/placement.ts';
 import type { LinkClient } from '../link-request.ts';
+import type { Siblings } from '../siblings.ts';
+import type { SessionLedger } from './session-ledger.ts';
 
 export interface PlaceRequest {
   ticket: string;
@@ -22,7 +26,8 @@ export interface PlacerOptions {
   client: LinkClient;
   isHealthy: (probe: Route['probe'], instance: string) => boolean;
   /** The people of this gateway by instance, and where one of them is. */
-  sessions: { whereIs(pool: string, user: string): string | undefined; usersOn(instance: string): number };
+  sessions: Pick<SessionLedger, 'whereIs' | 'users'>;
+  siblings: Pick<Siblings, 'placesOf'>;
   /** How long somebody waits at most. */
   waitMs?: number;
   /** Between two tries of a control that is away. */
@@ -39,8 +44,21 @@ export interface Placer {
   place(request: PlaceRequest, signal: AbortSignal): Promise<Placed>;
 }
 
-export function createPlacer(options: PlacerOptions): Placer {
-  const { client, isHealthy, sessions, waitMs = 5 * 60_000, retryMs = 1_000 } = options;
+export interface RememberingPlacer extends Placer {
+  /** Where somebody was sent last. */
+  sentTo(pool: string, user: string): string | undefined;
+}
+
+/** Where somebody is bound to, by what all gateways know: a session counts more than where they were sent once. Pure. */
+export function bindingAmong(places: readonly Pick<Places, 'session' | 'sentTo'>[]): string | undefined {
+  return (
+    places.find(({ session }) => session !== undefined)?.session ??
+    places.find(({ sentTo }) => sentTo !== undefined)?.sentTo
+  );
+}
+
+export function createPlacer(options: PlacerOptions): RememberingPlacer {
+  const { client, isHealthy, sessions, siblings, waitMs = 5 * 60_000, retryMs = 1_000 } = options;
   /** Where control placed people last: they go there again when it is away. */
   const remembered = new Map<string, string>();
 
@@ -68,16 +86,22 @@ export function createPlacer(options: PlacerOptions): Placer {
   }
 
   /** What control would say, as far as can be known here. */
-  function decideHere({ route, user, unusable }: PlaceRequest): string | undefined {
+  async function decideHere({ route, user, unusable }: PlaceRequest): Promise<string | undefined> {
     const away = unusable();
-    const boundTo = sessions.whereIs(route.pool, user) ?? remembered.get(`${route.pool}\n${user}`);
+    const own = {
+      session: sessions.whereIs(route.pool, user),
+      sentTo: remembered.get(`${route.pool}\n${user}`),
+      users: sessions.users(),
+    };
+    const all = [own, ...(await siblings.placesOf(route.pool, user))];
+    const boundTo = bindingAmong(all);
     const decision = place(
       { boundTo, sessions: 0 },
       route.backends.map(({ instance, accepting }) => ({
         instance,
         reachable: !away.includes(instance),
         inRotation: accepting && !away.includes(instance) && isHealthy(route.probe, instance),
-        users: sessions.usersOn(instance),
+        users: all.reduce((sum, { users }) => sum + (users[instance] ?? 0), 0),
       })),
       { prefer: 'fewest-users' },
     );
@@ -85,6 +109,7 @@ export function createPlacer(options: PlacerOptions): Placer {
   }
 
   return {
+    sentTo: (pool, user) => remembered.get(`${pool}\n${user}`),
     async place(request, signal) {
       const { ticket, route, user, unusable, onWaiting } = request;
       const deadline = Date.now() + waitMs;
@@ -104,8 +129,11 @@ export function createPlacer(options: PlacerOptions): Placer {
         };
         const answer = await ask(question, signal);
         if (answer === undefined) {
-          const instance = decideHere(request);
-          if (instance !== undefined) return { outcome: 'placed', instance };
+          const instance = await decideHere(request);
+          if (instance !== undefined) {
+            remember(route.pool, user, instance);
+            return { outcome: 'placed', instance };
+          }
           tell('No machine is available, and none can be asked for at this moment.');
           await sleep(retryMs, undefined, { signal });
           continue;

@@ -18,8 +18,8 @@ export interface SessionLedger {
   report(): Session[];
   /** The instance where somebody has a session. */
   whereIs(pool: string, user: string): string | undefined;
-  /** How many people have one on an instance. */
-  usersOn(instance: string): number;
+  /** How many people have one on an instance, by instance. */
+  users(): Record<string, number>;
   /** Those that fit, to be told something or ended. */
   find(fits: (session: Session) => boolean): readonly (Session & Pick<LiveSession, 'tell' | 'end'>)[];
 }
@@ -44,8 +44,15 @@ export function createSessionLedger(now: () => EpochMillis, onChange: () => void
       for (const { shown } of sessions.values()) if (shown.user === user && shown.pool === pool) return shown.instance;
       return undefined;
     },
-    usersOn: (instance) =>
-      new Set([...sessions.values()].flatMap(({ shown }) => (shown.instance === instance ? [shown.user] : []))).size,
+    users() {
+      const people = new Map<string, Set<string>>();
+      for (const { shown } of sessions.values()) {
+        const users = people.get(shown.instance);
+        if (users === undefined) people.set(shown.instance, new Set([shown.user]));
+        else users.add(shown.user);
+      }
+      return Object.fromEntries([...people].map(([instance, users]) => [instance, users.size]));
+    },
     find: (fits) =>
       [...sessions.values()].flatMap(({ shown, live }) =>
         fits(shown)

@@ -44,6 +44,8 @@ export interface Prober {
   isHealthy(probe: Probe | null, instance: string): boolean;
   /** Resolves once every one of these instances was probed, or one of them is healthy; at once where there is no probe. */
   firstOutcome(probe: Probe | null, instances: readonly string[]): Promise<void>;
+  /** Every instance has been asked once. */
+  knowsAll(): boolean;
   report(): Report['probes'];
   close(): void;
 }
@@ -129,6 +131,7 @@ export function createProber({ clock, runProbe, onChange, onOutcome }: ProberOpt
       ).catch(() => undefined);
       await anyHealthy;
     },
+    knowsAll: () => [...targets.values()].every(({ state }) => state.health !== 'unknown'),
     report() {
       return [...targets.values()].map(({ probe, instance, state }) => ({
         probe: probe.id,

@@ -6,10 +6,13 @@ import { rm } from 'node:fs/promises';
 import { findProcess, stopProcess } from '../../core/processes.ts';
 import type { RuntimeFolder } from '../../core/home.ts';
 import { ensureSupervisor } from '../../control/keep-supervisor.ts';
-import { readLives, writePrograms } from '../supervisor.ts';
+import type { Progress } from '../progress.ts';
+import { readLives, readPrograms, writePrograms } from '../supervisor.ts';
 import { digestOf } from '../upgrade.ts';
 import { bootPlaces, installBootScript, removeBootScript } from './boot-script.ts';
-import type { Program, ProgramName, ProgramState, Supervision, SupervisionParts } from './supervision.ts';
+import { createOwnGateways } from './own-gateways.ts';
+import { settleGateways } from './settle-gateways.ts';
+import type { Program, ProgramName, Programs, ProgramState, Supervision, SupervisionParts } from './supervision.ts';
 import { logFileOf } from './units.ts';
 
 export interface OwnParts extends SupervisionParts {
@@ -17,57 +20,68 @@ export interface OwnParts extends SupervisionParts {
   isRoot: boolean;
 }
 
-const names = ['control', 'gateway'] as const;
 const stopLimit = 25_000;
+const markOf = ({ argv, env, version }: Program) => digestOf([argv, env, version]);
 
 export function createOwnSupervision({ home, run, installation, isRoot }: OwnParts): Supervision {
-  const pidFiles = { control: run.controlPid, gateway: run.gatewayPid };
+  /** What a program is for the supervisor, but for its name and its pid file. */
+  const supervised = (name: ProgramName, program: Program) => ({
+    argv: [...program.argv, ...program.told],
+    env: program.env,
+    mark: markOf(program),
+    logFile: logFileOf(home, name),
+  });
 
   async function stop(until: 'start' | 'boot'): Promise<ProgramName[]> {
     if (isRoot && until === 'start') await removeBootScript(installation.id, bootPlaces);
     // First what says that anything is to run: control would start the supervisor again, and that one the others.
     await rm(run.programs, { force: true });
     await stopProcess(run.supervisorPid, stopLimit);
-    const stopped: ProgramName[] = [];
-    for (const name of names.toReversed()) if (await stopProcess(pidFiles[name], stopLimit)) stopped.push(name);
-    return stopped;
+    const gateways = createOwnGateways(run, undefined, () => Promise.resolve());
+    const hadGateways = (await gateways.endAll()) > 0;
+    const hadOldOne = await stopProcess(run.oldGatewayPid, stopLimit);
+    const hadControl = await stopProcess(run.controlPid, stopLimit);
+    return [...(hadGateways || hadOldOne ? (['gateway'] as const) : []), ...(hadControl ? (['control'] as const) : [])];
+  }
+
+  async function superviseWith(env: NodeJS.ProcessEnv): Promise<void> {
+    if ((await findProcess(run.supervisorPid)) !== undefined) return;
+    await rm(run.lives, { force: true });
+    await ensureSupervisor({ run, logFolder: home.logs, env });
+  }
+
+  async function settle({ control, gateway, gateways: count }: Programs, anew: boolean, progress: Progress) {
+    const runs = createOwnGateways(run, supervised('gateway', gateway), () => superviseWith(control.env));
+    await settleGateways({ runs, wanted: { mark: markOf(gateway), count, anew }, folder: run.gateway, progress });
   }
 
   return {
     kind: 'own',
 
     async start(programs, progress) {
-      const markOf = ({ argv, env, version }: Program) => digestOf([argv, env, version]);
-      const changed: ProgramName[] = [];
-      for (const name of names) {
-        const found = await findProcess(pidFiles[name]);
-        if (found !== undefined && found.mark !== markOf(programs[name])) changed.push(name);
-      }
-      await writePrograms(
-        run.programs,
-        names.map((name) => ({
-          name,
-          argv: [...programs[name].argv, ...programs[name].told],
-          env: programs[name].env,
-          mark: markOf(programs[name]),
-          pidFile: pidFiles[name],
-          logFile: logFileOf(home, name),
-        })),
-      );
-      if (changed.length > 0) {
+      const { control } = programs;
+      const found = await findProcess(run.controlPid);
+      const gateways = createOwnGateways(run, undefined, () => Promise.resolve());
+      const others = gateways.among((await readPrograms(run.programs)) ?? []);
+      await writePrograms(run.programs, [
+        { ...supervised('control', control), name: 'control', pidFile: run.controlPid },
+        ...others,
+      ]);
+      if (found !== undefined && found.mark !== markOf(control)) {
         // It may be about to start one as it was. The next one reads the file as it is now.
         await stopProcess(run.supervisorPid, stopLimit);
-        for (const name of changed)
-          await progress.step(`${name} ends, to begin again as it is now`, () =>
-            stopProcess(pidFiles[name], stopLimit),
-          );
+        await progress.step('control ends, to begin again as it is now', () => stopProcess(run.controlPid, stopLimit));
       }
-      if ((await findProcess(run.supervisorPid)) === undefined) {
-        await rm(run.lives, { force: true });
-        await ensureSupervisor({ run, logFolder: home.logs, env: programs.control.env });
-      }
+      if ((await findProcess(run.oldGatewayPid)) !== undefined)
+        await progress.step('the gateway of an older release ends: it cannot be replaced while it serves', () =>
+          stopProcess(run.oldGatewayPid, stopLimit),
+        );
+      await superviseWith(control.env);
+      await settle(programs, false, progress);
       if (isRoot) await installBootScript(installation.id, home, bootPlaces);
     },
+
+    replaceGateways: (programs, progress) => settle(programs, true, progress),
 
     stop,
 
@@ -77,11 +91,17 @@ export function createOwnSupervision({ home, run, installation, isRoot }: OwnPar
 
     async state() {
       const lives = await readLives(run.lives);
-      const stateOf = async (name: ProgramName): Promise<ProgramState> => ({
-        pid: (await findProcess(pidFiles[name]))?.pid,
-        failing: (lives[name]?.failures ?? 0) >= 2,
+      const failing = (name: string) => (lives[name]?.failures ?? 0) >= 2;
+      const stateOf = async ({ name, pidFile }: { name: string; pidFile: string }): Promise<ProgramState> => ({
+        pid: (await findProcess(pidFile))?.pid,
+        failing: failing(name),
       });
-      return { control: await stateOf('control'), gateway: await stateOf('gateway') };
+      const gateways = createOwnGateways(run, undefined, () => Promise.resolve());
+      const kept = gateways.among((await readPrograms(run.programs)) ?? []);
+      return {
+        control: await stateOf({ name: 'control', pidFile: run.controlPid }),
+        gateways: await Promise.all(kept.toReversed().map(stateOf)),
+      };
     },
   };
 }

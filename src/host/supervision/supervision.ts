@@ -3,7 +3,8 @@
  * and `status` see this contract only.
  *
  * A program begins anew when anything that it was started with is another now, and only then: so an upgrade or a changed
- * configuration is `start` with other programs, and running it again changes nothing.
+ * configuration is `start` with other programs, and running it again changes nothing. Gateways are replaced
+ * (`settle-gateways.ts`): what they carry goes on.
  */
 import { access } from 'node:fs/promises';
 import { runtimeFolderOf, type Home } from '../../core/home.ts';
@@ -24,7 +25,10 @@ export interface Program {
   version: string;
 }
 
-export type Programs = Readonly<Record<ProgramName, Program>>;
+export interface Programs extends Readonly<Record<ProgramName, Program>> {
+  /** Gateways that serve at a time. */
+  readonly gateways: number;
+}
 
 export interface ProgramState {
   /** Undefined where it does not run. */
@@ -33,18 +37,26 @@ export interface ProgramState {
   failing: boolean;
 }
 
+export interface ProcessStates {
+  control: ProgramState;
+  /** Those that are to serve, youngest first; those that leave are not among them. */
+  gateways: readonly ProgramState[];
+}
+
 export interface Supervision {
   kind: 'systemd' | 'own';
   /**
-   * Has these run from now on, also after a crash and a reboot. Ends first what runs otherwise: control, then the
-   * gateway, each only when it is another now. What was begun by another kind of supervision is ended.
+   * Has these run from now on, also after a crash and a reboot. Control that runs otherwise is ended first; gateways that do
+   * are replaced. What was begun by another kind of supervision is ended.
    */
   start(programs: Programs, progress: Progress): Promise<void>;
-  /** Ends both: they stay ended until the next `start`, or the next boot where it says so. Gives who ran. */
+  /** Replaces all gateways, though they are as they should be. */
+  replaceGateways(programs: Programs, progress: Progress): Promise<void>;
+  /** Ends all, those that leave too: they stay ended until the next `start`, or the next boot where it says so. Gives who ran. */
   stop(until: 'start' | 'boot'): Promise<ProgramName[]>;
   /** What `stop` does; and nothing of it is left on the machine outside of the installation's own folders. */
   remove(): Promise<void>;
-  state(): Promise<Record<ProgramName, ProgramState>>;
+  state(): Promise<ProcessStates>;
 }
 
 export interface SupervisionParts {

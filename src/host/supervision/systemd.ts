@@ -1,12 +1,23 @@
-/** Supervision by systemd: two units and one file of tmpfiles.d, named after the installation, and nothing that runs besides. */
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { PoolhouseError } from '../../core/errors.ts';
+/** Supervision by systemd: units and one file of tmpfiles.d, named after the installation, and nothing that runs besides. */
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { RuntimeFolder } from '../../core/home.ts';
 import { programFiles } from '../../core/program-files.ts';
-import { runCommand, type CommandResult } from '../run-command.ts';
-import type { ProgramName, ProgramState, Supervision, SupervisionParts } from './supervision.ts';
-import { accountOf, markOfUnit, renderRuntimePaths, renderUnit, runtimePaths, unitName } from './units.ts';
+import type { Progress } from '../progress.ts';
+import { settleGateways } from './settle-gateways.ts';
+import type { ProgramName, Programs, Supervision, SupervisionParts } from './supervision.ts';
+import { mustSystemctl, systemctl, unitState, writeWhole } from './systemctl.ts';
+import { createSystemdGateways, unitFolder } from './systemd-gateways.ts';
+import {
+  accountOf,
+  isReleased,
+  markOfUnit,
+  renderRuntimePaths,
+  renderUnit,
+  runtimePaths,
+  serialOfUnit,
+  unitName,
+} from './units.ts';
 
 export interface SystemdParts extends SupervisionParts {
   run: RuntimeFolder;
@@ -14,39 +25,52 @@ export interface SystemdParts extends SupervisionParts {
   own: Supervision;
 }
 
-/** Control first: connections live through a gateway that waits for it. */
-const names = ['control', 'gateway'] as const;
-const stopLimit = 60_000;
-
 export function createSystemdSupervision(parts: SystemdParts): Supervision {
   const { home, run, installation, own } = parts;
-  const unitOf = (name: ProgramName) => unitName(installation.id, name);
-  const fileOf = (name: ProgramName) => `/etc/systemd/system/${unitOf(name)}`;
+  const control = unitName(installation.id, 'control');
+  /** Of a release in which a gateway had no number. */
+  const oldGateway = unitName(installation.id, 'gateway');
+  const fileOf = (unit: string) => join(unitFolder, unit);
+  const textOf = (unit: string) => readFile(fileOf(unit), 'utf8').catch(() => undefined);
   const runtimeFile = `/etc/tmpfiles.d/poolhouse-${installation.id}.conf`;
-  const units = names.map(unitOf);
 
-  async function stateOf(name: ProgramName): Promise<ProgramState & { active: string }> {
-    const { stdout } = await systemctl('show', '--property=ActiveState,MainPID,NRestarts', unitOf(name));
-    const value = (key: string) => new RegExp(`^${key}=(.*)$`, 'm').exec(stdout)?.[1] ?? '';
-    const pid = Number(value('MainPID'));
-    const active = value('ActiveState');
-    return {
-      pid: pid > 0 ? pid : undefined,
-      failing: active === 'failed' || Number(value('NRestarts')) >= 2,
-      active,
-    };
+  /** Units of gateways that there are, youngest first. */
+  async function gatewayUnits(): Promise<string[]> {
+    const serials = (await readdir(unitFolder)).flatMap((file) => serialOfUnit(installation.id, file) ?? []);
+    return serials.toSorted((a, b) => b - a).map((serial) => unitName(installation.id, 'gateway', serial));
   }
 
   async function stop(until: 'start' | 'boot'): Promise<ProgramName[]> {
-    const stopped = await own.stop(until);
-    for (const name of names.toReversed()) {
-      const { pid, active } = await stateOf(name);
+    const stopped = new Set(await own.stop(until));
+    for (const [name, units] of [
+      ['gateway', [...(await gatewayUnits()), oldGateway]],
+      ['control', [control]],
+    ] as const) {
+      for (const unit of units) if ((await unitState(unit)).pid !== undefined) stopped.add(name);
       // Those that are not there cannot be disabled: then there is nothing to be done.
-      if ((await readFile(fileOf(name)).catch(() => undefined)) === undefined && active === 'inactive') continue;
-      await must(...(until === 'boot' ? ['stop'] : ['disable', '--now']), unitOf(name));
-      if (pid !== undefined && !stopped.includes(name)) stopped.push(name);
+      const there: string[] = [];
+      for (const unit of units)
+        if ((await textOf(unit)) !== undefined || (await unitState(unit)).active !== 'inactive') there.push(unit);
+      if (there.length > 0) await mustSystemctl(...(until === 'boot' ? ['stop'] : ['disable', '--now']), ...there);
     }
-    return stopped;
+    return [...stopped];
+  }
+
+  const unitParts = (programs: Programs) => ({
+    ...{ home, run, programs },
+    programFolders: [...new Set([programFiles.root, dirname(process.execPath)])],
+  });
+
+  async function settle(programs: Programs, anew: boolean, progress: Progress): Promise<void> {
+    const render = (serial: number) => renderUnit('gateway', unitParts(programs), serial);
+    const mark = markOfUnit(render(1)) ?? '';
+    const runs = createSystemdGateways(installation.id, run, render);
+    await settleGateways({
+      runs,
+      wanted: { mark, count: programs.gateways, anew },
+      folder: run.gateway,
+      progress,
+    });
   }
 
   return {
@@ -54,64 +78,46 @@ export function createSystemdSupervision(parts: SystemdParts): Supervision {
 
     async start(programs, progress) {
       await own.stop('start');
-      const programFolders = [...new Set([programFiles.root, dirname(process.execPath)])];
-      const texts = names.map((name) => ({
-        name,
-        text: renderUnit(name, { home, run, programFolders, programs }),
-      }));
+      const text = renderUnit('control', unitParts(programs));
       // Ended before the file is another: whoever is cut off in between finds that it differs still.
-      for (const { name, text } of texts) {
-        const before = await readFile(fileOf(name), 'utf8').catch(() => '');
-        if (markOfUnit(before) === markOfUnit(text) || (await stateOf(name)).pid === undefined) continue;
-        await progress.step(`${name} ends, to begin again as it is now`, () => must('stop', unitOf(name)));
+      const before = await textOf(control);
+      if (markOfUnit(before ?? '') !== markOfUnit(text) && (await unitState(control)).pid !== undefined)
+        await progress.step('control ends, to begin again as it is now', () => mustSystemctl('stop', control));
+      if ((await textOf(oldGateway)) !== undefined) {
+        await progress.step('the gateway of an older release ends: it cannot be replaced while it serves', () =>
+          mustSystemctl('disable', '--now', oldGateway),
+        );
+        await rm(fileOf(oldGateway));
       }
       await writeWhole(runtimeFile, renderRuntimePaths(runtimePaths(run, accountOf(installation.engine, true))));
-      for (const { name, text } of texts) await writeWhole(fileOf(name), text);
-      if (await needsReload()) await must('daemon-reload');
-      await systemctl('reset-failed', ...units); // where one has failed: the count begins anew
-      await must('enable', '--now', ...units);
+      await writeWhole(fileOf(control), text);
+      if ((await systemctl('show', '--property=NeedDaemonReload', control)).stdout.includes('=yes'))
+        await mustSystemctl('daemon-reload');
+      await systemctl('reset-failed', control); // where it has failed: the count begins anew
+      await mustSystemctl('enable', '--now', control);
+      await settle(programs, false, progress);
     },
+
+    replaceGateways: (programs, progress) => settle(programs, true, progress),
 
     stop,
 
     async remove() {
       await own.remove();
       await stop('start');
-      const files = names.flatMap((name) => [fileOf(name), `${fileOf(name)}.d`]); // an operator's drop-ins too
-      for (const file of [...files, runtimeFile]) await rm(file, { recursive: true, force: true });
-      await must('daemon-reload');
+      const units = [control, oldGateway, ...(await gatewayUnits())];
+      // An operator's drop-ins too: those of a gateway are of all gateways.
+      const files = [...units, ...units.map((unit) => `${unit}.d`), `poolhouse-${installation.id}-gateway-.service.d`];
+      for (const file of [...files.map(fileOf), runtimeFile]) await rm(file, { recursive: true, force: true });
+      await mustSystemctl('daemon-reload');
       await systemctl('reset-failed', ...units);
     },
 
     async state() {
-      const [control, gateway] = await Promise.all([stateOf('control'), stateOf('gateway')]);
-      return { control, gateway };
+      const units = await gatewayUnits();
+      const texts = await Promise.all(units.map(textOf));
+      const kept = units.filter((_unit, index) => !isReleased(texts[index] ?? ''));
+      return { control: await unitState(control), gateways: await Promise.all(kept.map(unitState)) };
     },
   };
-
-  /** An operator's drop-in is there that systemd has not read. */
-  async function needsReload(): Promise<boolean> {
-    return (await systemctl('show', '--property=NeedDaemonReload', ...units)).stdout.includes('=yes');
-  }
-}
-
-function systemctl(...argv: string[]): Promise<CommandResult> {
-  return runCommand('systemctl', ['--no-ask-password', ...argv], { timeoutMs: stopLimit });
-}
-
-async function must(...argv: string[]): Promise<void> {
-  const { exitCode, stderr } = await systemctl(...argv);
-  if (exitCode === 0) return;
-  throw new PoolhouseError(
-    'HostNotReady',
-    `systemctl ${argv.join(' ')} failed: ${stderr.trim()}\nMore: systemctl status ${argv.at(-1) ?? ''}`,
-  );
-}
-
-/** Nothing where it is so already. */
-async function writeWhole(file: string, text: string): Promise<void> {
-  if ((await readFile(file, 'utf8').catch(() => undefined)) === text) return;
-  await mkdir(dirname(file), { recursive: true });
-  await writeFile(`${file}.new`, text, { mode: 0o644 });
-  await rename(`${file}.new`, file);
 }

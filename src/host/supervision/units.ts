@@ -18,7 +18,7 @@ export interface UnitParts {
   run: RuntimeFolder;
   /** Where the program's files are, and Node. */
   programFolders: readonly string[];
-  programs: Programs;
+  programs: Pick<Programs, ProgramName>;
 }
 
 /** Debian's and Ubuntu's names for the engine's daemon. One that is not there is passed over. */
@@ -26,8 +26,14 @@ const engineUnits = ['incus.service', 'lxd.service', 'snap.lxd.daemon.service'];
 /** How long a start that fails takes at least, in seconds. */
 const failedStart = 5;
 
-export function unitName(installation: string, program: ProgramName): string {
-  return `poolhouse-${installation}-${program}.service`;
+export function unitName(installation: string, program: ProgramName, serial?: number): string {
+  return `poolhouse-${installation}-${program}${serial === undefined ? '' : `-${String(serial)}`}.service`;
+}
+
+/** The serial of a gateway's unit; undefined where a file is none. */
+export function serialOfUnit(installation: string, file: string): number | undefined {
+  const found = new RegExp(`^poolhouse-${installation}-gateway-(\\d+)\\.service$`).exec(file)?.[1];
+  return found === undefined ? undefined : Number(found);
 }
 
 /** What control may do: it builds images (mounts, devices, other owners), drives nftables, and starts the fetcher. */
@@ -85,14 +91,25 @@ const gatewaySandbox = [
 
 const markWords = '# It begins anew when this is another: ';
 
-/** The text of a unit. */
-export function renderUnit(name: ProgramName, parts: UnitParts): string {
+/** The text of a unit. A gateway has its serial; which it is makes it no other one. */
+export function renderUnit(name: ProgramName, parts: UnitParts, serial?: number): string {
   const { argv, told, version } = parts.programs[name];
   return [
     `# Written by 'poolhouse up', and again whenever it differs: changes of your own belong into a drop-in.`,
     `${markWords}${digestOf([version, renderSections(name, parts, argv)])}`,
-    renderSections(name, parts, [...argv, ...told]),
+    renderSections(name, parts, [...argv, ...told, ...(serial === undefined ? [] : ['--serial', String(serial)])]),
   ].join('\n');
+}
+
+const restarts = 'Restart=always';
+
+/** The same unit, which is not begun again when it ends: its gateway leaves. */
+export function released(unit: string): string {
+  return unit.replace(`\n${restarts}\n`, '\nRestart=no\n');
+}
+
+export function isReleased(unit: string): boolean {
+  return !unit.includes(`\n${restarts}\n`);
 }
 
 /** What two texts of a unit have in common where its process need not begin anew. */
@@ -120,7 +137,7 @@ function renderSections(name: ProgramName, parts: UnitParts, argv: readonly stri
     'StandardError=inherit',
     'UMask=0077',
     'WorkingDirectory=/',
-    'Restart=always',
+    restarts,
     'RestartSec=200ms',
     // A credential that systemd cannot load: only a person can help.
     'RestartPreventExitStatus=243',
