@@ -10,7 +10,7 @@ import { repository } from '../e2e/installation.ts';
 /** A folder and processes that end with the work. */
 export interface Ground {
   folder: string;
-  start(program: string, ...argv: string[]): ChildProcess;
+  start: (program: string, ...argv: string[]) => ChildProcess;
 }
 
 export async function onGround<T>(name: string, work: (ground: Ground) => Promise<T>): Promise<T> {

@@ -22,9 +22,9 @@ type Way = (typeof ways)[number];
 interface Site {
   gatewayPid: number;
   /** ssh's arguments up to the command. */
-  by(way: Way, ...options: string[]): string[];
+  by: (way: Way, ...options: string[]) => string[];
   /** Opens so many idle sessions through the gateway. */
-  hold(count: number): Promise<{ end(): Promise<void> }>;
+  hold: (count: number) => Promise<{ end: () => Promise<void> }>;
 }
 
 /** An sshd that takes the bench's key and the gateway's certificates, and what leads to it. */

@@ -365,13 +365,7 @@ describe.skipIf(missing !== undefined)(
           `su -s /bin/sh nobody -c 'curl -s --max-time 5 --unix-socket /var/lib/poolhouse/control/control.sock http://c/; echo $?'`,
         ].join('\n'),
       );
-      expect(seen.stdout.split('\n')).toEqual([
-        'control.sock',
-        'not mine',
-        'still not mine',
-        '7',
-        '',
-      ]);
+      expect(seen.stdout.split('\n')).toEqual(['control.sock', 'not mine', 'still not mine', '7', '']);
     });
 
     it('gets nothing at its door but what it was given', async () => {

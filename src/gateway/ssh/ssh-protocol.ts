@@ -204,7 +204,7 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
         else signal.addEventListener('abort', close, { once: true });
       },
       (error: unknown) => {
-        found();
+        placed();
         if (signal.aborted) return;
         const message = error instanceof Error ? error.message : String(error);
         const leftOut = logLimit(`${route.id} ${message}`);
