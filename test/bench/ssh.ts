@@ -61,13 +61,13 @@ function onSite<T>(work: (site: Site) => Promise<T>): Promise<T> {
         ...(way === 'jump' ? ['-o', `ProxyCommand=${jump}`] : []),
         ...['-p', String(ports[way]), ...options, `${user}@127.0.0.1`],
       ],
-      async hold(count) {
+      hold: async (count) => {
         const argv = [holder, String(gateway), user, at('key'), String(count)];
         const child = spawn(process.execPath, argv, { stdio: ['pipe', 'pipe', 'inherit'] });
         const ended = once(child, 'exit');
         if ((await Promise.race([once(child.stdout, 'data'), ended]))[0] instanceof Buffer)
           return {
-            async end() {
+            end: async () => {
               child.stdin.end();
               await ended;
             },
