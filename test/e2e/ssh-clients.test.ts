@@ -79,6 +79,7 @@ describe.skipIf(missing !== undefined)(`ssh clients${missing === undefined ? '' 
     folder = await mkdtemp(join(tmpdir(), 'poolhouse-clients-'));
     await must('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', own('key')]);
     installation = await TestInstallation.make({ poolGiB: 20 });
+    await useTinyFirstImage(installation);
     await installation.mustPoolhouse('up');
     await installation.mustPoolhouse('users', 'add', 'alice', '--ssh-key', own('key.pub'));
     await installation.mustPoolhouse(
