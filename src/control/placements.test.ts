@@ -193,10 +193,11 @@ describe('placements', () => {
     pass(5_000);
     endPolls();
     await waiting.done;
-    const leaving = open(ask('bob'), hangsUp.signal);
+    const told = 'nobody in rotation You are number 2 of 2 who wait.';
+    const leaving = open(ask('bob', { told }), hangsUp.signal);
     expect(onEnd).not.toHaveBeenCalled();
     pass(5_000);
-    const again = open(ask('ada'));
+    const again = open(ask('ada', { told: 'nobody in rotation You are number 1 of 2 who wait.' }));
     hangsUp.abort();
     await leaving.done;
     placements.setPools(seats(['one']));

@@ -10,12 +10,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { missingForSystemTests, must, repository, run, TestInstallation, until, type Result } from './installation.ts';
+import { useTinyFirstImage } from './tiny-first-image.ts';
 
 const missing = await missingForSystemTests([
   ...['ssh', 'sftp', 'rsync', 'sshfs', 'fusermount3', 'plink', 'psftp', 'puttygen', 'dbclient', 'dropbearconvert'],
   ...['xauth', 'ssh-agent', 'curl', 'nft', 'mmdebstrap'],
 ]);
 const crowd = 200;
+const machines = 4;
 
 describe.skipIf(missing !== undefined)(`ssh clients${missing === undefined ? '' : ` (left out: ${missing})`}`, () => {
   let installation: TestInstallation;
@@ -78,6 +80,7 @@ describe.skipIf(missing !== undefined)(`ssh clients${missing === undefined ? '' 
     folder = await mkdtemp(join(tmpdir(), 'poolhouse-clients-'));
     await must('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', own('key')]);
     installation = await TestInstallation.make({ poolGiB: 20 });
+    await useTinyFirstImage(installation);
     await installation.mustPoolhouse('up');
     await installation.mustPoolhouse('users', 'add', 'alice', '--ssh-key', own('key.pub'));
     await installation.mustPoolhouse(
@@ -357,12 +360,19 @@ echo "1f0c: start"; echo "listeningOn==$(cat ~/.vscode-port)=="; echo "hostname=
   it(`${crowd} people at once, each as themselves`, async () => {
     const arm = await installation.arm();
     const key = await readFile(own('key.pub'), 'utf8');
+    // A session of systemd's for each of them: that is more than the memory of one small machine.
+    const set = `/subscriptions/${arm.subscriptionId}/resourcegroups/team/providers/Microsoft.Compute/virtualMachineScaleSets/nat`;
+    await arm.send('PATCH', set, { sku: { capacity: machines } });
     const names = Array.from({ length: crowd }, (_, index) => `person${index}`);
     for (const name of names)
       await arm.send('PUT', `/providers/Poolhouse.Identity/users/${name}`, { properties: { sshKeys: [key] } });
     await until('the last of them is there', async () =>
       (await run('ssh', [...options(), `person${crowd - 1}@${address}`, 'id -un'])).exitCode === 0 ? true : undefined,
     );
+    await until('all machines are there', async () => {
+      const { instances } = await installation.pool('nat');
+      return instances.filter((one) => one.inRotation).length === machines ? true : undefined;
+    });
     const began = Date.now();
     const results = await Promise.all(names.map((name) => ssh(`${name}@${address}`, 'id -un; sleep 2')));
     process.stderr.write(`${crowd} people at once: ${Date.now() - began} ms\n`);

@@ -67,7 +67,7 @@ export function hostKeysFor(
 }
 
 /** OpenSSH's PROTOCOL.key, without a passphrase: the only form for ed25519 that is read everywhere. */
-function openSshText(key: KeyObject): string {
+export function openSshText(key: KeyObject): string {
   const { type, blob } = encodePublicKey(key);
   const { x = '', d = '' } = key.export({ format: 'jwk' });
   const [publicPart, privatePart] = [Buffer.from(x, 'base64url'), Buffer.from(d, 'base64url')];

@@ -49,13 +49,36 @@ export function joinSessions(client: ServerChannel, instance: ClientChannel, onL
   instance.pipe(client, { end: false });
   instance.stderr.pipe(client.stderr, { end: false });
   let isClosed = false;
+  let ending: (() => void) | undefined;
+  const tellEnding = (): void => {
+    try {
+      ending?.();
+    } catch {
+      client.exit(255); // a signal that SSH has no name for
+    }
+    ending = () => undefined; // once
+  };
+  const whenAllIsTaken = (then: () => void): void => {
+    flush(client.stderr, () => {
+      flush(client, then);
+    });
+  };
   instance.once('end', () => {
     // A connection that is lost ends and closes at once, and something is to be said then: after EOF nothing can be.
     setImmediate(() => {
-      if (!isClosed) client.eof();
+      if (isClosed) return;
+      if (ending === undefined) {
+        client.eof();
+        return;
+      }
+      // As sshd does: dropbear's client hears of no status after EOF.
+      whenAllIsTaken(() => {
+        if (isClosed) return;
+        tellEnding();
+        client.eof();
+      });
     });
   });
-  let ending: (() => void) | undefined;
   instance.once('exit', (code, signal, coreDumped, message) => {
     ending = () => {
       if (code !== null) client.exit(code);
@@ -64,16 +87,10 @@ export function joinSessions(client: ServerChannel, instance: ClientChannel, onL
   });
   instance.once('close', () => {
     isClosed = true;
-    flush(client.stderr, () => {
-      flush(client, () => {
-        if (ending === undefined) onLost();
-        try {
-          ending?.();
-        } catch {
-          client.exit(255); // a signal that SSH has no name for
-        }
-        client.end();
-      });
+    whenAllIsTaken(() => {
+      if (ending === undefined) onLost();
+      else tellEnding();
+      client.end();
     });
   });
 }

@@ -12,7 +12,7 @@ import { createAttemptLimit } from '../people/attempt-limit.ts';
 import { createDirectoryView } from '../people/directory-view.ts';
 import { createSignIn } from '../people/sign-in.ts';
 import { silentLog, until } from '../test-support.ts';
-import { connectSsh } from './library.ts';
+import { connectSsh, generateKey, parseKey } from './library.ts';
 import { servedPool, servePeople } from './serve-people.ts';
 
 const password = 'Correct-Horse-7';
@@ -111,6 +111,15 @@ describe('the door', { timeout: 120_000 }, () => {
     });
     await once(client, 'ready');
     client.end();
+  });
+});
+
+describe('a key of ours for one connection', () => {
+  it('can be read, each of them', () => {
+    for (let count = 0; count < 1_000; count += 1) {
+      const { private: own, public: shown } = generateKey();
+      expect(parseKey(shown).getPublicSSH()).toEqual(parseKey(own).getPublicSSH());
+    }
   });
 });
 
