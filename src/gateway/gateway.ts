@@ -131,7 +131,11 @@ export function createGateway(options: GatewayOptions): Gateway {
     sessions,
     siblings,
   });
-  const signIn = createSignIn({ directory, limit: createAttemptLimit(clock), log });
+  const signIn = createSignIn({
+    directory,
+    limit: createAttemptLimit(clock, () => table.settings?.gateways ?? 1),
+    log,
+  });
   const protocols: Record<Route['protocol'], Protocol> = {
     tcp: createTcpProtocol({ prober, ledger, observer, log, clock }),
     ssh: createSshProtocol({

@@ -38,7 +38,15 @@ async function prepare() {
   onTestFinished(() => control.close());
 
   const report = () => {
-    const about = { gateway: 'g', pid: 1, phase: 'serving' as const, startedAt: 0, revision: 1, probes: [], failures: [] };
+    const about = {
+      gateway: 'g',
+      pid: 1,
+      phase: 'serving' as const,
+      startedAt: 0,
+      revision: 1,
+      probes: [],
+      failures: [],
+    };
     const connections = world.sessions.map(({ instance }) => ({ route: 'r', instance, open: 1 }));
     control.reports.take({ ...about, connections, sessions: world.sessions }, clock.now());
   };
