@@ -216,6 +216,7 @@ describe('the command line', () => {
     expect(JSON.parse(status.stdout)).toEqual({
       control: { url: '', healthy: false, pid: 0 },
       gateway: { healthy: false, pid: null },
+      gateways: [],
       pools: [],
     });
     expect((await poolhouse('status')).stdout).toContain('Start it with: poolhouse up');

@@ -276,6 +276,7 @@ async function main(): Promise<void> {
     settings: {
       logLevel: config.logLevel,
       leaveHours: config.leaveHours,
+      gateways: config.gateways,
       ...(installation.metricsPorts === undefined ? {} : { metricsPort: installation.metricsPorts.gateway }),
     },
   });

@@ -133,7 +133,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     sessions,
     siblings,
   });
-  const limit = createAttemptLimit(clock);
+  const limit = createAttemptLimit(clock, () => table.settings?.gateways ?? 1);
   const signIn = createSignIn({ directory, limit, log, observer });
   const people = {
     ...{ directory, signIn, placer, sessions, ledger, observer, log, clock, routeNow },

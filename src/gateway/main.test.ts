@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { askGateway, gatewaySocketName, gatewayStateSchema } from '../link/gateway-words.ts';
 import type { Report, Route } from '../link/routes.ts';
 import { createLinkServer } from '../link/server.ts';
 import type { LinkServer } from '../link/server.ts';
@@ -96,6 +97,10 @@ async function kill(child: ChildProcess, signal: 'SIGKILL' | 'SIGTERM'): Promise
   await exited;
 }
 
+/** How a gateway says that it stands; undefined where it does not run. */
+const stateOf = (serial: number) => () =>
+  askGateway(join(folder, gatewaySocketName(serial)), { ask: 'state' }, gatewayStateSchema).catch(() => undefined);
+
 const latest = (): Report | undefined => reports.at(-1);
 
 describe('the gateway process', () => {
@@ -175,6 +180,61 @@ describe('the gateway process', () => {
     await client.echo('still here');
     client.socket.destroy();
     expect(await exited).toEqual([0, null]);
+  });
+
+  it('leaves for another one: it has no port any more, carries what it has, and ends with the last of it', async () => {
+    const port = await freePort();
+    await startControl(tcpRoute(port, [await instance('i-0')]));
+    const { child } = startGateway();
+    await until('it serves', async () => (await meet(port)) === 'i-0');
+    const client = dial(port);
+    await client.greeting();
+    const other = startGateway('--serial', '2');
+    const [first, second] = [stateOf(1), stateOf(2)];
+    await until('both share the port', async () => (await second())?.ports.includes(port) === true);
+    child.kill('SIGUSR2');
+    await until('the first has left', async () => (await first())?.phase === 'leaving');
+    expect(await first()).toMatchObject({ serial: 1, pid: child.pid, ports: [], connections: 1 });
+    await until('control knows', () => reports.some(({ pid, phase }) => pid === child.pid && phase === 'leaving'));
+    expect(await meet(port)).toBe('i-0');
+    await client.echo('still here');
+    const exited = once(child, 'exit');
+    client.socket.destroy();
+    expect(await exited).toEqual([0, null]);
+    expect(reports.find(({ pid, phase }) => pid === child.pid && phase === 'ended')?.connections).toEqual([]);
+    expect(other.log()).not.toContain('"level":50');
+  });
+
+  it('carries on no longer than it may', async () => {
+    const port = await freePort();
+    await startControl(tcpRoute(port, [await instance('i-0')]));
+    control?.publish({
+      revision: ++revision,
+      routes: [tcpRoute(port, [await instance('i-1')])],
+      settings: { logLevel: 'info', leaveHours: 0 },
+    });
+    const { child, log } = startGateway('--grace', '0');
+    await until('it serves', async () => (await meet(port)) === 'i-1');
+    const client = dial(port);
+    await client.greeting();
+    const exited = once(child, 'exit');
+    child.kill('SIGUSR2');
+    expect(await exited).toEqual([0, null]);
+    expect(log()).toContain('for as long as it may');
+  });
+
+  it('does not share a port with a gateway of another installation', async () => {
+    const port = await freePort();
+    await startControl(tcpRoute(port, [await instance('ours')]));
+    startGateway();
+    await until('it serves', async () => (await meet(port)) === 'ours');
+    const elsewhere = join(folder, 'elsewhere');
+    await mkdir(elsewhere);
+    const theirs = { revision: 1, routes: [tcpRoute(port, [await instance('theirs')])] };
+    await writeFile(join(elsewhere, 'routes.json'), JSON.stringify(theirs));
+    const { log } = startGateway('--state', join(elsewhere, 'routes.json'));
+    await until('it says so', () => log().includes('EADDRINUSE'));
+    for (let count = 0; count < 10; count += 1) expect(await meet(port)).toBe('ours');
   });
 
   it('ends at once at a second signal', async () => {

@@ -17,7 +17,7 @@ import {
 
 export interface Siblings {
   /** Whether one of them listens on this port. */
-  haveOpen(port: number): Promise<boolean>;
+  haveOpen: (port: number) => Promise<boolean>;
   /** What each of them knows of where somebody is. */
   placesOf(pool: string, user: string): Promise<Places[]>;
   /** The answers of all. */

@@ -53,6 +53,8 @@ const gatewaySettingsSchema = z.object({
   metricsPort: z.int().min(1).max(65535).optional(),
   /** How long one that was replaced carries its connections at most. */
   leaveHours: z.number().nonnegative().optional(),
+  /** How many serve at a time. */
+  gateways: z.int().positive().optional(),
 });
 
 export const routingTableSchema = z.object({

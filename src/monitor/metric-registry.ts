@@ -2,7 +2,7 @@
  * The metrics that both processes have: what Node and the kernel know of a process, its build, its health, and the lines
  * of its log. A registry is made in a process's composition root; there is no global one.
  */
-import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Registry, type MetricObject } from 'prom-client';
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import { z } from 'zod';
 import { logLevels } from '../core/log-levels.ts';
 import type { Health } from './health.ts';
@@ -44,7 +44,7 @@ export async function sumMetrics(processes: readonly MetricValues[]): Promise<Ex
   const lists = processes.map((metrics) =>
     metrics.map((metric) => (metric.aggregator === 'omit' ? { ...metric, aggregator: 'first' } : metric)),
   );
-  const registry = AggregatorRegistry.aggregate(lists as unknown as MetricObject[]); // the library's type is of one list
+  const registry = AggregatorRegistry.aggregate(lists);
   return { contentType: registry.contentType, text: await registry.metrics() };
 }
 

@@ -103,7 +103,7 @@ export class Box {
       .filter((path) => path.includes('/node_modules/'))
       .map((path) => path.slice(repository.length));
     const tar = join(this.folder, 'program.tar');
-    const ours = ['bin', 'images', 'examples', 'package.json', ...modules];
+    const ours = ['bin', 'images', 'examples', 'vendor/ssh2', 'package.json', ...modules];
     await must('tar', ['-cf', tar, '-C', this.folder, 'dist', '-C', repository, ...ours]);
     await this.write('/opt/poolhouse/program.tar', await readFile(tar));
     await this.must('tar -xf /opt/poolhouse/program.tar -C /opt/poolhouse --no-same-owner');

@@ -12,11 +12,11 @@ import { prepareGateways, until, type SshClient } from './gateway-ground.ts';
 function copyThrough(session: SshClient) {
   const { stdin, stdout } = session.child;
   const [sent, received] = [createHash('sha256'), createHash('sha256')];
-  const state = { isOver: false };
+  const stopping = new AbortController();
   let bytes = 0;
   stdout?.on('data', (chunk: Buffer) => received.update(chunk));
   const sending = (async () => {
-    while (!state.isOver) {
+    while (!stopping.signal.aborted) {
       const chunk = randomBytes(64 * 1024);
       sent.update(chunk);
       bytes += chunk.length;
@@ -28,7 +28,7 @@ function copyThrough(session: SshClient) {
   return {
     bytes: () => bytes,
     async finish() {
-      state.isOver = true;
+      stopping.abort();
       await sending;
       expect(await session.done).toBe(0);
       return { sent: sent.digest('hex'), received: received.digest('hex') };

@@ -23,7 +23,9 @@ describe.skipIf(missing !== undefined)(
     });
 
     const pids = (status: StatusDocument) => ({ control: status.control.pid, gateway: status.gateway.pid });
-    const unit = (name: string) => `poolhouse-${id}-${name}.service`;
+    /** Of the gateway that serves. */
+    let serial = 1;
+    const unit = (name: string) => `poolhouse-${id}-${name === 'gateway' ? `gateway-${String(serial)}` : name}.service`;
     async function show(name: string, property: string): Promise<string> {
       return (await box.must(`systemctl show --property=${property} --value ${unit(name)}`)).trim();
     }
@@ -101,6 +103,23 @@ describe.skipIf(missing !== undefined)(
         expect(after.gateway.pid).not.toBe(up.gateway.pid);
         expect(after).toMatchObject({ control: { healthy: true }, gateway: { healthy: true } });
         up = after;
+        serial = 2;
+        expect(await show('gateway', 'MainPID')).toBe(String(up.gateway.pid));
+      });
+
+      it('replaces the gateway by another one, which is there after a reboot, and nothing of the old one', async () => {
+        const { pids: begun } = await box.document<{ pids: number[] }>('gateway restart');
+        const old = unit('gateway');
+        serial = 3;
+        up = await box.serving((now) => now.gateway.pid === begun[0]);
+        expect(await show('gateway', 'MainPID')).toBe(String(up.gateway.pid));
+        expect((await box.sh(`systemctl is-enabled ${old}`)).stdout).toBe('disabled\n');
+        await box.reboot();
+        up = await box.serving();
+        expect(await show('gateway', 'MainPID')).toBe(String(up.gateway.pid));
+        expect((await box.sh(`systemctl is-active ${old}`)).stdout).toBe('inactive\n');
+        expect(pids(await box.document<StatusDocument>('up'))).toEqual(pids(up));
+        expect(await box.must(`cd /etc/systemd/system && ls -d poolhouse-*gateway*`)).toBe(`${unit('gateway')}\n`);
       });
 
       it('tells what happened, and turns a log over that has grown large', async () => {

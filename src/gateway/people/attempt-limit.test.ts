@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { createAttemptLimit } from './attempt-limit.ts';
 
-function prepare() {
+function prepare({ gateways = 1 } = {}) {
   let now = 0;
-  const limit = createAttemptLimit({ now: () => now, sleep: () => Promise.resolve() });
+  const limit = createAttemptLimit({ now: () => now, sleep: () => Promise.resolve() }, () => gateways);
   const fail = (address: string, user: string, times: number) => {
     for (let count = 0; count < times; count += 1) limit.failed(address, user);
   };
@@ -70,5 +70,13 @@ describe('the limit on sign-ins', () => {
     fail('10.0.0.1', 'first', 5);
     for (let user = 0; user < 20_000; user += 1) limit.failed('10.9.9.9', `user${user}`);
     expect(limit.delay('10.0.0.1', 'first')).toBe(0);
+  });
+
+  it('is as strict over several gateways as with one', () => {
+    const several = [1, 2, 3].map(() => prepare({ gateways: 3 }));
+    const one = prepare();
+    for (let count = 0; count < 27; count += 1) several[count % 3]?.fail('10.0.0.1', `user${String(count)}`, 1);
+    one.fail('10.0.0.1', 'somebody', 27);
+    for (const { limit } of several) expect(limit.delay('10.0.0.1', 'ada')).toBe(one.limit.delay('10.0.0.1', 'ada'));
   });
 });

@@ -2,6 +2,9 @@
  * How long a sign-in that fails keeps the next one waiting. What counts is who tries from where: a person who mistypes
  * waits seconds, somebody who guesses waits ever longer, and neither locks out colleagues behind the same router, nor
  * the person whose name is tried from elsewhere.
+ *
+ * Several gateways share who comes, and each counts for itself what it sees: so each counts a failure as many times as
+ * there are gateways. Over many attempts that is the same; over a few it may be a little more or less.
  */
 import type { Clock, EpochMillis } from '../../core/time.ts';
 
@@ -27,7 +30,8 @@ const freeForPair = 2;
 const freeForOne = 20;
 const remembered = 20_000;
 
-export function createAttemptLimit(clock: Clock): AttemptLimit {
+/** @param gateways how many there are at this moment */
+export function createAttemptLimit(clock: Clock, gateways: () => number = () => 1): AttemptLimit {
   const pairs = createCounts(clock);
   const addresses = createCounts(clock);
   const users = createCounts(clock);
@@ -47,9 +51,10 @@ export function createAttemptLimit(clock: Clock): AttemptLimit {
       );
     },
     failed(address, user) {
-      pairs.add(pairOf(address, user));
-      addresses.add(address);
-      users.add(user);
+      const times = gateways();
+      pairs.add(pairOf(address, user), times);
+      addresses.add(address, times);
+      users.add(user, times);
     },
     succeeded(address, user) {
       const pair = pairOf(address, user);
@@ -76,8 +81,8 @@ function createCounts(clock: Clock) {
   };
   return {
     get,
-    add(key: string): void {
-      const failures = (get(key)?.failures ?? 0) + 1;
+    add(key: string, times: number): void {
+      const failures = (get(key)?.failures ?? 0) + times;
       counts.delete(key); // the newest stand last
       counts.set(key, { failures, at: clock.now() });
       trim(counts);
