@@ -13,6 +13,8 @@ const packages = [
   'busybox-static',
   'iproute2',
   'procps',
+  // Other clients of ssh, and what judges a server of it.
+  ...['rsync', 'sshfs', 'putty-tools', 'dropbear-bin', 'python3-paramiko', 'python3-asyncssh', 'xauth', 'ssh-audit'],
 ];
 if ((await missingPackages(packages)).length > 0) {
   await createProgress(process.stderr).step('Debian packages for the tests', (phase) =>

@@ -174,7 +174,13 @@ export function assembleControl(parts: ControlParts): Control {
     clock,
   );
   const orders = createSessionOrders({ clock, newId, publish: parts.publishOrders });
-  const placements = createPlacements({ clock, onWaiting: changed });
+  const placements = createPlacements({
+    clock,
+    onWaiting: changed,
+    onEnd: (pool, result, milliseconds) => {
+      observer.placementEnded(pool, result, milliseconds);
+    },
+  });
   const scaleSets = createScaleSetLoop(world, steps, images, createUnclaimed(world, steps, doors), placements);
   const frontEnds = createFrontEndLoop({
     world,

@@ -6,10 +6,18 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { RequestEnd } from '../arm/server.ts';
 import type { EpochMillis } from '../core/time.ts';
+import { sessionProtocols } from '../link/people.ts';
 import { instanceConditions } from '../pool/instance-condition.ts';
 import type { LoopFacts } from './loop-watch.ts';
 import { engineOutcomes, type EngineMethod, type EngineOutcome } from './observe-engine.ts';
-import { endStates, observedSteps, outcomes, type Observer } from './observer.ts';
+import {
+  endStates,
+  observedSteps,
+  outcomes,
+  placementResults,
+  type Observer,
+  type PlacementResult,
+} from './observer.ts';
 import type { PoolFacts } from './pool-facts.ts';
 
 /** What is at this moment. What cannot be read is left out, and its metrics with it. */
@@ -178,6 +186,36 @@ export function createControlMetrics(registry: Registry): ControlMetrics {
     labelNames: ['resource_group', 'pool'],
     registers,
   });
+  const peopleSessions = new Gauge({
+    name: 'poolhouse_pool_people_sessions',
+    help: 'Sessions of people in a pool, by protocol.',
+    labelNames: ['resource_group', 'pool', 'protocol'],
+    registers,
+  });
+  const waiting = new Gauge({
+    name: 'poolhouse_pool_people_waiting',
+    help: 'People who wait for a place on an instance of a pool.',
+    labelNames: ['resource_group', 'pool'],
+    registers,
+  });
+  const users = new Gauge({
+    name: 'poolhouse_pool_instance_users',
+    help: 'People who are bound to an instance: by a session, by what they run there, or by a place just given.',
+    labelNames: ['resource_group', 'pool', 'pool_instance'],
+    registers,
+  });
+  const placements = new Counter({
+    name: 'poolhouse_placements_total',
+    help: 'People who wanted a place in a pool, by how that ended.',
+    labelNames: ['resource_group', 'pool', 'result'],
+    registers,
+  });
+  const placementSeconds = new Histogram({
+    name: 'poolhouse_placement_duration_seconds',
+    help: 'How long people waited until they were placed.',
+    buckets: slow,
+    registers,
+  });
   const poolFailed = new Gauge({
     name: 'poolhouse_pool_failed',
     help: '1 where the last change of a pool failed.',
@@ -232,6 +270,8 @@ export function createControlMetrics(registry: Registry): ControlMetrics {
   for (const step of observedSteps) for (const result of outcomes) steps.inc({ step, result }, 0);
   for (const type of ['microsoft.resources/deployments', 'microsoft.compute/virtualmachinescalesets'])
     for (const state of endStates) operations.inc({ type, action: 'put', state }, 0);
+  /** By pool; a pool that is gone keeps nothing. */
+  const placed = new Map<string, Record<PlacementResult, number>>();
   const calledMethods = new Set<EngineMethod>();
 
   return {
@@ -261,6 +301,12 @@ export function createControlMetrics(registry: Registry): ControlMetrics {
     mountEnded(result) {
       mounts.inc({ result });
     },
+    placementEnded(pool, result, milliseconds) {
+      const counts = placed.get(pool) ?? { placed: 0, refused: 0, left: 0 };
+      counts[result] += 1;
+      placed.set(pool, counts);
+      if (result === 'placed') placementSeconds.observe(milliseconds / second);
+    },
     fetchEnded(result, milliseconds) {
       fetches.inc({ result });
       fetchSeconds.observe(milliseconds / second);
@@ -273,6 +319,9 @@ export function createControlMetrics(registry: Registry): ControlMetrics {
       const { loops, pools = [], openOperations: open = [], fileSystem, storeBytes } = moment;
       for (const gauge of [capacity, instances, sessions, poolFailed, poolMemory, openOperations, oldestOperation])
         gauge.reset();
+      for (const metric of [peopleSessions, waiting, users, placements]) metric.reset();
+      if (moment.pools !== undefined)
+        for (const key of placed.keys()) if (!pools.some((one) => one.key === key)) placed.delete(key);
       for (const { name: loop, succeededAt, dueAt } of loops) {
         lastPass.set({ loop }, (succeededAt ?? 0) / second);
         passDue.set({ loop }, dueAt / second);
@@ -281,6 +330,12 @@ export function createControlMetrics(registry: Registry): ControlMetrics {
         const labels = { resource_group, pool };
         capacity.set(labels, facts.capacity);
         sessions.set(labels, facts.sessions);
+        waiting.set(labels, facts.waiting);
+        for (const protocol of sessionProtocols)
+          peopleSessions.set({ ...labels, protocol }, facts.peopleSessions[protocol]);
+        for (const [pool_instance, count] of facts.users) users.set({ ...labels, pool_instance }, count);
+        for (const result of placementResults)
+          placements.inc({ ...labels, result }, placed.get(facts.key)?.[result] ?? 0);
         poolFailed.set(labels, facts.failed ? 1 : 0);
         poolMemory.set(labels, facts.memoryBytes);
         for (const state of instanceConditions) instances.set({ ...labels, state }, facts.instances[state]);

@@ -17,6 +17,7 @@ import type { ControlMetrics, ControlMoment } from './control-metrics.ts';
 import type { LoopWatch } from './loop-watch.ts';
 import type { ObservedEngine } from './observe-engine.ts';
 import { readPoolFacts } from './pool-facts.ts';
+import type { Placements } from './placements.ts';
 import type { World } from './world.ts';
 
 export interface ControlMonitorParts {
@@ -32,6 +33,7 @@ export interface ControlMonitorParts {
 /** What there is to look at while control serves. */
 export interface Serving {
   world: Pick<World, 'store' | 'live' | 'reports'>;
+  placements: Pick<Placements, 'waiting' | 'usersOn'>;
   apiListens(): boolean;
   certificates(): Pick<Certificates, 'certificatePem' | 'caPem'>;
 }
@@ -76,12 +78,13 @@ export function createControlMonitor(parts: ControlMonitorParts): ControlMonitor
     };
     if (there === undefined) return { ...common, certificates: [], gatewaySeenAt: undefined };
     const { certificatePem, caPem } = there.certificates();
-    const stored = await Promise.all([readPoolFacts(there.world), openOperationCounts(there.world.store.db)]).catch(
-      (error: unknown) => {
-        log.warn({ err: error }, 'the metrics leave the pools out: the store could not be read');
-        return undefined;
-      },
-    );
+    const stored = await Promise.all([
+      readPoolFacts(there.world, there.placements),
+      openOperationCounts(there.world.store.db),
+    ]).catch((error: unknown) => {
+      log.warn({ err: error }, 'the metrics leave the pools out: the store could not be read');
+      return undefined;
+    });
     return {
       ...common,
       ...(stored === undefined ? {} : { pools: stored[0], openOperations: stored[1] }),

@@ -372,7 +372,12 @@ async function main(): Promise<void> {
     log,
     signal,
   });
-  monitor.serves({ world, apiListens: () => arm.server.listening, certificates: () => certificates });
+  monitor.serves({
+    world,
+    placements: control.placements,
+    apiListens: () => arm.server.listening,
+    certificates: () => certificates,
+  });
   const refusals = runLoop({
     name: 'refused packets',
     pass: createRefusedPackets({

@@ -28,11 +28,17 @@ export interface EndedOperation {
   milliseconds: number;
 }
 
+/** How it ends for somebody who wants a place: `left` is who hung up before. */
+export const placementResults = ['placed', 'refused', 'left'] as const;
+export type PlacementResult = (typeof placementResults)[number];
+
 export interface Observer {
   passEnded(loop: string, outcome: Outcome, milliseconds: number): void;
   stepEnded(step: (typeof observedSteps)[number], outcome: Outcome, milliseconds: number): void;
   operationEnded(operation: EndedOperation): void;
   mountEnded(result: 'mounted' | 'refused' | 'not_ours'): void;
+  /** @param pool key of the scale set; `milliseconds` from the first question on */
+  placementEnded(pool: string, result: PlacementResult, milliseconds: number): void;
 }
 
 export const nobodyObserves: Observer = {
@@ -40,4 +46,5 @@ export const nobodyObserves: Observer = {
   stepEnded: () => undefined,
   operationEnded: () => undefined,
   mountEnded: () => undefined,
+  placementEnded: () => undefined,
 };

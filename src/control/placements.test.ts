@@ -39,7 +39,8 @@ function prepare() {
       }),
   };
   const onWaiting = vi.fn();
-  const placements = createPlacements({ clock, onWaiting, maxWaiting: 3 });
+  const onEnd = vi.fn();
+  const placements = createPlacements({ clock, onWaiting, onEnd, maxWaiting: 3 });
   const open = (question: PlacementQuestion, signal = new AbortController().signal) => {
     const held: { answer?: PlacementAnswer } = {};
     const done = placements.answer(question, signal).then((answer) => {
@@ -50,6 +51,7 @@ function prepare() {
   return {
     placements,
     onWaiting,
+    onEnd,
     open,
     pass: (milliseconds: number) => {
       now += milliseconds;
@@ -181,5 +183,31 @@ describe('placements', () => {
     hungUp.abort();
     await last.done;
     expect(placements.waiting(pool)).toBe(0);
+  });
+
+  it('tell how each of them ended, from the first question on', async () => {
+    const { placements, onEnd, open, pass, endPolls } = prepare();
+    placements.setPools(seats([]));
+    const waiting = open(ask('ada'));
+    const hangsUp = new AbortController();
+    pass(5_000);
+    endPolls();
+    await waiting.done;
+    const told = 'nobody in rotation You are number 2 of 2 who wait.';
+    const leaving = open(ask('bob', { told }), hangsUp.signal);
+    expect(onEnd).not.toHaveBeenCalled();
+    pass(5_000);
+    const again = open(ask('ada', { told: 'nobody in rotation You are number 1 of 2 who wait.' }));
+    hangsUp.abort();
+    await leaving.done;
+    placements.setPools(seats(['one']));
+    await again.done;
+    placements.setPools(seats([], { describe: () => ({ message: 'off', never: true }) }));
+    await open(ask('eve')).done;
+    expect(onEnd.mock.calls).toEqual([
+      [pool, 'left', 5_000],
+      [pool, 'placed', 10_000],
+      [pool, 'refused', 0],
+    ]);
   });
 });

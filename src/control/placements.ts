@@ -7,6 +7,7 @@ import { PoolhouseError } from '../core/errors.ts';
 import { waitingText, type PlacementAnswer, type PlacementQuestion, type Session } from '../link/people.ts';
 import { place, type Placement, type PlacementPolicy } from '../pool/placement.ts';
 import { createBindings, type Binding, type Presence } from './bindings.ts';
+import type { PlacementResult } from './observer.ts';
 
 /** A pool as its loop saw it last. */
 export interface PoolSeats {
@@ -35,6 +36,8 @@ export interface PlacementsOptions {
   clock: Clock;
   /** Somebody has begun to wait: loops should look. */
   onWaiting: () => void;
+  /** Somebody waits no more. */
+  onEnd?: (pool: string, result: PlacementResult, milliseconds: number) => void;
   pollMs?: number;
   /** People who may wait in one pool. */
   maxWaiting?: number;
@@ -47,6 +50,8 @@ const patience = 40_000;
 
 interface Waiter {
   question: PlacementQuestion;
+  /** When they asked for the first time. */
+  since: EpochMillis;
   askedAt: EpochMillis;
   /** Of the question that is open now. */
   settle: ((answer: PlacementAnswer) => void) | undefined;
@@ -57,6 +62,7 @@ interface Waiter {
 export function createPlacements({
   clock,
   onWaiting,
+  onEnd = () => undefined,
   pollMs = 20_000,
   maxWaiting = 1_000,
 }: PlacementsOptions): Placements {
@@ -87,7 +93,7 @@ export function createPlacements({
   function serve(): void {
     const now = clock.now();
     for (const [ticket, waiter] of queue)
-      if (waiter.settle === undefined && now - waiter.askedAt > patience) queue.delete(ticket);
+      if (waiter.settle === undefined && now - waiter.askedAt > patience) leave(ticket, waiter);
     const positions = new Map<string, number>();
     for (const [ticket, waiter] of [...queue]) {
       const { question, settle } = waiter;
@@ -99,6 +105,11 @@ export function createPlacements({
       if (answer.outcome !== 'waiting') queue.delete(ticket);
       if (answer.outcome !== 'waiting' || waitingText(answer) !== question.told) settle(answer);
     }
+  }
+
+  function leave(ticket: string, { question, since }: Waiter): void {
+    queue.delete(ticket);
+    onEnd(question.pool, 'left', clock.now() - since);
   }
 
   function answerOf(
@@ -141,7 +152,9 @@ export function createPlacements({
           `${String(maxWaiting)} people wait for this pool already. Try again later.`,
         );
       const { promise, resolve } = Promise.withResolvers<PlacementAnswer>();
-      const waiter: Waiter = { question, askedAt: clock.now(), settle: resolve, answer: undefined };
+      const now = clock.now();
+      const since = queue.get(ticket)?.since ?? now;
+      const waiter: Waiter = { question, since, askedAt: now, settle: resolve, answer: undefined };
       queue.set(ticket, waiter);
       serve();
       const isWaiting = queue.get(ticket) === waiter;
@@ -150,12 +163,14 @@ export function createPlacements({
       const limit = clock.sleep(pollMs, AbortSignal.any([signal, over.signal])).catch(() => undefined);
       try {
         await Promise.race([promise, limit]);
-        return waiter.answer ?? refused('This pool is being removed.'); // it was looked at when the question came
+        const answer = waiter.answer ?? refused('This pool is being removed.'); // it was looked at when the question came
+        if (!signal.aborted && answer.outcome !== 'waiting') onEnd(pool, answer.outcome, clock.now() - since);
+        return answer;
       } finally {
         over.abort();
         waiter.settle = undefined;
         waiter.askedAt = clock.now();
-        if (signal.aborted && queue.get(ticket) === waiter) queue.delete(ticket); // they hung up
+        if (signal.aborted && queue.get(ticket) === waiter) leave(ticket, waiter); // they hung up
       }
     },
     setPools(next) {

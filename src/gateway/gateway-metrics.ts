@@ -4,11 +4,12 @@
  * `docs/metrics.md` describes each, and a test compares.
  */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { sessionProtocols } from '../link/people.ts';
 import type { Carried, Traffic } from './connection-ledger.ts';
 import type { ControlContact } from './control-link.ts';
 import { frontEndLabels, probeLabels, type FrontEndLabels, type ProbeLabels } from './front-end-labels.ts';
 import { backendStates, type GatewayView } from './gateway.ts';
-import { refusals, type GatewayObserver } from './observer.ts';
+import { refusals, signInResults, type GatewayObserver } from './observer.ts';
 
 export interface GatewayMetrics extends GatewayObserver {
   /** Takes over what there is at this moment. Front ends that are gone and carry nothing are forgotten. */
@@ -70,6 +71,13 @@ export function createGatewayMetrics(registry: Registry): GatewayMetrics {
     labelNames: ['resource_group', 'load_balancer', 'probe', 'result'],
     registers,
   });
+  const signIns = new Counter({
+    name: 'poolhouse_gateway_sign_ins_total',
+    help: 'Attempts of people to sign in, by protocol and how they ended.',
+    labelNames: ['protocol', 'result'],
+    registers,
+  });
+  for (const protocol of sessionProtocols) for (const result of signInResults) signIns.inc({ protocol, result }, 0);
   const instances = new Gauge({
     name: 'poolhouse_gateway_instances',
     help: 'Instances behind a front end: in rotation, failing their probe, or held back by control.',
@@ -164,6 +172,9 @@ export function createGatewayMetrics(registry: Registry): GatewayMetrics {
     },
     probed(probe, ok) {
       probes.inc({ ...probeOf(probe.id), result: ok ? 'success' : 'failure' });
+    },
+    signInEnded(protocol, result) {
+      signIns.inc({ protocol, result });
     },
     take(view, traffic, control) {
       const present = new Set<string>();

@@ -114,7 +114,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     sessions,
   });
   const limit = createAttemptLimit(clock);
-  const signIn = createSignIn({ directory, limit, log });
+  const signIn = createSignIn({ directory, limit, log, observer });
   const people = {
     ...{ directory, signIn, placer, sessions, ledger, observer, log, clock, routeNow },
     ownAccounts: createOwnAccounts({ client: options.client, limit }),

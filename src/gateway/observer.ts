@@ -1,4 +1,5 @@
 /** What the gateway tells of its work as it happens. Who counts it is the composition root's affair. */
+import type { SessionProtocol } from '../link/people.ts';
 import type { Probe, Route } from '../link/routes.ts';
 import type { Carried } from './connection-ledger.ts';
 
@@ -9,6 +10,9 @@ import type { Carried } from './connection-ledger.ts';
 export const refusals = ['no_room', 'no_instance', 'no_answer', 'error'] as const;
 export type Refusal = (typeof refusals)[number];
 
+export const signInResults = ['succeeded', 'refused'] as const;
+export type SignInResult = (typeof signInResults)[number];
+
 export interface GatewayObserver {
   /** A connection is carried; how long connecting to its instance took. */
   carried(route: Route, connectMs: number): void;
@@ -18,4 +22,6 @@ export interface GatewayObserver {
   /** An instance did not answer; another may have. */
   connectFailed(route: Route, error: Error): void;
   probed(probe: Probe, ok: boolean): void;
+  /** Somebody showed something that signs people in. */
+  signInEnded(protocol: SessionProtocol, result: SignInResult): void;
 }

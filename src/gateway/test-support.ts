@@ -153,6 +153,7 @@ export const nobodyObserves: GatewayObserver = {
   refused: () => undefined,
   connectFailed: () => undefined,
   probed: () => undefined,
+  signInEnded: () => undefined,
 };
 
 /** A control that never answers. */

@@ -45,7 +45,7 @@ export const directorySchema = z.object({
   web: webIdentitySchema.optional(),
 });
 
-const sessionProtocols = ['ssh', 'http'] as const;
+export const sessionProtocols = ['ssh', 'http'] as const;
 
 /** One person's presence on one instance by one protocol. */
 export const sessionSchema = z.object({

@@ -112,6 +112,7 @@ describe('the dashboard', () => {
     expect(panels.filter((panel) => panel.type === 'row').map((panel) => panel.title)).toEqual([
       'Is it well?',
       'Pools',
+      'People',
       'Connections',
       'Engine and loops',
     ]);

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { verifyPassword } from '../../identity/passwords.ts';
+import type { GatewayObserver } from '../observer.ts';
 import type { GatewayLog } from '../protocol.ts';
 import type { AttemptLimit } from './attempt-limit.ts';
 import type { DirectoryView } from './directory-view.ts';
@@ -31,13 +32,14 @@ export interface SignInOptions {
   directory: Pick<DirectoryView, 'find'>;
   limit: AttemptLimit;
   log: GatewayLog;
+  observer?: Pick<GatewayObserver, 'signInEnded'>;
   /** Passwords that are looked at at a time: each costs a third of a second of a core. */
   atOnce?: number;
   /** Attempts that may wait for their turn. */
   mostWaiting?: number;
 }
 
-export function createSignIn({ directory, limit, log, atOnce = 2, mostWaiting = 64 }: SignInOptions): SignIn {
+export function createSignIn({ directory, limit, log, observer, atOnce = 2, mostWaiting = 64 }: SignInOptions): SignIn {
   let looking = 0;
   const waiting: (() => void)[] = [];
 
@@ -60,6 +62,7 @@ export function createSignIn({ directory, limit, log, atOnce = 2, mostWaiting = 
 
   function failed(attempt: Attempt, how: string): void {
     limit.failed(attempt.address, attempt.user);
+    observer?.signInEnded(attempt.protocol, 'refused');
     log.info({ audit: 'refused', ...about(attempt, how) }, 'a sign-in was refused');
   }
 
@@ -76,6 +79,7 @@ export function createSignIn({ directory, limit, log, atOnce = 2, mostWaiting = 
     },
     signedIn(attempt, how) {
       limit.succeeded(attempt.address, attempt.user);
+      observer?.signInEnded(attempt.protocol, 'succeeded');
       log.info({ audit: 'signed in', ...about(attempt, how) }, 'somebody signed in');
     },
     failed,

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createHiddenLines } from './hidden-lines.ts';
 
@@ -29,5 +30,16 @@ describe('a line that is typed unseen', () => {
 
   it.each(['\x03', 'half\x03', '\x04'])('ends where %j is typed, and nothing follows', (keys) => {
     expect(take(`one\r${keys}more\r`, 'again\r')).toEqual([{ line: 'one' }, 'interrupted']);
+  });
+
+  it('is the same however it comes in pieces', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 60 }), fc.nat(60), (bytes, cut) => {
+        const whole = Buffer.from(bytes);
+        const [once, twice] = [createHiddenLines(64), createHiddenLines(64)];
+        const parts = [whole.subarray(0, cut), whole.subarray(cut)];
+        expect(parts.flatMap((part) => twice.take(part))).toEqual(once.take(whole));
+      }),
+    );
   });
 });

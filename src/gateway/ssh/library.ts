@@ -79,6 +79,17 @@ export const algorithms = {
   ],
 } as const satisfies Required<Algorithms>;
 
+/**
+ * What people are offered: less than instances, for strangers choose here. No curves of NIST, no MAC of what is not
+ * encrypted, no group of 2048 bits; every client of the last ten years has something among these.
+ */
+export const algorithmsForPeople = {
+  ...algorithms,
+  kex: ['mlkem768x25519-sha256', 'curve25519-sha256', 'curve25519-sha256@libssh.org', 'diffie-hellman-group16-sha512'],
+  hmac: ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-512-etm@openssh.com'],
+  serverHostKey: ['ssh-ed25519', 'rsa-sha2-512', 'rsa-sha2-256'],
+} as const satisfies Required<Algorithms>;
+
 type OnConnection = (connection: ServerConnection, info: ConnectionInfo) => void;
 
 export interface SshServer {

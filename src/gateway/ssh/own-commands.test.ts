@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readOwnCommand } from './own-commands.ts';
 
@@ -35,5 +36,18 @@ describe('a command that the front door answers', () => {
     ],
   ])('is not %j', (command) => {
     expect(readOwnCommand(Buffer.from(command))).toBeUndefined();
+  });
+
+  it('is told of any bytes, and never of a command that begins with a path', () => {
+    const words = fc.constantFrom('passwd', 'keys', 'add', 'remove', '--stdin', ' ', '"', '\n', '\0', 'x');
+    const text = fc.array(words).map((parts) => Buffer.from(parts.join('')));
+    const bytes = fc.uint8Array({ maxLength: 200 }).map((all) => Buffer.from(all));
+    fc.assert(
+      fc.property(fc.oneof(text, bytes), (command) => {
+        const read = readOwnCommand(command);
+        if (read !== undefined) expect(command.toString('utf8').trim()).toMatch(/^(passwd|keys)(\s|$)/);
+        expect(readOwnCommand(Buffer.concat([Buffer.from('/usr/bin/'), command]))).toBeUndefined();
+      }),
+    );
   });
 });

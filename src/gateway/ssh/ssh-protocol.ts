@@ -7,6 +7,7 @@ import type { Directory, SelfQuestion } from '../../link/people.ts';
 import type { Route } from '../../link/routes.ts';
 import { createLogLimit } from '../log-limit.ts';
 import type { DirectoryView } from '../people/directory-view.ts';
+import { isDroppedEarly, type StrangerLimits } from '../people/early-drop.ts';
 import type { OwnAccounts } from '../people/own-account.ts';
 import type { Placer } from '../people/placer.ts';
 import type { SessionLedger } from '../people/session-ledger.ts';
@@ -17,7 +18,7 @@ import { carryForwards, type Permissions } from './carry-forwards.ts';
 import { carrySession } from './carry-session.ts';
 import type { userExtensions } from './certificates.ts';
 import { hostKeysFor, readHostCertificates } from './host-keys.ts';
-import { createSshServer, type SshServer } from './library.ts';
+import { algorithmsForPeople, createSshServer, type SshServer } from './library.ts';
 import { createNews, type News } from './news.ts';
 import { readOwnCommand } from './own-commands.ts';
 import { runOwnCommand } from './run-own-command.ts';
@@ -35,8 +36,8 @@ export interface SshProtocolOptions extends Omit<ProtocolContext, 'prober'> {
   routeNow: (id: string) => Route | undefined;
   /** How long signing in may take. */
   graceMs?: number;
-  /** Connections that have not signed in: from the first number on some are dropped, from the second on all. */
-  unknownPeople?: { from: number; to: number };
+  /** Connections that have not signed in, before some are dropped. */
+  unknownPeople?: StrangerLimits;
   /** Chooses who is dropped: 0 to 1. */
   chance?: () => number;
   /** Channels that a connection may have open at a time. */
@@ -59,12 +60,14 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
   const { directory, signIn, placer, ownAccounts, sessions, ledger, observer, log, clock, newTicket } = options;
   const {
     graceMs = 60_000,
-    unknownPeople = { from: 100, to: 500 },
+    unknownPeople = { from: 250, to: 1_000 },
     chance = Math.random,
     mostChannels = 1_000,
   } = options;
   const logLimit = createLogLimit(clock);
   let pending = 0;
+  /** Those by their address. */
+  const pendingFrom = new Map<string, number>();
   /** Signed in, and on no instance yet. */
   let unplaced = 0;
   /** `until` a certificate ends. */
@@ -80,7 +83,11 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
       server = {
         keys,
         until: Math.min(...usable.map(({ validTo }) => validTo)),
-        server: createSshServer({ hostKeys: hostKeysFor(hostKeys, usable), ident: 'Poolhouse' }),
+        server: createSshServer({
+          hostKeys: hostKeysFor(hostKeys, usable),
+          ident: 'Poolhouse',
+          algorithms: algorithmsForPeople,
+        }),
       };
     }
     return server.server;
@@ -292,18 +299,24 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
       const { socket, route, client } = arrival;
       const known: Directory | undefined = directory.now();
       const { pool } = route;
-      if (known === undefined || known.hostKeys.length === 0 || pool === undefined || isOneTooMany()) {
+      const fromThere = pendingFrom.get(client.address) ?? 0;
+      const isTooMany = isDroppedEarly({ all: pending, fromThere }, unknownPeople, chance());
+      if (known === undefined || known.hostKeys.length === 0 || pool === undefined || isTooMany) {
         observer.refused(route, 'no_room');
         socket.destroy();
         return;
       }
       pending += 1;
+      pendingFrom.set(client.address, fromThere + 1);
       const late = setTimeout(() => socket.destroy(), graceMs);
       let isSettled = false;
       const settled = (): void => {
         if (isSettled) return;
         isSettled = true;
         pending -= 1;
+        const left = (pendingFrom.get(client.address) ?? 1) - 1;
+        if (left > 0) pendingFrom.set(client.address, left);
+        else pendingFrom.delete(client.address);
         clearTimeout(late);
       };
       socket.once('close', settled);
@@ -314,10 +327,4 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
       socket.resume();
     },
   };
-
-  /** As sshd's MaxStartups: those who do not sign in make no room for those who would. */
-  function isOneTooMany(): boolean {
-    const { from, to } = unknownPeople;
-    return pending >= to || (pending >= from && chance() < 0.3 + (0.7 * (pending - from)) / (to - from));
-  }
 }

@@ -297,6 +297,12 @@ class Server extends EventEmitter {
       if (privateKey.getPrivatePEM() === null)
         throw new Error('privateKey value contains an invalid private key');
 
+      // Only what was asked for: for RSA see below
+      if (privateKey.type !== 'ssh-rsa'
+          && !hostKeyAlgos.includes(privateKey.type)) {
+        continue;
+      }
+
       // Offered besides the bare key, for clients that ask for it
       if (hostKeys_[i].certificate !== undefined) {
         const certified =
@@ -318,13 +324,9 @@ class Server extends EventEmitter {
       if (privateKey.type === 'ssh-rsa') {
         // SSH supports multiple signature hashing algorithms for RSA, so we add
         // the algorithms in the desired order
-        let sha1Pos = hostKeyAlgos.indexOf('ssh-rsa');
+        const sha1Pos = hostKeyAlgos.indexOf('ssh-rsa');
         const sha256Pos = hostKeyAlgos.indexOf('rsa-sha2-256');
         const sha512Pos = hostKeyAlgos.indexOf('rsa-sha2-512');
-        if (sha1Pos === -1) {
-          // Fall back to giving SHA1 the lowest priority
-          sha1Pos = Infinity;
-        }
         [sha1Pos, sha256Pos, sha512Pos].sort(compareNumbers).forEach((pos) => {
           if (pos === -1)
             return;
