@@ -3,7 +3,7 @@ import tseslint from 'typescript-eslint';
 
 /** Types find most of what a linter could; what is set here beyond the strict rules keeps unions and promises honest. */
 export default defineConfig(
-  { ignores: ['node_modules/', 'coverage/', 'dist/', 'vendor/'] },
+  { ignores: ['node_modules/', 'coverage/', 'dist/', 'vendor/', 'images/'] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: {

@@ -213,6 +213,11 @@ async function run(options: BuildOptions, program: string, argv: readonly string
   });
   options.signal.throwIfAborted();
   if (ended === 0) return;
+  if (limit.aborted)
+    throw new PoolhouseError(
+      'ImageBuildFailed',
+      `The image '${options.recipe.name}' was not built within ${limitMs / 60_000} minutes: the package mirrors in /etc/apt or this machine are too slow at this moment. Try again when they are less busy.`,
+    );
   const lines = tail
     .split('\n')
     .filter((line) => line.trim() !== '' && !/^(Get:|Selecting|Preparing|Unpacking|Setting up)/.test(line));

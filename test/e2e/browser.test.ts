@@ -17,7 +17,7 @@ describe.skipIf(missing !== undefined)(
   () => {
     let installation: TestInstallation;
     let folder: string;
-    let browser: Browser;
+    let browser: Browser | undefined;
     let context: BrowserContext;
     let page: Page;
     let start: string;
@@ -48,7 +48,8 @@ describe.skipIf(missing !== undefined)(
       page = await context.newPage();
     });
     afterAll(async () => {
-      await browser.close();
+      // Also where there was no time to begin one.
+      await browser?.close();
       await installation.destroy();
       await rm(folder, { recursive: true, force: true });
     });

@@ -10,7 +10,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { missingForSystemTests, must, repository, run, TestInstallation, until, type Result } from './installation.ts';
-import { useTinyFirstImage } from './tiny-first-image.ts';
 
 const missing = await missingForSystemTests([
   ...['ssh', 'sftp', 'rsync', 'sshfs', 'fusermount3', 'plink', 'psftp', 'puttygen', 'dbclient', 'dropbearconvert'],

@@ -61,6 +61,16 @@ describe('a path', () => {
 });
 
 describe('where to go after the sign-in', () => {
+  it.each([
+    ['/user/alice/tree?a=b', '/user/alice/tree?a=b'],
+    ['/poolhouse/account', '/poolhouse/account'],
+    ['/poolhouse/signout', '/'],
+    ['//evil.example/', '/'],
+    [null, '/'],
+  ])('of %j is %j', (text, next) => {
+    expect(safeNext(text)).toBe(next);
+  });
+
   it('is always this very address', () => {
     fc.assert(
       fc.property(

@@ -13,6 +13,7 @@ button{margin-top:1.25rem;width:100%;padding:.6rem;font:inherit;font-weight:600;
 button:focus-visible,input:focus-visible{outline:3px solid #62a0ea;outline-offset:1px}
 .wrong,.note{border-left:4px solid #c01c28;padding-left:.7rem}
 .note{border-color:#e5a50a}
+.more{margin-top:1.5rem;font-size:.9rem}
 textarea{font-family:monospace}
 .key{display:flex;gap:.6rem;align-items:baseline}
 .key input{width:auto}
@@ -73,7 +74,8 @@ export function signInPage({ proof, next, user = '', wrong, note }: SignInPage):
 <label for="password">Password</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required${forPassword}>
 <button>Sign in</button>
-</form>`,
+</form>
+<p class="more"><a href="/poolhouse/account">Change your password or keys</a></p>`,
   );
 }
 
