@@ -305,6 +305,7 @@ echo "1f0c: start"; echo "listeningOn==$(cat ~/.vscode-port)=="; echo "hostname=
     first.child.stdin.end('kill %1\n');
     expect(await first.closed).toBe(0);
   });
+import { useTinyFirstImage } from './tiny-first-image.ts';
 
   it('passwd and keys by the front door itself, and what they change counts at once', async () => {
     await must('ssh-keygen', ['-q', '-t', 'ecdsa', '-N', '', '-f', own('second')]);

@@ -50,7 +50,7 @@ export interface RememberingPlacer extends Placer {
 }
 
 /** Where somebody is bound to, by what all gateways know: a session counts more than where they were sent once. Pure. */
-function bindingAmong(places: readonly Pick<Places, 'session' | 'sentTo'>[]): string | undefined {
+export function bindingAmong(places: readonly Pick<Places, 'session' | 'sentTo'>[]): string | undefined {
   return (
     places.find(({ session }) => session !== undefined)?.session ??
     places.find(({ sentTo }) => sentTo !== undefined)?.sentTo
