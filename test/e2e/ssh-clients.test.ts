@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { missingForSystemTests, must, repository, run, TestInstallation, until, type Result } from './installation.ts';
+import { useTinyFirstImage } from './tiny-first-image.ts';
 
 const missing = await missingForSystemTests([
   ...['ssh', 'sftp', 'rsync', 'sshfs', 'fusermount3', 'plink', 'psftp', 'puttygen', 'dbclient', 'dropbearconvert'],
@@ -305,7 +306,6 @@ echo "1f0c: start"; echo "listeningOn==$(cat ~/.vscode-port)=="; echo "hostname=
     first.child.stdin.end('kill %1\n');
     expect(await first.closed).toBe(0);
   });
-import { useTinyFirstImage } from './tiny-first-image.ts';
 
   it('passwd and keys by the front door itself, and what they change counts at once', async () => {
     await must('ssh-keygen', ['-q', '-t', 'ecdsa', '-N', '', '-f', own('second')]);
