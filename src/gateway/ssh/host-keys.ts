@@ -6,7 +6,7 @@ import { encodePublicKey } from './ssh-keys.ts';
 import { wireString } from './ssh-wire.ts';
 
 /** PEM that the library takes: PKCS #1 for RSA, SEC 1 for ECDSA, OpenSSH's own for ed25519. */
-export function hostKeyText(pem: string): string {
+function hostKeyText(pem: string): string {
   const key = createPrivateKey(pem);
   if (key.asymmetricKeyType === 'rsa') return key.export({ type: 'pkcs1', format: 'pem' }) as string; // PEM is text
   if (key.asymmetricKeyType === 'ec') return key.export({ type: 'sec1', format: 'pem' }) as string;
