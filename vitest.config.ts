@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-/** Each makes and destroys whole machines: CI has no time for them. */
-const takesLong = ['neighbours', 'systemd', 'fresh-machine'].map((name) => `test/e2e/${name}.test.ts`);
+/** Whole machines that are made and destroyed, and every client program there is: CI has no time for them. */
+const takesLong = ['neighbours', 'systemd', 'fresh-machine', 'ssh-clients'].map((name) => `test/e2e/${name}.test.ts`);
 
 /** Unit tests stand beside the code and run side by side; the others use the real machine and run one after the other. */
 export default defineConfig({
