@@ -247,6 +247,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     traffic: () => ledger.traffic(),
     leave() {
       phase = 'leaving';
+      for (const protocol of Object.values(protocols)) protocol.leave?.();
       for (const routeId of [...listeners.keys()]) closeListener(routeId);
       onChange();
     },

@@ -23,6 +23,8 @@ export interface Protocol {
   /** Connections that were accepted and are not in the ledger yet. */
   readonly pending: number;
   accept(arrival: Arrival): void;
+  /** Another gateway takes what comes from now on: what can be taken up there at any time is led there. */
+  leave?(): void;
 }
 
 /** What the house gives to every protocol. */

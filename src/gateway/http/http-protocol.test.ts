@@ -1,7 +1,8 @@
 /** HTTP that knows people, with a JupyterHub that is a small server of the test. */
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import type { IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import { Agent, get } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { jwtVerify } from 'jose';
 import { describe, expect, it } from 'vitest';
@@ -496,5 +497,38 @@ describe('a connection', () => {
     await closed(socket);
     clearInterval(drip);
     expect(text()).toMatch(/^HTTP\/1.1 408/);
+  });
+});
+
+describe('a gateway that leaves', () => {
+  it('answers what it was asked, and sends browsers to the one that has taken over', async () => {
+    const held = Promise.withResolvers<undefined>();
+    const hub = await startFakeHub((request, response) => {
+      if (request.url === '/hub/slow') void held.promise.then(() => response.end('late'));
+      else response.end('soon');
+    });
+    const door = await openDoor(hub.port);
+    const cookie = (await signedIn(door)).cookieHeader();
+    const agents = [new Agent({ keepAlive: true, ca: authority }), new Agent({ keepAlive: true, ca: authority })];
+    const [first, second] = agents;
+    const ask = (agent: Agent | undefined, path: string) =>
+      get({ ...{ agent, host: '127.0.0.1', port: door.port, path }, headers: { cookie } });
+    const answered = async (request: ClientRequest) => {
+      const [answer] = (await once(request, 'response')) as [IncomingMessage];
+      await once(answer.resume(), 'end');
+      return answer;
+    };
+    const asked = ask(first, '/hub/');
+    const [idle] = (await once(asked, 'socket')) as [Socket];
+    const idleEnds = once(idle, 'close');
+    expect((await answered(asked)).headers.connection).toBe('keep-alive');
+    const slow = ask(second, '/hub/slow');
+    await until('the hub was asked', () => hub.asked.length === 2);
+    door.leave();
+    await idleEnds;
+    held.resolve(undefined);
+    expect((await answered(slow)).statusCode).toBe(200);
+    expect((await answered(ask(second, '/hub/'))).headers.connection).toBe('close');
+    for (const agent of agents) agent.destroy();
   });
 });

@@ -99,6 +99,7 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
   /** Of every WebSocket: who it is of, to be closed when they may not be here any more. */
   const webSockets = new Map<Duplex, Pick<Guest, 'token' | 'key'>>();
   let pending = 0;
+  let isLeaving = false;
 
   const ownPages = createOwnPages({
     ...{ directory, signIn: options.signIn, ownAccounts: options.ownAccounts, clock },
@@ -170,6 +171,8 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
 
   function take(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     response.on('error', () => undefined);
+    // The browser's next request comes by a new connection.
+    if (isLeaving) response.shouldKeepAlive = false;
     serve(request, response, expectsContinue).catch((error: unknown) => {
       if (response.destroyed || request.destroyed) return;
       log.error({ err: error }, 'a request failed unexpectedly');
@@ -423,6 +426,10 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
         });
         server.emit('connection', secure);
       });
+    },
+    leave() {
+      isLeaving = true;
+      server.closeIdleConnections();
     },
   };
 }

@@ -84,6 +84,8 @@ export interface Door {
   directory: Directory;
   sessions: SessionLedger;
   ledger: ConnectionLedger;
+  /** Another gateway takes what comes from now on. */
+  leave: () => void;
 }
 
 /** Opens the front door to one instance until the test ends. */
@@ -150,7 +152,8 @@ export async function openDoor(
     for (const socket of sockets) socket.destroy();
     listener.close();
   });
-  return { port: (listener.address() as AddressInfo).port, view, directory, sessions, ledger };
+  const leave = () => protocol.leave?.();
+  return { port: (listener.address() as AddressInfo).port, view, directory, sessions, ledger, leave };
 }
 
 export interface Reply {
