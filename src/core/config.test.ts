@@ -6,6 +6,8 @@ const defaults = {
   masterKey: 'file',
   engine: 'incus',
   metricsPorts: {},
+  gateways: 1,
+  leaveHours: 24,
   logLevel: 'info',
   userAuthorities: [],
   hostCertificateFiles: [],
@@ -36,6 +38,8 @@ describe('config.json', () => {
     ['mirrors', { mirrors: { 'https://a.example/': '/srv/a' } }],
     ['names, addresses and IPv6 for downloads', { fetchAllow: ['files.internal:80', '10.0.0.1:8080', '[fd00::1]:80'] }],
     ['the range of instances', { instanceRange: '10.99.0.0/16' }],
+    ['how many gateways serve, and how long one leaves', { gateways: 4, leaveHours: 0.5 }],
+    ['certificates of host keys', { hostCertificateFiles: ['/srv/host-cert.pub'] }],
     ['the size', { poolGiB: 5 }],
   ];
   it.each(valid)('sets %s', (_what, value) => {
