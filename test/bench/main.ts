@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { resultOf, type Benchmark, type Result } from './benchmark.ts';
 import { record } from './document.ts';
 import { describeMachine } from './machine.ts';
+import { httpRateChp, httpRateHaproxy, wsRateChp } from './http.ts';
 import { placement } from './placement.ts';
 import { deployInRotation, scaleInRotation } from './pool.ts';
 import { sshConnect, sshIdle, sshThroughput, sshThroughputAes, sshThroughputJump } from './ssh.ts';
@@ -24,6 +25,9 @@ const benchmarks: readonly Benchmark[] = [
   sshThroughputJump,
   sshConnect,
   sshIdle,
+  httpRateChp,
+  httpRateHaproxy,
+  wsRateChp,
   placement,
   templateExpand,
   wakeStopped,

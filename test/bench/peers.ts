@@ -75,7 +75,7 @@ export async function startGateway(
 export async function startHaproxy(
   { folder, start }: Ground,
   backEnd: number,
-  mode: 'tcp' | 'http' = 'tcp',
+  { mode, certificateFile }: { mode: 'tcp' | 'http'; certificateFile?: string } = { mode: 'tcp' },
 ): Promise<number> {
   const port = await freePort();
   await writeFile(
@@ -88,7 +88,7 @@ defaults
   timeout client 240s
   timeout server 240s
 listen bench
-  bind 127.0.0.1:${port}
+  bind 127.0.0.1:${port}${certificateFile === undefined ? '' : ` ssl crt ${certificateFile}`}
   server one 127.0.0.1:${backEnd}
 `,
   );
