@@ -74,11 +74,17 @@ export async function supervise(files: SupervisorFiles, log: Logger, signal: Abo
     const next = planned.get(name) ?? nextStart(lives[name], now);
     planned.set(name, next);
     if (now < next.at || signal.aborted) return;
+    // Read again now that it is known to have ended: who is told to leave has been taken out of the file before.
+    const asItIsNow = (await readPrograms(files.programs))?.find((one) => one.name === name);
+    if (asItIsNow === undefined) {
+      planned.delete(name);
+      return;
+    }
     if (next.failures > 0) log.warn({ program: name, failures: next.failures }, `'${name}' ended; it is started again`);
     lives[name] = { startedAt: now, failures: next.failures };
     planned.delete(name);
     await writeWhole(files.lives, JSON.stringify(lives));
-    await startProcess(program.argv, program);
+    await startProcess(asItIsNow.argv, asItIsNow);
   }
 }
 

@@ -546,7 +546,7 @@ describe.skipIf(missing !== undefined)(
       expect(await asGateway('id', '-u')).toMatchObject({ stdout: `${uid}\n` });
       for (const file of ['config.json', 'store.sqlite', 'secrets/key', 'logs/control.log'])
         expect((await asGateway('cat', join(installation.home, file))).stderr).toMatch(/Permission denied/);
-      for (const file of ['programs.json', 'instances', 'control.pid'])
+      for (const file of ['programs.json', 'doors', 'control.pid'])
         expect((await asGateway('tail', '-n', '1', join(runFolder, file))).stderr).toMatch(/Permission denied/);
       for (const socket of sockets)
         expect((await asGateway('curl', '-s', '--unix-socket', socket, 'http://x/1.0')).exitCode).toBe(7);
