@@ -98,6 +98,8 @@ export class JupyterClient {
     let reply = await this.visit('/hub/spawn');
     while (Date.now() < deadline) {
       reply = await this.visit(`/user/${user}/tree`);
+      // Nobody was at the door yet when it was asked for, or none runs: a browser's page asks again by itself.
+      if (reply.status === 424) reply = await this.visit('/hub/spawn');
       if (reply.status === 200 && reply.text.includes('notebook')) return;
       await new Promise((resolve) => setTimeout(resolve, 500));
     }

@@ -34,6 +34,8 @@ c.JupyterHub.db_url = "sqlite:////var/lib/jupyterhub/jupyterhub.sqlite"
 c.ConfigurableHTTPProxy.pid_file = "/var/lib/jupyterhub/proxy.pid"
 # People's servers live on when the hub is restarted.
 c.JupyterHub.cleanup_servers = False
+# Who comes back to a page of a server that ended with its machine gets a new one, and is not asked first.
+c.JupyterHub.implicit_spawn_seconds = 0.1
 
 if web["signIn"] == "gateway":
     from poolhouse_authenticator import PoolhouseAuthenticator
