@@ -16,9 +16,10 @@ export async function findHostBreaches(places: InstallationPlaces, engine: Engin
   const { known, addresses } = readStore(places.store);
   const breaches: string[] = [];
 
-  for (const file of readdirSync(`${places.runFolder}/instances`)) {
-    if (!known.has(file.replace(/\.sock$/, ''))) breaches.push(`a socket is left: ${file}`);
-  }
+  // The link is there once an instance has been.
+  const doors = `${places.runFolder}/doors`;
+  for (const name of existsSync(doors) ? readdirSync(doors) : [])
+    if (!known.has(name)) breaches.push(`a door is left: ${name}`);
 
   for (const name of engine.foldersOnHost())
     if (!known.has(name)) breaches.push(`the storage holds ${name}, which nobody knows`);

@@ -264,7 +264,10 @@ describe.skipIf(missing !== undefined)(
         'The name or the password is not right.',
       );
       expect((await browser.signIn(user, password)).status).toBe(303);
-      await browser.startServer(user);
+      await browser.startServer(user).catch(async (error: unknown) => {
+        const log = await inside(own, 'sudo journalctl -u jupyterhub -n 60 --no-pager');
+        throw new Error(log.stdout, { cause: error });
+      });
       expect(
         (
           await browser.runCell(
