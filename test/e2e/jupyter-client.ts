@@ -26,6 +26,7 @@ export class JupyterClient {
     const xsrf = this.cookies.get('_xsrf');
     const headers = {
       cookie: this.cookieHeader(),
+      accept: 'text/html, */*;q=0.8',
       ...(body === undefined ? {} : { 'content-type': type, 'content-length': String(Buffer.byteLength(body)) }),
       ...(xsrf === undefined ? {} : { 'x-xsrftoken': xsrf }),
       referer: `https://${this.address}:8000/hub/`,
