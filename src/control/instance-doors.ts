@@ -105,7 +105,11 @@ export function createInstanceDoors(parts: {
     async open(instanceName) {
       const own = join(folder, instanceName);
       if (doors.has(instanceName)) return own;
-      await (linked ??= link());
+      linked ??= link().catch((error: unknown) => {
+        linked = undefined; // a disk that is full now may have room later
+        throw error;
+      });
+      await linked;
       // Whom the folder lets through is the engine's to say: it alone knows what the host calls the instance's root.
       await mkdir(own, { recursive: true, mode: 0o700 });
       const path = join(shortcut, instanceName, 'control.sock');
@@ -134,6 +138,9 @@ export function createInstanceDoors(parts: {
       doors.set(instanceName, server);
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject).listen(path, resolve);
+      }).catch((error: unknown) => {
+        doors.delete(instanceName);
+        throw error;
       });
       await chmod(path, 0o666);
       return own;

@@ -54,7 +54,7 @@ export interface ScaleSetStepParts {
   images: ImageKeeper;
   doors: InstanceDoors;
   scripts: CustomScripts;
-  /** Who signs what opens a session inside: a line for sshd. */
+  /** What instances take for a sign-in of the gateway. */
   trust: Omit<InstanceTrust, 'signIn'>;
   hashPassword(password: string, signal: AbortSignal): Promise<string>;
 }

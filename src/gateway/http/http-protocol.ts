@@ -8,12 +8,8 @@ import type { TLSSocket } from 'node:tls';
 import type { DirectoryUser, WebIdentity } from '../../link/people.ts';
 import type { Route } from '../../link/routes.ts';
 import { createLogLimit } from '../log-limit.ts';
-import type { DirectoryView } from '../people/directory-view.ts';
-import type { OwnAccounts } from '../people/own-account.ts';
-import type { Placer } from '../people/placer.ts';
-import type { SessionLedger } from '../people/session-ledger.ts';
-import type { SignIn } from '../people/sign-in.ts';
-import type { Arrival, Protocol, ProtocolContext } from '../protocol.ts';
+import type { PeopleContext } from '../people/people-context.ts';
+import type { Arrival, Protocol } from '../protocol.ts';
 import { signAssertion } from './assertion.ts';
 import { headersForInstance, refuseForm } from './carry-headers.ts';
 import { carryWebSocket } from './carry-websocket.ts';
@@ -28,15 +24,7 @@ import { readToken, seal, signInLasts, stillCounts, type SignInToken } from './s
 import { createTlsFront } from './tls-front.ts';
 import { createVisitors, type PeopleRoute, type Place, type Visitor } from './visitors.ts';
 
-export interface HttpProtocolOptions extends Omit<ProtocolContext, 'prober'> {
-  directory: DirectoryView;
-  signIn: SignIn;
-  placer: Placer;
-  ownAccounts: OwnAccounts;
-  sessions: SessionLedger;
-  newTicket: () => string;
-  /** A route as it is now. */
-  routeNow: (id: string) => Route | undefined;
+export interface HttpProtocolOptions extends PeopleContext {
   /** How long a client may take for the encryption, and for the head of a request. */
   headLimitMs?: number;
   /** Connections of which nobody has signed in. */

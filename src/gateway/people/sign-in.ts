@@ -3,6 +3,7 @@
  * refusal is the same whatever its reason, and takes the same time.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { SessionProtocol } from '../../link/people.ts';
 import { verifyPassword } from '../../identity/passwords.ts';
 import type { GatewayObserver } from '../observer.ts';
 import type { GatewayLog } from '../protocol.ts';
@@ -14,7 +15,7 @@ export interface Attempt {
   pool: string;
   user: string;
   address: string;
-  protocol: 'ssh' | 'http';
+  protocol: SessionProtocol;
 }
 
 export interface SignIn {

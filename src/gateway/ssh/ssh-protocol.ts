@@ -6,13 +6,9 @@ import { PoolhouseError } from '../../core/errors.ts';
 import type { Directory, SelfQuestion } from '../../link/people.ts';
 import type { Route } from '../../link/routes.ts';
 import { createLogLimit } from '../log-limit.ts';
-import type { DirectoryView } from '../people/directory-view.ts';
 import { isDroppedEarly, type StrangerLimits } from '../people/early-drop.ts';
-import type { OwnAccounts } from '../people/own-account.ts';
-import type { Placer } from '../people/placer.ts';
-import type { SessionLedger } from '../people/session-ledger.ts';
-import type { SignIn } from '../people/sign-in.ts';
-import type { Arrival, Protocol, ProtocolContext } from '../protocol.ts';
+import type { PeopleContext } from '../people/people-context.ts';
+import type { Arrival, Protocol } from '../protocol.ts';
 import { authenticate, type SignedIn } from './authenticate.ts';
 import { carryForwards, type Permissions } from './carry-forwards.ts';
 import { carrySession } from './carry-session.ts';
@@ -25,15 +21,7 @@ import { runOwnCommand } from './run-own-command.ts';
 import type { ServerConnection } from './ssh-types.ts';
 import { connectUpstream, type Upstream } from './upstream.ts';
 
-export interface SshProtocolOptions extends Omit<ProtocolContext, 'prober'> {
-  directory: DirectoryView;
-  signIn: SignIn;
-  placer: Placer;
-  ownAccounts: OwnAccounts;
-  sessions: SessionLedger;
-  newTicket: () => string;
-  /** A route as it is now: who waits is placed where nobody was when they came. */
-  routeNow: (id: string) => Route | undefined;
+export interface SshProtocolOptions extends PeopleContext {
   /** How long signing in may take. */
   graceMs?: number;
   /** Connections that have not signed in, before some are dropped. */
