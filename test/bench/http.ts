@@ -42,8 +42,10 @@ function onSite<T>(work: (site: Site) => Promise<T>): Promise<T> {
       ...{ revision: '1', users: [alice], hostKeys: [], userAuthority: pem(), userAuthorities: [], instanceKeys: {} },
       web: { certificate, certificateKey, cookieKey: cookieKey.toString('base64'), assertionKey: pem() },
     });
+    // Debian's, on the Node that the gateway runs on, whichever one is in the path.
     ground.start(
-      'configurable-http-proxy',
+      'env',
+      ...['NODE_PATH=/usr/share/nodejs', process.execPath, '/usr/bin/configurable-http-proxy'],
       ...['--ip', '127.0.0.1', '--port', String(chp), '--api-ip', '127.0.0.1', '--api-port', String(api)],
       ...['--ssl-key', at('key'), '--ssl-cert', at('cert'), '--log-level', 'error'],
       ...['--default-target', `http://127.0.0.1:${direct}`],
