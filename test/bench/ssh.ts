@@ -27,7 +27,10 @@ interface Site {
   hold: (count: number) => Promise<{ end: () => Promise<void> }>;
 }
 
-/** An sshd that takes the bench's key and the gateway's certificates, and what leads to it. */
+/**
+ * An sshd that takes the bench's key and the gateway's certificates, and what leads to it. Its shells begin in an empty home:
+ * what somebody's own would run at its start is not to be measured.
+ */
 function onSite<T>(work: (site: Site) => Promise<T>): Promise<T> {
   return onGround('ssh', async (ground) => {
     const at = (name: string) => join(ground.folder, name);
@@ -98,6 +101,7 @@ StrictModes no
 UsePAM no
 PidFile none
 MaxStartups 2000
+SetEnv HOME=${folder}
 LogLevel QUIET
 `,
   );
