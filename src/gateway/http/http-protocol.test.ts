@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent, get } from 'node:https';
 import { connect, type Socket } from 'node:net';
+import type { Writable } from 'node:stream';
 import { jwtVerify } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
@@ -11,6 +12,7 @@ import { systemClock } from '../../core/system-clock.ts';
 import type { Placed } from '../people/placer.ts';
 import { closed, freePort, tcpRoute, until } from '../test-support.ts';
 import { signInCookie } from './cookies.ts';
+import { createHubReadiness } from './hub-readiness.ts';
 import { issueToken } from './sign-in-token.ts';
 import {
   assertionPublicKey,
@@ -259,56 +261,59 @@ describe('what is carried', () => {
     expect(ports.get('bob')).not.toBe(ports.get('alice'));
   });
 
-  it('flows both ways, however much it is, and is kept nowhere', async () => {
+  describe('however much it is', () => {
     const size = 200 * 2 ** 20;
     const piece = randomBytes(2 ** 20);
     const whole = createHash('sha256');
     for (let sent = 0; sent < size; sent += piece.length) whole.update(piece);
     const expected = whole.digest('hex');
-    const hub = await startFakeHub((request, response) => {
-      if (request.method === 'POST') {
-        const hash = createHash('sha256');
-        request.on('data', (chunk: Buffer) => hash.update(chunk));
-        request.once('end', () => response.end(hash.digest('hex')));
-        return;
-      }
-      let sent = 0;
-      const more = (): void => {
-        while (sent < size) {
-          sent += piece.length;
-          if (!response.write(piece)) {
-            response.once('drain', more);
-            return;
-          }
-        }
-        response.end();
-      };
-      more();
-    });
-    const browser = await signedIn(await openDoor(hub.port));
-    let highest = 0;
-    const watch = setInterval(() => {
-      highest = Math.max(highest, process.memoryUsage().arrayBuffers);
-    }, 5);
-    const before = process.memoryUsage().arrayBuffers;
-    const up = browser.begin('POST', '/user/alice/upload', { 'content-length': String(size), expect: '100-continue' });
-    up.flushHeaders();
-    await once(up, 'continue');
-    for (let sent = 0; sent < size; sent += piece.length) if (!up.write(piece)) await once(up, 'drain');
-    up.end();
-    const [answer] = (await once(up, 'response')) as [IncomingMessage];
-    expect((await answer.toArray()).join('')).toBe(expected);
+    /** What sockets hold on the way, of the four that there are. */
+    const mostOnTheWay = size / 4;
 
-    const down = browser.begin('GET', '/user/alice/download');
-    down.end();
-    const [download] = (await once(down, 'response')) as [IncomingMessage];
-    const hash = createHash('sha256');
-    for await (const chunk of download as AsyncIterable<Buffer>) hash.update(chunk);
-    clearInterval(watch);
-    expect(hash.digest('hex')).toBe(expected);
-    // The sockets of both ends and the piece are of this process too, and garbage is collected late.
-    expect(highest - before).toBeLessThan(size / 2);
-  }, 60_000);
+    /** Writes it all; tells when the other side takes no more for a moment, and how much it had taken. */
+    const writeAll = async (to: Writable, onStuck: (sent: number) => void): Promise<void> => {
+      for (let sent = 0; sent < size; sent += piece.length) {
+        if (to.write(piece)) continue;
+        const stuck = setTimeout(onStuck, 500, sent);
+        await once(to, 'drain');
+        clearTimeout(stuck);
+      }
+      to.end();
+    };
+    const hashOf = async (from: AsyncIterable<Buffer>): Promise<string> => {
+      const hash = createHash('sha256');
+      for await (const chunk of from) hash.update(chunk);
+      return hash.digest('hex');
+    };
+
+    it('an upload waits for an instance that does not read, and is kept nowhere', async () => {
+      const reads = Promise.withResolvers<number>();
+      const hub = await startFakeHub((request, response) => {
+        void reads.promise.then(() => hashOf(request)).then((hash) => response.end(hash));
+      });
+      const browser = await signedIn(await openDoor(hub.port));
+      const up = browser.begin('POST', '/user/alice/upload', {
+        'content-length': String(size),
+        expect: '100-continue',
+      });
+      up.flushHeaders();
+      await once(up, 'continue');
+      await writeAll(up, reads.resolve);
+      const [answer] = (await once(up, 'response')) as [IncomingMessage];
+      expect((await answer.toArray()).join('')).toBe(expected);
+      expect(await reads.promise).toBeLessThan(mostOnTheWay);
+    }, 60_000);
+
+    it('a download waits for a browser that does not read, and is kept nowhere', async () => {
+      const reads = Promise.withResolvers<number>();
+      const hub = await startFakeHub((_request, response) => void writeAll(response, reads.resolve));
+      const down = (await signedIn(await openDoor(hub.port))).begin('GET', '/user/alice/download');
+      down.end();
+      const [download] = (await once(down, 'response')) as [IncomingMessage];
+      expect(await reads.promise).toBeLessThan(mostOnTheWay);
+      expect(await hashOf(download)).toBe(expected);
+    }, 60_000);
+  });
 
   it('brings events as they happen', async () => {
     let tell: (line: string) => void = () => undefined;
@@ -414,6 +419,35 @@ describe('a place', () => {
     now += 2_000;
     await until('the session is over', () => door.sessions.size === 0);
     await until('its connections are', () => door.ledger.size === 0);
+  });
+});
+
+describe('a hub that does not know its way yet', () => {
+  for (const status of [404, 502, 503])
+    it(`keeps its ${String(status)} to itself: who comes waits, on the page about waiting after a moment`, async () => {
+      let health = status;
+      const hub = await startFakeHub(
+        (_request, response) => void response.writeHead(health).end('the hub says'),
+        undefined,
+        () => health,
+      );
+      const alice = await signedIn(await openDoor(hub.port, { patienceMs: 50 }));
+      const waits = await alice.send('GET', '/user/alice/tree');
+      expect([waits.status, hub.asked.length]).toEqual([503, 0]);
+      expect(waits.text).toContain('Its notebooks are being started.');
+      health = 200;
+      await until('the hub is known to be there', async () => (await alice.send('GET', '/hub/')).status === 200);
+    });
+
+  it('holds nobody for ever: what it says then is shown', async () => {
+    const hub = await startFakeHub(
+      (_request, response) => void response.writeHead(503).end('the hub says'),
+      undefined,
+      () => 503,
+    );
+    const hubs = createHubReadiness({ intervalMs: 5, giveUpMs: 50 });
+    const alice = await signedIn(await openDoor(hub.port, { hubs }));
+    expect((await alice.send('GET', '/hub/')).text).toBe('the hub says');
   });
 });
 

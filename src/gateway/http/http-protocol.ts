@@ -15,6 +15,7 @@ import { headersForInstance, refuseForm } from './carry-headers.ts';
 import { carryWebSocket } from './carry-websocket.ts';
 import { onlyCookie, parseCookies, signInCookie } from './cookies.ts';
 import { forward } from './forward.ts';
+import { createHubReadiness, type HubReadiness } from './hub-readiness.ts';
 import { judgePath } from './judge-path.ts';
 import { answer, refuse } from './answer-page.ts';
 import { isOurs } from './own-form.ts';
@@ -31,6 +32,7 @@ export interface HttpProtocolOptions extends PeopleContext {
   mostUnknown?: number;
   /** How long a request waits for a machine before the page about waiting is shown. */
   patienceMs?: number;
+  hubs?: HubReadiness;
   /** How often what is over is looked for. */
   sweepMs?: number;
 }
@@ -74,6 +76,7 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
   const farewells = new Map<string, Farewell>();
   const visitors = createVisitors({
     ...options,
+    hubs: options.hubs ?? createHubReadiness(),
     onEnd: (pool, user, words) => {
       farewells.set(`${pool}\n${user}`, { at: clock.now(), words });
     },

@@ -31,19 +31,24 @@ export function cheapHash(text: string): string {
 
 export interface FakeHub {
   port: number;
-  /** Every request that came, in order. */
+  /** Every request that came, in order, but for those of `/hub/health`. */
   asked: IncomingMessage[];
   connections: Set<Socket>;
 }
 
-/** Serves what the test says until it ends. */
+/** Serves what the test says until it ends. The hub knows its way as soon as `healthStatus` says 200. */
 export async function startFakeHub(
   respond: RequestListener,
   onUpgrade: (request: IncomingMessage, socket: Socket) => void = (_request, socket) => socket.destroy(),
+  healthStatus = () => 200,
 ): Promise<FakeHub> {
   const asked: IncomingMessage[] = [];
   const connections = new Set<Socket>();
   const server = createServer((request, response) => {
+    if (request.url === '/hub/health') {
+      response.writeHead(healthStatus()).end();
+      return;
+    }
     asked.push(request);
     respond(request, response);
   });

@@ -9,6 +9,7 @@ import type { Backend, Route } from '../../link/routes.ts';
 import type { Placer } from '../people/placer.ts';
 import type { SessionLedger } from '../people/session-ledger.ts';
 import type { GatewayLog } from '../protocol.ts';
+import type { HubReadiness } from './hub-readiness.ts';
 
 export type PeopleRoute = Route & { pool: string };
 
@@ -45,6 +46,7 @@ export interface NewsItem {
 export interface VisitorsOptions {
   placer: Placer;
   sessions: SessionLedger;
+  hubs: HubReadiness;
   log: GatewayLog;
   clock: Clock;
   newTicket: () => string;
@@ -106,7 +108,7 @@ export function createVisitors(options: VisitorsOptions): Visitors {
 }
 
 function createVisit(pool: string, user: string, options: VisitorsOptions): Visit {
-  const { placer, sessions, log, clock, newTicket, routeNow, onEnd, patienceMs = 1_500 } = options;
+  const { placer, sessions, hubs, log, clock, newTicket, routeNow, onEnd, patienceMs = 1_500 } = options;
   /** Of this person alone: no two people ever share a connection to an instance. */
   const agent = new Agent({ keepAlive: true, keepAliveMsecs: 10_000, maxSockets: 256, maxFreeSockets: 16 });
   const held = new Set<() => void>();
@@ -172,7 +174,11 @@ function createVisit(pool: string, user: string, options: VisitorsOptions): Visi
         await within(patienceMs, waiting.done);
       }
       const backend = here();
-      if (backend !== undefined) return { place: 'here', backend, agent };
+      if (backend !== undefined) {
+        if (!hubs.isReady(backend)) await within(patienceMs, hubs.ready(backend));
+        if (hubs.isReady(backend)) return { place: 'here', backend, agent };
+        return { place: 'waiting', words: 'Your machine is here. Its notebooks are being started.' };
+      }
       return refusal === undefined ? { place: 'waiting', words } : { place: 'refused', message: refusal };
     },
     seen(instance, client) {
@@ -201,6 +207,7 @@ function createVisit(pool: string, user: string, options: VisitorsOptions): Visi
     },
     avoid(instance) {
       if (placed === instance) placed = undefined;
+      hubs.forget(instance);
       failedAt.set(instance, clock.now());
     },
     news() {
