@@ -140,6 +140,18 @@ describe('a channel', () => {
     expect(statuses).toEqual([7]);
   });
 
+  it('takes what is written after EOF was asked for, whichever goes first, so that nobody waits for it', async () => {
+    const { near, far } = await openBoth();
+    far.write(Buffer.alloc(5_000_000));
+    far.eof();
+    const taken = new Promise((resolve) => far.write('', resolve));
+    expect(await count(near)).toBe(5_000_000);
+    await taken;
+    const late = [far, far.stderr].map((stream) => new Promise((resolve) => stream.write('too late', resolve)));
+    await Promise.all(late);
+    far.close();
+  });
+
   it('ends with what is still on its way on stderr', async () => {
     const { near, far } = await openBoth();
     far.stderr.write(Buffer.alloc(5_000_000));

@@ -15,6 +15,7 @@ import {
   verifyAuthority,
   type CertificateRequest,
 } from './certificates.ts';
+import { flush } from './join-streams.ts';
 import { connectSsh, generateKey, parseKey } from './library.ts';
 import { verifySignature } from './ssh-keys.ts';
 import type { ClientConnection, Negotiated, ServerConnection, SshServerOptions } from './ssh-types.ts';
@@ -109,7 +110,10 @@ function echoes(connection: ServerConnection): void {
         channel.on('end', () => {
           channel.eof();
           channel.exit(3);
-          channel.close();
+          // Closing does not wait for what was written: new keys may be under way.
+          flush(channel, () => {
+            channel.close();
+          });
         });
       }, 30);
     });

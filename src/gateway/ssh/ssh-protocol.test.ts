@@ -499,6 +499,16 @@ describe.skipIf(!isReady)(
       expect({ code, stderr }).toEqual({ code: 127, stderr: expect.stringContaining('not found') as string });
     });
 
+    it('may read as slowly as it likes: all comes, and then the end', async () => {
+      const ended = join(folder, 'ended');
+      const { child, done } = ssh('alice', `head -c 4000000 /dev/zero; : > ${ended}; exit 5`);
+      child.stdout.pause();
+      await until('the program has ended', () => existsSync(ended));
+      child.stdout.resume();
+      const { code, stdout } = await done;
+      expect([code, stdout.length]).toEqual([5, 4_000_000]);
+    });
+
     it('has a machine when it opens no session at all', async () => {
       const { done, child } = start('ssh', [...withKey(), '-N', 'alice@127.0.0.1']);
       await until('the machine is there', () => sessions.size === 1);

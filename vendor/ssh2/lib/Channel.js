@@ -64,8 +64,10 @@ class ServerStderr extends WritableStream {
     const len = data.length;
     let p = 0;
 
-    if (outgoing.state !== 'open')
+    if (outgoing.state !== 'open') {
+      cb(); // it goes nowhere any more, and nobody is to wait for it
       return;
+    }
 
     if (!mayWrite(channel._client)) {
       channel._client._writers.push(() => this._write(data, encoding, cb));
@@ -192,8 +194,10 @@ class Channel extends DuplexStream {
     const len = data.length;
     let p = 0;
 
-    if (outgoing.state !== 'open')
+    if (outgoing.state !== 'open') {
+      cb(); // it goes nowhere any more, and nobody is to wait for it
       return;
+    }
 
     if (!mayWrite(this._client)) {
       this._client._writers.push(() => this._write(data, encoding, cb));
