@@ -30,6 +30,7 @@ import type { ImageKeeper } from './image-keeper.ts';
 import { createInstanceDoors, type InstanceDoors } from './instance-doors.ts';
 import { createPeopleLoop } from './people-loop.ts';
 import { createPlacements, type Placements } from './placements.ts';
+import { createLeases, type Leases } from './leases.ts';
 import type { ListenPorts } from './listen-ports.ts';
 import { createLiveView } from './live-view.ts';
 import { createMounts } from './mounts.ts';
@@ -97,6 +98,7 @@ export interface Control {
   frontEnds: FrontEnds;
   placements: Placements;
   answerSelf: (question: SelfQuestion) => Promise<SelfAnswer>;
+  keep: Leases['keep'];
   directory: () => Directory | undefined;
   orders: SessionOrders;
   loops: readonly NamedPass[];
@@ -182,6 +184,7 @@ export function assembleControl(parts: ControlParts): Control {
     },
   });
   const scaleSets = createScaleSetLoop(world, steps, images, createUnclaimed(world, steps, doors), placements);
+  const leases = createLeases({ store, clock: world.clock, placements, log: world.log });
   const frontEnds = createFrontEndLoop({
     world,
     ports: parts.ports,
@@ -208,13 +211,14 @@ export function assembleControl(parts: ControlParts): Control {
     doors,
     frontEnds,
     placements,
+    keep: leases.keep,
     answerSelf: createAnswerSelf({ store, secrets, users: identity.users }),
     directory: directory.directory,
     loops: [
       { name: 'scale sets', pass: (signal) => scaleSets.pass(signal) },
       { name: 'front ends', pass: (signal) => frontEnds.pass(signal) },
       { name: 'directory', pass: () => directory.pass() },
-      { name: 'people', pass: createPeopleLoop({ world, placements, orders, presences: parts.presences }) },
+      { name: 'people', pass: createPeopleLoop({ world, placements, orders, leases, presences: parts.presences }) },
       { name: 'shares', pass: createShareLoop(world, typeContext) },
       { name: 'resource groups', pass: createResourceGroupLoop(world, typeContext) },
       { name: 'deployments', pass: createDeploymentLoop(world) },

@@ -13,6 +13,7 @@ import { switchedOff } from '../providers/compute/scale-sets.ts';
 import { findInstances, type InstanceRecord } from '../store/instance-records.ts';
 import { findResource, findResources, saveResource, type ResourceRecord } from '../store/resource-records.ts';
 import type { Presence } from './bindings.ts';
+import type { Leases } from './leases.ts';
 import type { Placements, PoolSeats } from './placements.ts';
 import type { SessionOrders } from './session-orders.ts';
 import { createDrainTeller } from './tell-of-draining.ts';
@@ -33,11 +34,12 @@ export interface PeopleLoopParts {
   world: World;
   placements: Placements;
   orders: SessionOrders;
+  leases: Pick<Leases, 'current'>;
   /** Who has something running where. */
   presences: () => Promise<readonly Presence[]>;
 }
 
-export function createPeopleLoop({ world, placements, orders, presences }: PeopleLoopParts) {
+export function createPeopleLoop({ world, placements, orders, leases, presences }: PeopleLoopParts) {
   const { store, service, live, reports, clock, log } = world;
   const refusals = new Map<string, Refusal>();
   const tellOfDraining = createDrainTeller(orders);
@@ -143,10 +145,11 @@ export function createPeopleLoop({ world, placements, orders, presences }: Peopl
   return async function pass(): Promise<number> {
     orders.forget();
     const seen = await watch();
-    placements.setSeen(seen);
     const sets = await findResources(store.db, { type: 'Microsoft.Compute/virtualMachineScaleSets' });
     const living = sets.filter((set) => set.deletingSince === undefined);
     const everywhere = await findInstances(store.db);
+    const kept = await leases.current(new Set(everywhere.map(({ name }) => name)));
+    placements.setSeen({ ...seen, presences: [...seen.presences, ...kept] });
     const instances = Map.groupBy(everywhere, (one) => one.scaleSetKey);
     const states = new Map(everywhere.map(({ name, state }) => [name, state]));
     const nextNotice = tellOfDraining(seen.sessions, states, clock.now());

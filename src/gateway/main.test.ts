@@ -75,6 +75,7 @@ async function startControl(...routes: Route[]): Promise<LinkServer> {
       instanceKeys: {},
     }),
     currentOrders: () => ({ revision: '', orders: [] }),
+    keep: () => Promise.resolve({ outcome: 'refused', message: 'nobody asked' }),
     answerSelf: () => Promise.resolve({ outcome: 'refused', message: 'nobody asked' }),
     place: () => Promise.resolve({ outcome: 'refused', message: 'nobody is placed here' }),
     onReport: (report) => void reports.push(report),

@@ -1,6 +1,7 @@
 /**
  * What gateway and control say to each other about people: who there is (`GET /v1/directory`), where somebody goes
- * (`POST /v1/placements`), what they change of their own account (`POST /v1/self`), and which sessions there are (a part of
+ * (`POST /v1/placements`), what they change of their own account (`POST /v1/self`), that they keep their machine
+ * (`POST /v1/keep`), and which sessions there are (a part of
  * the report).
  */
 import { z } from 'zod';
@@ -117,6 +118,20 @@ export const selfQuestionSchema = z.object({
   ]),
 });
 
+/** Somebody who has signed in keeps the machine that they are on; without `until` they ask, with `off` they give it up. */
+export const keepQuestionSchema = z.object({
+  pool: z.string(),
+  user: z.string().max(64),
+  /** As they typed it. */
+  until: z.string().max(40).optional(),
+});
+
+export const keepAnswerSchema = z.object({
+  outcome: z.enum(['done', 'refused']),
+  /** For the person. */
+  message: z.string(),
+});
+
 export const ownAccountSchema = z.object({
   user: z.string(),
   hasPassword: z.boolean(),
@@ -143,8 +158,15 @@ export type Session = z.infer<typeof sessionSchema>;
 export type PlacementQuestion = z.infer<typeof placementQuestionSchema>;
 export type SelfQuestion = z.infer<typeof selfQuestionSchema>;
 export type SelfAnswer = z.infer<typeof selfAnswerSchema>;
+export type KeepQuestion = z.infer<typeof keepQuestionSchema>;
+export type KeepAnswer = z.infer<typeof keepAnswerSchema>;
 export type OwnAccount = z.infer<typeof ownAccountSchema>;
 export type PlacementAnswer = z.infer<typeof placementAnswerSchema>;
+
+/** What is said of leases on both sides. */
+export const leaseWords = {
+  usage: `'ssh POOL keep 2h' or 'ssh POOL keep --until 18:00' keeps your machine, also when you have left.`,
+} as const;
 
 /** What a waiting person is told; two answers of the same text need not be told twice. */
 export function waitingText(answer: Extract<PlacementAnswer, { outcome: 'waiting' }>): string {

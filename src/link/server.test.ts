@@ -55,6 +55,7 @@ async function listen(changes: Partial<LinkServerOptions> = {}): Promise<void> {
     currentDirectory: () => directory('a'),
     currentOrders: () => ({ revision: 'none', orders: [] }),
     place: () => Promise.resolve({ outcome: 'refused', message: 'nobody asked' }),
+    keep: ({ user, until }) => Promise.resolve({ outcome: 'done', message: `${user}, ${until ?? '-'}` }),
     answerSelf: ({ user }) => Promise.resolve({ outcome: 'refused', message: `nothing is known of ${user}` }),
     onReport: (each) => void reports.push(each),
     onError: (error) => errors.push(error),

@@ -13,8 +13,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { PoolhouseError, errorBodyOf, httpStatusOf } from '../core/errors.ts';
 import type { OrderList } from './orders.ts';
-import { placementQuestionSchema, selfQuestionSchema } from './people.ts';
-import type { Directory, PlacementAnswer, PlacementQuestion, SelfAnswer, SelfQuestion } from './people.ts';
+import { keepQuestionSchema, placementQuestionSchema, selfQuestionSchema } from './people.ts';
+import type {
+  Directory,
+  KeepAnswer,
+  KeepQuestion,
+  PlacementAnswer,
+  PlacementQuestion,
+  SelfAnswer,
+  SelfQuestion,
+} from './people.ts';
 import { reportSchema } from './routes.ts';
 import type { Report, RoutingTable } from './routes.ts';
 
@@ -34,6 +42,7 @@ export interface LinkServerOptions {
   place: (question: PlacementQuestion, signal: AbortSignal) => Promise<PlacementAnswer>;
   /** What somebody asks about their own account. */
   answerSelf: (question: SelfQuestion) => Promise<SelfAnswer>;
+  keep: (question: KeepQuestion) => Promise<KeepAnswer>;
   /** What went wrong inside a handler. */
   onError?: (error: unknown) => void;
   /** How long a poll is held when nothing happens. */
@@ -69,7 +78,7 @@ type Endpoint = (request: LinkRequest) => Promise<LinkReply>;
 const revisionSchema = z.coerce.number();
 
 export function createLinkServer(options: LinkServerOptions): LinkServer {
-  const { socketPath, socketGroup, onReport, place, answerSelf, onError = () => undefined } = options;
+  const { socketPath, socketGroup, onReport, place, answerSelf, keep, onError = () => undefined } = options;
   const { pollMs = 25_000, maxBodyBytes = 4 * 1024 * 1024 } = options;
   const closing = new AbortController();
   const table = createPublication(options.currentTable);
@@ -106,6 +115,7 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
       status: 200,
       body: await place(parse(placementQuestionSchema, body), signal),
     }),
+    'POST /v1/keep': async ({ body }) => ({ status: 200, body: await keep(parse(keepQuestionSchema, body)) }),
     'POST /v1/self': async ({ body }) => ({ status: 200, body: await answerSelf(parse(selfQuestionSchema, body)) }),
     'POST /v1/reports': async ({ body }) => {
       await onReport(parse(reportSchema, body));

@@ -148,4 +148,14 @@ export const migrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX memberships_by_group ON memberships (group_name);
   `,
+  // Machines that people keep until a time.
+  `
+  CREATE TABLE leases (
+    pool_key TEXT NOT NULL,
+    user_name TEXT NOT NULL,
+    instance_name TEXT NOT NULL,
+    until_at INTEGER NOT NULL,
+    PRIMARY KEY (pool_key, user_name)
+  ) STRICT;
+  `,
 ];

@@ -15,6 +15,7 @@ export interface Tables {
   users: UserRow;
   user_groups: UserGroupRow;
   memberships: MembershipRow;
+  leases: LeaseRow;
 }
 
 /** A resource: the document as asked for, and what was found. */
@@ -153,4 +154,12 @@ export interface UserGroupRow {
 export interface MembershipRow {
   user_name: string;
   group_name: string;
+}
+
+/** An instance that is kept for somebody until then. */
+export interface LeaseRow {
+  pool_key: string;
+  user_name: string;
+  instance_name: string;
+  until_at: number;
 }

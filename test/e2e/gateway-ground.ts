@@ -85,6 +85,7 @@ export async function prepareGateways({ gateways = 1, instances: count = 1 } = {
       currentDirectory: () => directory,
       currentOrders: () => orders.list(),
       place: ({ user }) => Promise.resolve(control.place(user)),
+      keep: () => Promise.reject(new Error('nothing is kept here')),
       answerSelf: () => Promise.reject(new Error('nobody changes their account here')),
       onReport: (report) => void reports.take(report, Date.now()),
     });

@@ -20,6 +20,7 @@ describe('the own account', () => {
     say = () => ({ outcome: 'done', message: 'It is done.', account });
     door = await openDoor(1, {
       ownAccounts: {
+        keep: () => Promise.resolve({ outcome: 'refused', message: 'Nothing is kept here.' }),
         ask: (_who, asks) => {
           if (asks.for !== 'account') asked.push(asks);
           return Promise.resolve(say(asks));

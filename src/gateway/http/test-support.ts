@@ -135,7 +135,10 @@ export async function openDoor(
     directory: view,
     signIn: createSignIn({ directory: view, limit: createAttemptLimit(clock), log: silentLog }),
     placer: { place },
-    ownAccounts: { ask: () => Promise.resolve({ outcome: 'refused', message: 'Nobody is asked here.' }) },
+    ownAccounts: {
+      ask: () => Promise.resolve({ outcome: 'refused', message: 'Nobody is asked here.' }),
+      keep: () => Promise.resolve({ outcome: 'refused', message: 'Nothing is kept here.' }),
+    },
     sessions,
     ledger,
     observer: nobodyObserves,

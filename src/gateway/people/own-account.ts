@@ -1,14 +1,23 @@
 /**
- * What people ask about their own account, carried to control. Every protocol asks here, so that guesses at the password
+ * What people ask about their own account and the machine that they keep, carried to control. Every protocol asks here, so that guesses at the password
  * until now count as attempts to sign in.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { selfAnswerSchema, type SelfAnswer, type SelfQuestion } from '../../link/people.ts';
+import {
+  keepAnswerSchema,
+  selfAnswerSchema,
+  type KeepAnswer,
+  type KeepQuestion,
+  type SelfAnswer,
+  type SelfQuestion,
+} from '../../link/people.ts';
 import type { LinkClient } from '../link-request.ts';
 import type { AttemptLimit } from './attempt-limit.ts';
 import type { Attempt } from './sign-in.ts';
 
 export interface OwnAccounts {
+  /** As `ask`, about the machine that they keep. */
+  keep(who: Pick<Attempt, 'pool' | 'user'>, until: string | undefined, signal: AbortSignal): Promise<KeepAnswer>;
   /** Somebody who has signed in asks. Never rejects but with the signal's reason: what went wrong is a refusal in words. */
   ask(who: Attempt, asks: SelfQuestion['asks'], signal: AbortSignal): Promise<SelfAnswer>;
 }
@@ -31,6 +40,20 @@ export function createOwnAccounts({ client, limit }: { client: LinkClient; limit
   }
 
   return {
+    async keep({ pool, user }, until, signal) {
+      try {
+        const question: KeepQuestion = { pool, user, until };
+        const { status, body } = await client.send('POST', '/v1/keep', {
+          body: question,
+          limitMs: questionLimit,
+          signal,
+        });
+        if (status === 200) return keepAnswerSchema.parse(body);
+      } catch {
+        signal.throwIfAborted();
+      }
+      return { outcome: 'refused', message: 'No machine can be kept at this moment. Try again in a minute.' };
+    },
     async ask({ pool, user, address, protocol }, asks, signal) {
       const isGuess = asks.for === 'password';
       const delay = isGuess ? limit.delay(address, user) : 0;

@@ -15,11 +15,25 @@ describe('a command that the front door answers', () => {
     ['keys add "ssh-ed25519 AAAA me@home"', { do: 'add keys', lines: 'ssh-ed25519 AAAA me@home' }],
     ['keys remove SHA256:abc', { do: 'remove key', fingerprint: 'SHA256:abc' }],
     ['keys --help', { do: 'help', about: 'keys' }],
+    ['keep', { do: 'keep' }],
+    ['keep 2h', { do: 'keep', until: '2h' }],
+    ['keep --until 18:00', { do: 'keep', until: '18:00' }],
+    ['keep --until=18:00', { do: 'keep', until: '18:00' }],
+    ['keep off', { do: 'keep', until: 'off' }],
+    ['keep --help', { do: 'help', about: 'keep' }],
   ])('is %j', (command, expected) => {
     expect(readOwnCommand(Buffer.from(command))).toEqual(expected);
   });
 
-  it.each(['keys remove', 'keys remove a b', 'keys list all', 'keys && ls'])('is %j, with a complaint', (command) => {
+  it.each([
+    'keys remove',
+    'keys remove a b',
+    'keys list all',
+    'keys && ls',
+    'keep 2h 3h',
+    'keep --for 2h',
+    'keep --until',
+  ])('is %j, with a complaint', (command) => {
     expect(readOwnCommand(Buffer.from(command))).toMatchObject({ do: 'complain' });
   });
 
@@ -39,13 +53,13 @@ describe('a command that the front door answers', () => {
   });
 
   it('is told of any bytes, and never of a command that begins with a path', () => {
-    const words = fc.constantFrom('passwd', 'keys', 'add', 'remove', '--stdin', ' ', '"', '\n', '\0', 'x');
+    const words = fc.constantFrom('passwd', 'keys', 'keep', 'add', 'remove', '--stdin', ' ', '"', '\n', '\0', 'x');
     const text = fc.array(words).map((parts) => Buffer.from(parts.join('')));
     const bytes = fc.uint8Array({ maxLength: 200 }).map((all) => Buffer.from(all));
     fc.assert(
       fc.property(fc.oneof(text, bytes), (command) => {
         const read = readOwnCommand(command);
-        if (read !== undefined) expect(command.toString('utf8').trim()).toMatch(/^(passwd|keys)(\s|$)/);
+        if (read !== undefined) expect(command.toString('utf8').trim()).toMatch(/^(passwd|keys|keep)(\s|$)/);
         expect(readOwnCommand(Buffer.concat([Buffer.from('/usr/bin/'), command]))).toBeUndefined();
       }),
     );

@@ -1,6 +1,6 @@
 /**
  * The commands that the front door itself answers, told from those for the machine. Pure. They are words that somebody types
- * as the whole command: `passwd`, and `keys` with what follows. The machine's own programs of these names are
+ * as the whole command: `passwd`, and `keys` and `keep` with what follows. The machine's own programs of these names are
  * reached by their path (`/usr/bin/passwd`), and inside a shell, which the front door does not look into.
  */
 
@@ -10,7 +10,9 @@ export type OwnCommand =
   /** Without `lines` they come on stdin. */
   | { do: 'add keys'; lines?: string }
   | { do: 'remove key'; fingerprint: string }
-  | { do: 'help'; about: 'passwd' | 'keys' }
+  /** Without `until` they ask what is kept. */
+  | { do: 'keep'; until?: string }
+  | { do: 'help'; about: 'passwd' | 'keys' | 'keep' }
   | { do: 'complain'; message: string };
 
 const longest = 64 * 1024;
@@ -21,6 +23,7 @@ export function readOwnCommand(command: Buffer): OwnCommand | undefined {
   const text = command.toString('utf8').trim();
   const [word, rest] = splitFirst(text);
   if (word === 'passwd') return passwordCommands[rest];
+  if (word === 'keep') return readKeepCommand(rest);
   if (word === 'keys') return readKeysCommand(rest);
   return undefined;
 }
@@ -32,6 +35,17 @@ const passwordCommands: Readonly<Record<string, OwnCommand>> = {
   '--stdin': { do: 'change password', from: 'stdin' },
   '--help': { do: 'help', about: 'passwd' },
 };
+
+function readKeepCommand(text: string): OwnCommand {
+  if (text === '') return { do: 'keep' };
+  if (text === '--help' || text === 'help') return { do: 'help', about: 'keep' };
+  const until = /^(?:--until[ =]\s*)?([^\s-]\S{0,39})$/.exec(text)?.[1];
+  if (until !== undefined) return { do: 'keep', until };
+  return {
+    do: 'complain',
+    message: `'keep' takes one time, such as '2h' or '--until 18:00', or 'off'; 'keep --help' says more.`,
+  };
+}
 
 function readKeysCommand(text: string): OwnCommand {
   const [word, rest] = splitFirst(text);

@@ -1,8 +1,14 @@
 /**
- * Carries out what somebody asks of the front door itself: `passwd` and `keys`. It needs no machine, and wakes none. Passwords
+ * Carries out what somebody asks of the front door itself: `passwd`, `keys` and `keep`. It needs no machine, and wakes none. Passwords
  * are asked at a terminal without echo, or come on stdin where that was said; they stand in no command line.
  */
-import { mostKeyText, type OwnAccount, type SelfAnswer, type SelfQuestion } from '../../link/people.ts';
+import {
+  mostKeyText,
+  type KeepAnswer,
+  type OwnAccount,
+  type SelfAnswer,
+  type SelfQuestion,
+} from '../../link/people.ts';
 import { createHiddenLines } from './hidden-lines.ts';
 import { flush } from './join-streams.ts';
 import type { OwnCommand } from './own-commands.ts';
@@ -13,6 +19,7 @@ export interface OwnCommandTerms {
   isTerminal: boolean;
   /** Never rejects but when the signal aborts. */
   ask(asks: SelfQuestion['asks']): Promise<SelfAnswer>;
+  keep(until: string | undefined): Promise<KeepAnswer>;
   /** Aborts when the person hangs up. */
   signal: AbortSignal;
   /** How long something may be typed. */
@@ -35,6 +42,11 @@ printf '%s\\n' "$OLD" "$NEW" | ssh POOL passwd --stdin
 ssh POOL keys add < KEY.pub     adds one, or several, a line each
 ssh POOL keys add 'TYPE BASE64 COMMENT'
 ssh POOL keys remove FINGERPRINT
+`,
+  keep: `ssh POOL keep 2h                keeps the machine that you are on for two hours, also when you have left
+ssh POOL keep --until 18:00     until then, by the pool's clock
+ssh POOL keep                   says until when it is kept
+ssh POOL keep off               does not keep it any more
 `,
 } as const;
 
@@ -82,6 +94,11 @@ async function carryOut(
     case 'complain':
       complain(command.message);
       return ends.wrongUsage;
+    case 'keep': {
+      const { outcome, message } = await terms.keep(command.until);
+      (outcome === 'done' ? say : complain)(outcome === 'done' ? `${message}\n` : message);
+      return outcome === 'done' ? ends.well : ends.failed;
+    }
     case 'list keys':
       return report(await terms.ask({ for: 'account' }), ({ account }) => {
         say(keysText(account));

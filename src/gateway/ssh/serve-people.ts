@@ -37,7 +37,10 @@ export async function servePeople(
   const protocol = createSshProtocol({
     directory: view,
     signIn: createSignIn({ directory: view, limit: createAttemptLimit(systemClock), log }),
-    ownAccounts: { ask: () => Promise.resolve({ outcome: 'refused', message: 'Nobody is known here.' }) },
+    ownAccounts: {
+      keep: () => Promise.resolve({ outcome: 'refused', message: 'Nothing is kept here.' }),
+      ask: () => Promise.resolve({ outcome: 'refused', message: 'Nobody is known here.' }),
+    },
     placer: { place: () => Promise.resolve({ outcome: 'refused', message: 'There is no machine here.' }) },
     sessions: createSessionLedger(
       () => systemClock.now(),

@@ -224,7 +224,8 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
           if (command === undefined) return false;
           const ask = (asks: SelfQuestion['asks']) =>
             ownAccounts.ask({ pool: route.pool, user, address, protocol: 'ssh' }, asks, signal);
-          void runOwnCommand(command, { channel, isTerminal, ask, signal });
+          const keep = (until: string | undefined) => ownAccounts.keep({ pool: route.pool, user }, until, signal);
+          void runOwnCommand(command, { channel, isTerminal, ask, keep, signal });
           return true;
         },
         onNews: (tell) => news.follow(tell),

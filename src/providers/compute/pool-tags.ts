@@ -12,6 +12,8 @@ export interface PoolTags {
   mayWake: boolean;
   /** How long after the last session a pool that was woken is given back the capacity that its operator chose. */
   wokenMilliseconds: number;
+  /** For how long people may keep a machine at most; 0: not at all. */
+  keepHours: number;
   /** How long a surplus instance waits for those who are on it. */
   drainMilliseconds: number;
   /** How long a script of an extension may run. */
@@ -23,6 +25,8 @@ const minute = 60_000;
 const usualScriptMinutes = 90;
 const usualDrainMinutes = 30;
 const usualWokenMinutes = 30;
+const usualKeepHours = 24;
+const mostKeepHours = 30 * 24;
 const day = 24 * 60;
 
 /** The settings in a scale set's document. `InvalidParameter` names the tag whose value is none. */
@@ -36,6 +40,7 @@ export function readPoolTags(document: JsonObject): PoolTags {
     signIn: choice(document, 'poolhouse-signin', ['gateway', 'pam']),
     mayWake: choice(document, 'poolhouse-wake', ['on', 'off']) === 'on',
     wokenMilliseconds: minutes(document, 'poolhouse-wake-minutes', usualWokenMinutes, 0),
+    keepHours: hours(document, 'poolhouse-keep-hours', usualKeepHours),
     drainMilliseconds: minutes(document, 'poolhouse-drain-minutes', usualDrainMinutes, 0),
     scriptMilliseconds: minutes(document, 'poolhouse-script-minutes', usualScriptMinutes, 0.05),
   };
@@ -51,6 +56,18 @@ function minutes(document: JsonObject, name: string, usual: number, least: numbe
       `The value ${JSON.stringify(value)} of the tag '${name}' is not valid: minutes from ${least} to ${day} are expected, such as '${usual}'.`,
     );
   return number * minute;
+}
+
+function hours(document: JsonObject, name: string, usual: number): number {
+  const value = dig(document, 'tags', name);
+  if (value === undefined || value === null) return usual;
+  const number = typeof value === 'string' && /^\d{1,3}$/.test(value) ? Number(value) : Number.NaN;
+  if (!(number <= mostKeepHours))
+    throw invalid(
+      `tags.${name}`,
+      `The value ${JSON.stringify(value)} of the tag '${name}' is not valid: whole hours from 0 to ${mostKeepHours} are expected, such as '${usual}'.`,
+    );
+  return number;
 }
 
 /** One of these words; the first where nothing is said. */
