@@ -113,6 +113,31 @@ describe.skipIf(missing !== undefined)(
       });
     });
 
+    it('keeps a machine for who asks for it, though nothing of theirs is there', async () => {
+      const here = (await as('alice', 'hostname')).stdout;
+      expect(await as('alice', 'keep 1h')).toMatchObject({
+        exitCode: 0,
+        stdout: expect.stringContaining(here.trim()) as string,
+      });
+      expect(await as('alice', 'keep 30h')).toMatchObject({
+        exitCode: 1,
+        stderr: expect.stringContaining('at most') as string,
+      });
+      await until('nobody is there', async () =>
+        (await installation.pool('nat')).instances.every((one) => one.sessions === 0) ? true : undefined,
+      );
+      await scale(0);
+      await until('the other machine is gone, and this one waits', async () => {
+        const { instances } = await installation.pool('nat');
+        return instances.length === 1 && instances[0]?.draining === true ? true : undefined;
+      });
+      expect(await as('alice', 'hostname')).toMatchObject({ exitCode: 0, stdout: here });
+      expect(await as('alice', 'keep off')).toMatchObject({ exitCode: 0 });
+      await until('it is gone too', async () =>
+        (await installation.pool('nat')).instances.length === 0 ? true : undefined,
+      );
+    });
+
     it('wakes a pool without a machine, and never shows another host key', async () => {
       const known = await readFile(join(folder, 'known'), 'utf8');
       await until('nobody is there', async () =>

@@ -1,9 +1,11 @@
 /** People on real instances: there at once, with home, workspace, groups and sudo; and gone with all that they run. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { missingForSystemTests, repository, ssh, TestInstallation, until } from './installation.ts';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { missingForSystemTests, must, repository, run, ssh, TestInstallation, until } from './installation.ts';
 
-const missing = await missingForSystemTests(['sshpass', 'nft', 'mmdebstrap', 'curl']);
+const missing = await missingForSystemTests(['sshpass', 'sftp', 'nft', 'mmdebstrap', 'curl']);
 const admin = 'azure';
 const password = 'Correct-Horse-7';
 const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKZ0dqOPMA8xJT4Nr8tqV0Z9EEiOTjFCgZxT1n8PVyLZ somebody';
@@ -54,6 +56,61 @@ describe.skipIf(missing !== undefined)(
       expect(await inside('sudo runuser -u bob -- sudo -n id -un')).toBe('root');
       expect(await inside('sudo readlink /home/bob/notebooks/remote')).toBe('/mnt/shared/notebooks/bob');
       expect(await inside('cat /proc/sys/kernel/random/boot_id; systemctl show -p MainPID --value ssh')).toBe(before);
+    });
+
+    it('move no file out of their workspace to where it is not theirs, and none of another in, by sftp', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'poolhouse-people-'));
+      onTestFinished(() => rm(folder, { recursive: true }));
+      await must('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, 'key')]);
+      await installation.mustPoolhouse('users', 'set', 'bob', '--ssh-key', join(folder, 'key.pub'));
+      await writeFile(join(folder, 'note'), "bob's");
+      const own = '/mnt/shared/notebooks/bob';
+      const renames = [
+        [`${own}/note`, '/mnt/shared/notebooks/alice/note-of-bob'],
+        [`${own}/note`, `${own}/../alice/note`],
+        [`${own}/note`, 'notebooks/remote/../../alice/note-of-bob'],
+        [`${own}/note`, '/mnt/shared/notebooks/note'],
+        [`${own}/note`, '/etc/cron.d/note'],
+        [`${own}/note`, '/home/alice/note'],
+        ['/mnt/shared/notebooks/alice/note', `${own}/note-of-alice`],
+        ['/mnt/shared/notebooks/alice', `${own}/alice`],
+        [`${own}/to-alice/note`, `${own}/note-of-alice`],
+      ];
+      const batch = [
+        `put ${join(folder, 'note')} ${own}/note`,
+        `symlink /mnt/shared/notebooks/alice ${own}/to-alice`,
+        ...renames.map(([from = '', to = '']) => `-rename ${from} ${to}`),
+        `-get ${own}/to-alice/note ${join(folder, 'stolen')}`,
+        `get ${own}/note ${join(folder, 'back')}`,
+      ];
+      const { exitCode, stderr } = await run(
+        'sftp',
+        [
+          ...[
+            '-q',
+            '-b',
+            '-',
+            '-F',
+            'none',
+            '-i',
+            join(folder, 'key'),
+            '-o',
+            `UserKnownHostsFile=${join(folder, 'known')}`,
+          ],
+          ...['-o', 'StrictHostKeyChecking=accept-new', '-o', 'LogLevel=ERROR', `bob@${address}`],
+        ],
+        { input: `${batch.join('\n')}\n` },
+      );
+      expect(exitCode, stderr).toBe(0);
+      const refusals = stderr.split('\n').filter((line) => /Permission denied|Failure|No such file|not found/.test(line));
+      expect(refusals.length, stderr).toBe(renames.length + 1);
+      expect(await readFile(join(folder, 'back'), 'utf8')).toBe("bob's");
+      expect(await inside('sudo find /mnt/shared/notebooks/alice -name "note*" | xargs sudo grep -l kept')).toBe(
+        '/mnt/shared/notebooks/alice/note',
+      );
+      expect(await inside('sudo find /mnt/shared/notebooks /etc/cron.d /home/alice -name "note*" | sort')).toBe(
+        '/home/alice/notebooks\n/mnt/shared/notebooks\n/mnt/shared/notebooks/alice/note\n/mnt/shared/notebooks/bob/note',
+      );
     });
 
     it('are gone when they are disabled, with all that they run, and their files are not', async () => {
