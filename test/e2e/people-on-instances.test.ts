@@ -102,7 +102,9 @@ describe.skipIf(missing !== undefined)(
         { input: `${batch.join('\n')}\n` },
       );
       expect(exitCode, stderr).toBe(0);
-      const refusals = stderr.split('\n').filter((line) => /Permission denied|Failure|No such file|not found/.test(line));
+      const refusals = stderr
+        .split('\n')
+        .filter((line) => /Permission denied|Failure|No such file|not found/.test(line));
       expect(refusals.length, stderr).toBe(renames.length + 1);
       expect(await readFile(join(folder, 'back'), 'utf8')).toBe("bob's");
       expect(await inside('sudo find /mnt/shared/notebooks/alice -name "note*" | xargs sudo grep -l kept')).toBe(
