@@ -5,7 +5,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import type { DirectoryUser, WebIdentity } from '../../link/people.ts';
+import type { WebIdentity } from '../../link/people.ts';
 import type { Route } from '../../link/routes.ts';
 import { createLogLimit } from '../log-limit.ts';
 import type { PeopleContext } from '../people/people-context.ts';
@@ -21,7 +21,8 @@ import { answer, refuse } from './answer-page.ts';
 import { isOurs } from './own-form.ts';
 import { createOwnPages } from './own-pages.ts';
 import { waitingPage } from './pages.ts';
-import { readToken, seal, signInLasts, stillCounts, type SignInToken } from './sign-in-token.ts';
+import { readToken, seal, type SignInToken } from './sign-in-token.ts';
+import { createSignIns } from './sign-ins.ts';
 import { createTlsFront } from './tls-front.ts';
 import { createVisitors, type PeopleRoute, type Place, type Visitor } from './visitors.ts';
 
@@ -47,11 +48,6 @@ interface Connection {
   settle: () => void;
 }
 
-interface Farewell {
-  at: number;
-  words: string;
-}
-
 /** Somebody who has signed in, and what they ask. */
 interface Guest {
   token: SignInToken;
@@ -63,7 +59,6 @@ interface Guest {
 
 /** Where JupyterHub sends who has not signed in there. */
 const hubSignIn = '/hub/poolhouse-login';
-const mostEnded = 10_000;
 const idleMs = 30 * 60_000;
 
 export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
@@ -72,21 +67,14 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
   const logLimit = createLogLimit(clock);
   const connections = new WeakMap<object, Connection>();
   const front = createTlsFront(headLimitMs);
-  /** Presences that were ended by order, by pool and person: earlier sign-ins count no more, and are told why. */
-  const farewells = new Map<string, Farewell>();
+  const signIns = createSignIns({ directory, clock });
   const visitors = createVisitors({
     ...options,
     hubs: options.hubs ?? createHubReadiness(),
     onEnd: (pool, user, words) => {
-      farewells.set(`${pool}\n${user}`, { at: clock.now(), words });
+      signIns.endAll(pool, user, words);
     },
   });
-  const farewellTo = ({ pool, user, issued }: SignInToken): string | undefined => {
-    const farewell = farewells.get(`${pool}\n${user}`);
-    return farewell !== undefined && issued <= farewell.at ? farewell.words : undefined;
-  };
-  /** Sign-ins that were ended before their time, by id. */
-  const endedTokens = new Map<string, number>();
   /** Of every WebSocket: who it is of, to be closed when they may not be here any more. */
   const webSockets = new Map<Duplex, Pick<Guest, 'token' | 'key'>>();
   let pending = 0;
@@ -94,27 +82,16 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
 
   const ownPages = createOwnPages({
     ...{ directory, signIn: options.signIn, ownAccounts: options.ownAccounts, clock },
-    ended: ({ id, expires }) => {
-      endedTokens.set(id, expires);
-      for (const oldest of endedTokens.keys()) {
-        if (endedTokens.size <= mostEnded) break;
-        endedTokens.delete(oldest);
-      }
-      for (const [socket, { token }] of webSockets) if (token.id === id) socket.destroy();
+    ended: (ended) => {
+      signIns.end(ended);
+      for (const [socket, { token }] of webSockets) if (token.id === ended.id) socket.destroy();
     },
   });
 
-  const counts = (token: SignInToken, key: Buffer): DirectoryUser | undefined => {
-    const person = directory.find(token.pool, token.user);
-    const isOver = token.expires <= clock.now() || endedTokens.has(token.id) || farewellTo(token) !== undefined;
-    return !isOver && stillCounts(key, token, person) ? person : undefined;
-  };
-
   const sweep = setInterval(() => {
     visitors.sweep();
-    for (const [id, expires] of endedTokens) if (expires <= clock.now()) endedTokens.delete(id);
-    for (const [key, { at }] of farewells) if (at + signInLasts <= clock.now()) farewells.delete(key);
-    for (const [socket, { token, key }] of webSockets) if (counts(token, key) === undefined) socket.destroy();
+    signIns.sweep();
+    for (const [socket, { token, key }] of webSockets) if (signIns.counts(token, key) === undefined) socket.destroy();
   }, sweepMs);
   sweep.unref();
 
@@ -183,7 +160,7 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
     const { route } = connection;
     const key = Buffer.from(identity.cookieKey, 'base64');
     const token = tokenOf(request, connection, key);
-    if (token === undefined || counts(token, key) === undefined) return undefined;
+    if (token === undefined || signIns.counts(token, key) === undefined) return undefined;
     const visitor = visitors.of(route.pool, token.user);
     if (visitor === undefined) return undefined;
     const mark = seal(key, 'cookies of', `${route.pool}\0${token.user}`).slice(0, 16);
@@ -211,7 +188,7 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
       await ownPages({
         ...{ request, response, path: judged.path, pool: connection.route.pool, client: connection.client, key },
         token: guest?.token,
-        farewell: guest === undefined && token !== undefined ? farewellTo(token) : undefined,
+        farewell: guest === undefined && token !== undefined ? signIns.farewellTo(token) : undefined,
         news: guest?.visitor.news() ?? [],
         signal: goneWith(response),
       });
