@@ -287,6 +287,7 @@ async function main(): Promise<void> {
     currentOrders: () => control.orders.list(),
     place: (question, pollSignal) => control.placements.answer(question, pollSignal),
     answerSelf: control.answerSelf,
+    keepEnded: control.keepEndedSignIns,
     onReport: async (report) => {
       for (const failure of report.failures) {
         log.warn({ route: failure.route }, `the gateway could not open a port: ${failure.message}`);

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock, EpochMillis } from '../core/time.ts';
+import type { EndedSignIn } from '../link/ended-sign-ins.ts';
 import type { Directory } from '../link/people.ts';
 import type { GatewayPhase, GatewayState, Places } from '../link/gateway-words.ts';
 import type { OrderList } from '../link/orders.ts';
@@ -44,6 +45,8 @@ export interface GatewayOptions {
   observer: GatewayObserver;
   /** Something that a report tells has changed. */
   onChange: () => void;
+  /** Somebody's sign-in has ended here: the other gateways are to know. */
+  onSignInEnded: (ended: EndedSignIn) => void;
   /** To control, for questions of its own. */
   client: LinkClient;
   /** The other gateways of this installation. */
@@ -95,7 +98,7 @@ export interface Gateway {
    * that belongs to them: who waits for a machine gets one. `state` tells when there is none any more.
    */
   leave(): void;
-  /** Ends the sessions that there are; their people are told why. */
+  /** Ends the sessions that there are; their people are told why, and come in again by another gateway. */
   endSessions(reason: string): void;
   /** Closes all listeners, waits up to `graceMs` (or until the signal) for connections to end, then ends them. */
   close(graceMs: number, signal: AbortSignal): Promise<void>;
@@ -143,7 +146,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const protocols: Record<Route['protocol'], Protocol> = {
     tcp: createTcpProtocol({ prober, ledger, observer, log, clock }),
     ssh: createSshProtocol(people),
-    http: createHttpProtocol(people),
+    http: createHttpProtocol({ ...people, onSignInEnded: options.onSignInEnded }),
   };
 
   const pending = (): number => Object.values(protocols).reduce((sum, protocol) => sum + protocol.pending, 0);
@@ -252,7 +255,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       onChange();
     },
     endSessions(reason) {
-      for (const session of sessions.find(() => true)) session.end(reason);
+      for (const session of sessions.find(() => true)) session.end(reason, 'comes again');
     },
     async close(graceMs, signal) {
       phase = 'ended';

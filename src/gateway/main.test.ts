@@ -77,6 +77,7 @@ async function startControl(...routes: Route[]): Promise<LinkServer> {
     currentOrders: () => ({ revision: '', orders: [] }),
     answerSelf: () => Promise.resolve({ outcome: 'refused', message: 'nobody asked' }),
     place: () => Promise.resolve({ outcome: 'refused', message: 'nobody is placed here' }),
+    keepEnded: () => Promise.resolve(),
     onReport: (report) => void reports.push(report),
   });
   await server.listen();

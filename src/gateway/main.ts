@@ -77,6 +77,9 @@ async function main(args: GatewayArguments): Promise<void> {
     client,
     siblings,
     observer: metrics,
+    onSignInEnded: (ended) => {
+      link.signInEnded(ended);
+    },
     onChange: () => {
       link.changed();
     },

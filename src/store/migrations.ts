@@ -148,4 +148,16 @@ export const migrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX memberships_by_group ON memberships (group_name);
   `,
+  // Sign-ins in browsers that ended before their time, until they would have ended anyway.
+  `
+  CREATE TABLE ended_sign_ins (
+    pool TEXT NOT NULL,
+    user_name TEXT NOT NULL,
+    token_id TEXT NOT NULL,
+    issued_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    words TEXT,
+    PRIMARY KEY (pool, user_name, token_id)
+  ) STRICT;
+  `,
 ];

@@ -15,6 +15,7 @@ export interface Tables {
   users: UserRow;
   user_groups: UserGroupRow;
   memberships: MembershipRow;
+  ended_sign_ins: EndedSignInRow;
 }
 
 /** A resource: the document as asked for, and what was found. */
@@ -153,4 +154,16 @@ export interface UserGroupRow {
 export interface MembershipRow {
   user_name: string;
   group_name: string;
+}
+
+/** A sign-in in a browser that has ended before its time. No secret: what its cookie is sealed with is not here. */
+export interface EndedSignInRow {
+  pool: string;
+  user_name: string;
+  /** '': all of this person's that had begun by `issued_at`. */
+  token_id: string;
+  issued_at: number;
+  expires_at: number;
+  /** What the person is told. */
+  words: string | null;
 }

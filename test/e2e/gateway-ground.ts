@@ -86,6 +86,7 @@ export async function prepareGateways({ gateways = 1, instances: count = 1 } = {
       currentOrders: () => orders.list(),
       place: ({ user }) => Promise.resolve(control.place(user)),
       answerSelf: () => Promise.reject(new Error('nobody changes their account here')),
+      keepEnded: () => Promise.resolve(),
       onReport: (report) => void reports.take(report, Date.now()),
     });
     await server.listen();

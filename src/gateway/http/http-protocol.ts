@@ -5,6 +5,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
+import type { EndedSignIn } from '../../link/ended-sign-ins.ts';
 import type { WebIdentity } from '../../link/people.ts';
 import type { Route } from '../../link/routes.ts';
 import { createLogLimit } from '../log-limit.ts';
@@ -27,6 +28,8 @@ import { createTlsFront } from './tls-front.ts';
 import { createVisitors, type PeopleRoute, type Place, type Visitor } from './visitors.ts';
 
 export interface HttpProtocolOptions extends PeopleContext {
+  /** A sign-in has ended here before its time: for the other gateways, which find it in the directory then. */
+  onSignInEnded: (ended: EndedSignIn) => void;
   /** How long a client may take for the encryption, and for the head of a request. */
   headLimitMs?: number;
   /** Connections of which nobody has signed in. */
@@ -67,7 +70,7 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
   const logLimit = createLogLimit(clock);
   const connections = new WeakMap<object, Connection>();
   const front = createTlsFront(headLimitMs);
-  const signIns = createSignIns({ directory, clock });
+  const signIns = createSignIns({ directory, clock, onEnded: options.onSignInEnded });
   const visitors = createVisitors({
     ...options,
     hubs: options.hubs ?? createHubReadiness(),
@@ -90,7 +93,6 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
 
   const sweep = setInterval(() => {
     visitors.sweep();
-    signIns.sweep();
     for (const [socket, { token, key }] of webSockets) if (signIns.counts(token, key) === undefined) socket.destroy();
   }, sweepMs);
   sweep.unref();

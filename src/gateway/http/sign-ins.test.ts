@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import type { DirectoryUser } from '../../link/people.ts';
+import { signInLasts, type EndedSignIn } from '../../link/ended-sign-ins.ts';
+import type { Directory, DirectoryUser } from '../../link/people.ts';
 import { createDirectoryView } from '../people/directory-view.ts';
-import { issueToken, readToken, signInLasts, type SignInToken } from './sign-in-token.ts';
+import { issueToken, readToken, seal, type SignInToken } from './sign-in-token.ts';
 import { createSignIns, type SignIns } from './sign-ins.ts';
 
 const key = randomBytes(32);
@@ -15,14 +16,23 @@ function tokenOf(user: DirectoryUser, pool: string, issued: number): SignInToken
   return token;
 }
 
-function prepare(users: DirectoryUser[] = [alice], most?: number) {
-  const directory = createDirectoryView();
-  directory.take({
+function prepare(users: DirectoryUser[] = [alice]) {
+  const told: EndedSignIn[] = [];
+  const view = createDirectoryView();
+  const directory: Directory = {
     ...{ revision: '1', users, hostKeys: [], userAuthority: '', userAuthorities: [], instanceKeys: {} },
-  });
-  const clock = { now: () => time.now };
+  };
+  view.take(directory);
   const time = { now: begin };
-  return { time, signIns: createSignIns({ directory, clock, ...(most === undefined ? {} : { most }) }) };
+  const signIns = createSignIns({
+    directory: view,
+    clock: { now: () => time.now },
+    onEnded: (ended) => told.push(ended),
+  });
+  const hear = (...endedSignIns: EndedSignIn[]): void => {
+    view.take({ ...directory, ...(endedSignIns.length === 0 ? {} : { endedSignIns }) });
+  };
+  return { time, told, hear, signIns };
 }
 
 describe('a sign-in', () => {
@@ -44,7 +54,7 @@ describe('a sign-in', () => {
         signIns.end(mine);
         signIns.endAll('/pools/team', 'alice', 'Bye.');
         time.now = begin + signInLasts - 1;
-        signIns.sweep();
+        signIns.end(later);
       },
       false,
       'Bye.',
@@ -72,10 +82,41 @@ describe('a sign-in', () => {
     expect(prepare(users).signIns.counts(mine, key)).toBeUndefined();
   });
 
-  it('that was ended is forgotten when there are too many, the oldest first', () => {
-    const { signIns } = prepare([alice], 1);
+  it('that has ended is told, with what it takes to know it and nothing that would make a cookie', () => {
+    const { signIns, told } = prepare();
     signIns.end(mine);
-    signIns.end(later);
-    expect([signIns.counts(mine, key)?.name, signIns.counts(later, key)]).toEqual(['alice', undefined]);
+    signIns.endAll('/pools/team', 'alice', 'x'.repeat(3_000));
+    const who = { pool: '/pools/team', user: 'alice', issued: begin, expires: begin + signInLasts };
+    expect(told).toEqual([
+      { ...who, id: mine.id },
+      { ...who, words: 'x'.repeat(2_000) },
+    ]);
+    const known = Buffer.from(JSON.stringify({ ...told[0], password: mine.password })).toString('base64url');
+    for (const mark of [
+      '',
+      mine.id,
+      seal(Buffer.alloc(32), 'sign-in', known),
+      seal(Buffer.from(mine.id), 'sign-in', known),
+    ])
+      expect(readToken(key, '/pools/team', `${known}.${mark}`, begin)).toBeUndefined();
+  });
+
+  const { pool, user, id, issued, expires } = mine;
+  it.each<[what: string, heard: EndedSignIn, counts: boolean, farewell?: string]>([
+    ['ends', { pool, user, id, issued, expires }, false],
+    ['ends with all of its person', { pool, user, issued, expires, words: 'Bye.' }, false, 'Bye.'],
+    ['counts where another has ended', { pool, user, id: later.id, issued: later.issued, expires }, true],
+    ['counts where all from before have ended', { pool, user, issued: issued - 1, expires, words: 'Bye.' }, true],
+  ])('%s where another gateway has said so', (_what, heard, counts, farewell) => {
+    const { signIns, hear, told } = prepare();
+    expect(signIns.counts(mine, key)?.name).toBe('alice');
+    hear(heard);
+    expect([signIns.counts(mine, key)?.name, signIns.farewellTo(mine)]).toEqual([
+      counts ? 'alice' : undefined,
+      farewell,
+    ]);
+    expect(told).toEqual([]); // control knows
+    hear();
+    expect(signIns.counts(mine, key)?.name).toBe(counts ? 'alice' : undefined);
   });
 });

@@ -1,8 +1,19 @@
-/** Which sign-ins count: those that have not ended, of people who are as they were when they signed in. */
-import type { Clock, EpochMillis } from '../../core/time.ts';
+/**
+ * Which sign-ins count: those that have not ended, of people who are as they were when they signed in. One that has ended
+ * here is told to control, and with the directory come those that have ended anywhere.
+ */
+import type { Clock } from '../../core/time.ts';
+import {
+  endedKey,
+  findEnded,
+  keepEnded,
+  mostFarewell,
+  signInLasts,
+  type EndedSignIn,
+} from '../../link/ended-sign-ins.ts';
 import type { DirectoryUser } from '../../link/people.ts';
 import type { DirectoryView } from '../people/directory-view.ts';
-import { signInLasts, stillCounts, type SignInToken } from './sign-in-token.ts';
+import { stillCounts, type SignInToken } from './sign-in-token.ts';
 
 export interface SignIns {
   /** The person, as long as their sign-in counts: what is asked anew of every request. */
@@ -13,49 +24,53 @@ export interface SignIns {
   endAll(pool: string, user: string, words: string): void;
   /** What is told to who comes with one that was ended for a reason. */
   farewellTo(token: SignInToken): string | undefined;
-  /** Forgets those that would have ended by themselves. To be called every few seconds. */
-  sweep(): void;
 }
 
 export interface SignInsOptions {
-  directory: Pick<DirectoryView, 'find'>;
+  directory: Pick<DirectoryView, 'find' | 'now'>;
   clock: Pick<Clock, 'now'>;
-  /** Kept at a time; the oldest go first. */
-  most?: number;
+  /** One has ended here. It is known here from now on, whatever becomes of this. */
+  onEnded: (ended: EndedSignIn) => void;
 }
 
-export function createSignIns({ directory, clock, most = 10_000 }: SignInsOptions): SignIns {
-  /** When they would have ended anyway, by id. */
-  const ended = new Map<string, EpochMillis>();
-  /** By pool and person. */
-  const farewells = new Map<string, { at: EpochMillis; words: string }>();
+export function createSignIns({ directory, clock, onEnded }: SignInsOptions): SignIns {
+  /** Ours and the directory's, by `endedKey`: what has left the directory has ended all the same. */
+  let known: ReadonlyMap<string, EndedSignIn> = new Map();
+  /** What of the directory is among them. */
+  let heard: readonly EndedSignIn[] | undefined;
 
-  function farewellTo({ pool, user, issued }: SignInToken): string | undefined {
-    const farewell = farewells.get(`${pool}\n${user}`);
-    return farewell !== undefined && issued <= farewell.at ? farewell.words : undefined;
+  function learn(ended: readonly EndedSignIn[]): void {
+    const kept = keepEnded([...known.values(), ...ended], clock.now());
+    known = new Map(kept.map((one) => [endedKey(one), one]));
+  }
+
+  function endOf(token: SignInToken): EndedSignIn | undefined {
+    const told = directory.now()?.endedSignIns;
+    if (told !== heard) {
+      heard = told;
+      learn(told ?? []);
+    }
+    return findEnded(known, token);
+  }
+
+  function end(ended: EndedSignIn): void {
+    learn([ended]);
+    onEnded(ended);
   }
 
   return {
-    farewellTo,
     counts(token, key) {
-      const isOver = token.expires <= clock.now() || ended.has(token.id) || farewellTo(token) !== undefined;
+      const isOver = token.expires <= clock.now() || endOf(token) !== undefined;
       const person = directory.find(token.pool, token.user);
       return !isOver && stillCounts(key, token, person) ? person : undefined;
     },
-    end({ id, expires }) {
-      ended.set(id, expires);
-      for (const oldest of ended.keys()) {
-        if (ended.size <= most) break;
-        ended.delete(oldest);
-      }
+    end({ pool, user, id, issued, expires }) {
+      end({ pool, user, id, issued, expires });
     },
     endAll(pool, user, words) {
-      farewells.set(`${pool}\n${user}`, { at: clock.now(), words });
-    },
-    sweep() {
       const now = clock.now();
-      for (const [id, expires] of ended) if (expires <= now) ended.delete(id);
-      for (const [key, { at }] of farewells) if (at + signInLasts <= now) farewells.delete(key);
+      end({ pool, user, issued: now, expires: now + signInLasts, words: words.slice(0, mostFarewell) });
     },
+    farewellTo: (token) => endOf(token)?.words,
   };
 }

@@ -144,6 +144,7 @@ export async function openDoor(
     newTicket: () => 'ticket',
     routeNow: () => route,
     sweepMs: 20,
+    onSignInEnded: () => undefined,
     ...changes,
   });
   const sockets = new Set<Socket>();
