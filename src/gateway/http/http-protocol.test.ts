@@ -585,6 +585,38 @@ describe('a connection', () => {
   });
 });
 
+describe('connections of which nobody has signed in', () => {
+  it('keep nobody out who comes from elsewhere, though hundreds are held open', async () => {
+    let address = '192.0.2.66';
+    const limits = { from: 50, to: 100, few: 8 };
+    const door = await openDoor((await greets()).port, { unknownPeople: limits }, undefined, () => address);
+    const held = Array.from({ length: 300 }, () => connect(door.port, '127.0.0.1').on('error', () => undefined));
+    const left = () => held.filter((socket) => !socket.closed).length;
+    for (const socket of held) socket.resume();
+    await until('all were looked at', () => left() === door.protocol.pending);
+    expect(door.protocol.pending).toBeGreaterThanOrEqual(limits.from);
+    expect(door.protocol.pending).toBeLessThanOrEqual(limits.to);
+    address = '198.51.100.7';
+    const browser = await signedIn(door);
+    expect((await browser.send('GET', '/')).status).toBe(200);
+    for (const [index, socket] of held.entries()) socket.end(['', '\x16', 'GET '].at(index % 3) ?? '');
+    await until('they are forgotten', () => door.protocol.pending === 0);
+  });
+
+  it('are those only: who has signed in keeps theirs, whatever they ask, and they do not count', async () => {
+    const door = await openDoor((await greets()).port);
+    const cookie = (await signedIn(door)).cookieHeader();
+    for (const path of ['/hub/', '/poolhouse/news', '/user/bob/']) {
+      const { socket, text } = await dialSecurely(door);
+      await until('it counts', () => door.protocol.pending === 1);
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nCookie: ${cookie}\r\n\r\n`);
+      await until('it is answered', () => text().startsWith('HTTP/1.1 '));
+      expect(door.protocol.pending).toBe(0);
+      socket.destroy();
+    }
+  });
+});
+
 describe('a gateway that leaves', () => {
   it('answers what it was asked, and sends browsers to the one that has taken over', async () => {
     const held = Promise.withResolvers<undefined>();

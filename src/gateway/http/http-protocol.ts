@@ -9,7 +9,9 @@ import type { EndedSignIn } from '../../link/ended-sign-ins.ts';
 import type { WebIdentity } from '../../link/people.ts';
 import type { Route } from '../../link/routes.ts';
 import { createLogLimit } from '../log-limit.ts';
+import type { StrangerLimits } from '../people/early-drop.ts';
 import type { PeopleContext } from '../people/people-context.ts';
+import { createStrangers } from '../people/strangers.ts';
 import type { Arrival, Protocol } from '../protocol.ts';
 import { signAssertion } from './assertion.ts';
 import { headersForInstance, refuseForm } from './carry-headers.ts';
@@ -32,8 +34,10 @@ export interface HttpProtocolOptions extends PeopleContext {
   onSignInEnded: (ended: EndedSignIn) => void;
   /** How long a client may take for the encryption, and for the head of a request. */
   headLimitMs?: number;
-  /** Connections of which nobody has signed in. */
-  mostUnknown?: number;
+  /** Connections of which nobody has signed in, before some are dropped. */
+  unknownPeople?: StrangerLimits;
+  /** Chooses who is dropped: 0 to 1. */
+  chance?: () => number;
   /** How long a request waits for a machine before the page about waiting is shown. */
   patienceMs?: number;
   hubs?: HubReadiness;
@@ -48,6 +52,7 @@ interface Connection {
   client: string;
   /** What it has in the ledger: one entry, for the instance that it carried something to last. */
   carries: { instance: string; leave: () => void } | undefined;
+  /** Somebody has signed in: it counts among strangers no more. */
   settle: () => void;
 }
 
@@ -63,10 +68,12 @@ interface Guest {
 /** Where JupyterHub sends who has not signed in there. */
 const hubSignIn = '/hub/poolhouse-login';
 const idleMs = 30 * 60_000;
+/** A browser opens up to six connections and keeps them, and one that is dropped shows an error: four browsers are few. */
+const browsers: StrangerLimits = { from: 1_000, to: 2_000, few: 24 };
 
 export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
   const { directory, ledger, observer, log, clock } = options;
-  const { headLimitMs = 20_000, mostUnknown = 1_000, sweepMs = 5_000 } = options;
+  const { headLimitMs = 20_000, unknownPeople = browsers, chance = Math.random, sweepMs = 5_000 } = options;
   const logLimit = createLogLimit(clock);
   const connections = new WeakMap<object, Connection>();
   const front = createTlsFront(headLimitMs);
@@ -80,7 +87,7 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
   });
   /** Of every WebSocket: who it is of, to be closed when they may not be here any more. */
   const webSockets = new Map<Duplex, Pick<Guest, 'token' | 'key'>>();
-  let pending = 0;
+  const strangers = createStrangers(unknownPeople, chance);
   let isLeaving = false;
 
   const ownPages = createOwnPages({
@@ -165,6 +172,7 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
     if (token === undefined || signIns.counts(token, key) === undefined) return undefined;
     const visitor = visitors.of(route.pool, token.user);
     if (visitor === undefined) return undefined;
+    connection.settle();
     const mark = seal(key, 'cookies of', `${route.pool}\0${token.user}`).slice(0, 16);
     return { token, visitor, identity, key, mark };
   }
@@ -200,7 +208,6 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
       askToSignIn(request, response);
       return;
     }
-    connection.settle();
     if (judged.to === 'nobody') {
       if (judged.status === 403) fail(response, 403, 'Not yours', "This belongs to somebody else's notebooks.");
       else fail(response, 400, 'This request is not taken', 'Its address can be read in more than one way.');
@@ -301,7 +308,6 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
     else if (judged.to !== 'hub')
       no(judged.to === 'nobody' && judged.status === 400 ? '400 Bad Request' : '403 Forbidden');
     else {
-      connection.settle();
       const place = await guest.visitor.find(connection.route, connection.client);
       if (place.place !== 'here' || socket.destroyed) {
         no('503 Service Unavailable');
@@ -362,23 +368,18 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
   return {
     name: 'http',
     get pending() {
-      return pending;
+      return strangers.size;
     },
     accept({ socket, route, client }: Arrival) {
       const { pool } = route;
       const identity = directory.now()?.web;
-      if (pool === undefined || identity === undefined || pending >= mostUnknown) {
+      const isReady = pool !== undefined && identity !== undefined;
+      const settle = isReady ? strangers.take(client.address) : undefined;
+      if (!isReady || settle === undefined) {
         observer.refused(route, 'no_room');
         socket.destroy();
         return;
       }
-      pending += 1;
-      let isSettled = false;
-      const settle = (): void => {
-        if (isSettled) return;
-        isSettled = true;
-        pending -= 1;
-      };
       socket.once('close', settle);
       front.take(socket, identity, (secure) => {
         const connection: Connection = {

@@ -16,6 +16,7 @@ import { createDirectoryView, type DirectoryView } from '../people/directory-vie
 import type { Placer } from '../people/placer.ts';
 import { createSessionLedger, type SessionLedger } from '../people/session-ledger.ts';
 import { createSignIn } from '../people/sign-in.ts';
+import type { Protocol } from '../protocol.ts';
 import { nobodyObserves, silentLog, tcpRoute } from '../test-support.ts';
 import { createHttpProtocol, type HttpProtocolOptions } from './http-protocol.ts';
 
@@ -89,6 +90,7 @@ export interface Door {
   directory: Directory;
   sessions: SessionLedger;
   ledger: ConnectionLedger;
+  protocol: Protocol;
   /** Another gateway takes what comes from now on. */
   leave: () => void;
 }
@@ -98,6 +100,7 @@ export async function openDoor(
   hubPort: number,
   changes: Partial<HttpProtocolOptions> = {},
   place: Placer['place'] = () => Promise.resolve({ outcome: 'placed', instance: 'i-0' }),
+  clientAddress = () => '127.0.0.1',
 ): Promise<Door> {
   const users: DirectoryUser[] = [
     { name: 'alice', pools: [pool], keys: [], passwordHash: cheapHash(password) },
@@ -151,7 +154,7 @@ export async function openDoor(
   const listener = createListener({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.on('error', () => undefined);
-    protocol.accept({ socket, route, client: { address: '127.0.0.1', port: socket.remotePort ?? 0 } });
+    protocol.accept({ socket, route, client: { address: clientAddress(), port: socket.remotePort ?? 0 } });
   });
   await once(listener.listen(0, '127.0.0.1'), 'listening');
   onTestFinished(() => {
@@ -159,7 +162,7 @@ export async function openDoor(
     listener.close();
   });
   const leave = () => protocol.leave?.();
-  return { port: (listener.address() as AddressInfo).port, view, directory, sessions, ledger, leave };
+  return { port: (listener.address() as AddressInfo).port, view, directory, sessions, ledger, protocol, leave };
 }
 
 export interface Reply {
