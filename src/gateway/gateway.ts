@@ -16,6 +16,7 @@ import { diffRoutes, instancesOf } from './diff-routes.ts';
 import type { LinkClient } from './link-request.ts';
 import type { GatewayObserver } from './observer.ts';
 import { createHttpProtocol } from './http/http-protocol.ts';
+import { createSignIns } from './http/sign-ins.ts';
 import { createAttemptLimit } from './people/attempt-limit.ts';
 import { createOrderTaker } from './people/carry-out-orders.ts';
 import { createDirectoryView } from './people/directory-view.ts';
@@ -83,6 +84,8 @@ export interface Gateway {
   apply(table: RoutingTable): void;
   /** Says who there is; sessions of those who may no longer enter end. */
   know(directory: Directory): void;
+  /** Another gateway says that a sign-in has ended. */
+  knowEnded(ended: EndedSignIn): void;
   /** Does with its sessions what control orders. */
   order(list: OrderList): void;
   report(): Report;
@@ -138,6 +141,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   });
   const limit = createAttemptLimit(clock, () => table.settings?.gateways ?? 1);
   const signIn = createSignIn({ directory, limit, log, observer });
+  const signIns = createSignIns({ directory, clock, onEnded: options.onSignInEnded });
   const people = {
     ...{ directory, signIn, placer, sessions, ledger, observer, log, clock, routeNow },
     ownAccounts: createOwnAccounts({ client: options.client, limit }),
@@ -146,7 +150,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const protocols: Record<Route['protocol'], Protocol> = {
     tcp: createTcpProtocol({ prober, ledger, observer, log, clock }),
     ssh: createSshProtocol(people),
-    http: createHttpProtocol({ ...people, onSignInEnded: options.onSignInEnded }),
+    http: createHttpProtocol({ ...people, signIns }),
   };
 
   const pending = (): number => Object.values(protocols).reduce((sum, protocol) => sum + protocol.pending, 0);
@@ -195,6 +199,9 @@ export function createGateway(options: GatewayOptions): Gateway {
     know(next) {
       directory.take(next);
       endUnwelcome(sessions, directory, log);
+    },
+    knowEnded(ended) {
+      signIns.know([ended]);
     },
     order: createOrderTaker(sessions),
     report() {

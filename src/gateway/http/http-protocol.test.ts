@@ -163,11 +163,12 @@ describe('signing in', () => {
       ...{ ca: authority, origin: `https://${new Browser(second).host}`, headers: { cookie: browser.cookieHeader() } },
     });
     await once(webSocket, 'open');
+    const webSocketEnds = once(webSocket, 'close');
     await browser.send('GET', '/poolhouse/signout', undefined, { 'sec-fetch-site': 'same-origin' });
     expect(told).toMatchObject([{ pool, user: 'alice', id: expect.any(String) as string }]);
     first.view.take({ ...first.directory, endedSignIns: told });
     expect([await statusAt(first, kept), await statusAt(second, kept)]).toEqual([303, 303]);
-    await once(webSocket, 'close');
+    await webSocketEnds;
     // One that began today, after a restart: the directory is all that it knows.
     expect(await statusAt(await openDoor(hub.port, { directory: first.view }), kept)).toBe(303);
     expect(await statusAt(second, other.cookies.get(signInCookie) ?? '')).toBe(200);

@@ -5,7 +5,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import type { EndedSignIn } from '../../link/ended-sign-ins.ts';
 import type { WebIdentity } from '../../link/people.ts';
 import type { Route } from '../../link/routes.ts';
 import { createLogLimit } from '../log-limit.ts';
@@ -25,13 +24,12 @@ import { isOurs } from './own-form.ts';
 import { createOwnPages } from './own-pages.ts';
 import { waitingPage } from './pages.ts';
 import { readToken, seal, type SignInToken } from './sign-in-token.ts';
-import { createSignIns } from './sign-ins.ts';
+import type { SignIns } from './sign-ins.ts';
 import { createTlsFront } from './tls-front.ts';
 import { createVisitors, type PeopleRoute, type Place, type Visitor } from './visitors.ts';
 
 export interface HttpProtocolOptions extends PeopleContext {
-  /** A sign-in has ended here before its time: for the other gateways, which find it in the directory then. */
-  onSignInEnded: (ended: EndedSignIn) => void;
+  signIns: SignIns;
   /** How long a client may take for the encryption, and for the head of a request. */
   headLimitMs?: number;
   /** Connections of which nobody has signed in, before some are dropped. */
@@ -72,12 +70,11 @@ const idleMs = 30 * 60_000;
 const browsers: StrangerLimits = { from: 1_000, to: 2_000, few: 24 };
 
 export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
-  const { directory, ledger, observer, log, clock } = options;
+  const { directory, signIns, ledger, observer, log, clock } = options;
   const { headLimitMs = 20_000, unknownPeople = browsers, chance = Math.random, sweepMs = 5_000 } = options;
   const logLimit = createLogLimit(clock);
   const connections = new WeakMap<object, Connection>();
   const front = createTlsFront(headLimitMs);
-  const signIns = createSignIns({ directory, clock, onEnded: options.onSignInEnded });
   const visitors = createVisitors({
     ...options,
     hubs: options.hubs ?? createHubReadiness(),

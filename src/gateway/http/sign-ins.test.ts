@@ -101,6 +101,12 @@ describe('a sign-in', () => {
       expect(readToken(key, '/pools/team', `${known}.${mark}`, begin)).toBeUndefined();
   });
 
+  it('ends where another gateway has said so by itself, and is told no further', () => {
+    const { signIns, told } = prepare();
+    signIns.know([{ pool: '/pools/team', user: 'alice', id: mine.id, issued: begin, expires: begin + signInLasts }]);
+    expect([signIns.counts(mine, key), signIns.counts(later, key)?.name, told]).toEqual([undefined, 'alice', []]);
+  });
+
   const { pool, user, id, issued, expires } = mine;
   it.each<[what: string, heard: EndedSignIn, counts: boolean, farewell?: string]>([
     ['ends', { pool, user, id, issued, expires }, false],

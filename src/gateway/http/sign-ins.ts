@@ -1,6 +1,6 @@
 /**
  * Which sign-ins count: those that have not ended, of people who are as they were when they signed in. One that has ended
- * here is told to control, and with the directory come those that have ended anywhere.
+ * here is told to the other gateways and to control, and with the directory come those that have ended anywhere.
  */
 import type { Clock } from '../../core/time.ts';
 import {
@@ -22,6 +22,8 @@ export interface SignIns {
   end(token: SignInToken): void;
   /** All of this person's until now have, and for this reason. */
   endAll(pool: string, user: string, words: string): void;
+  /** These have ended elsewhere. */
+  know(ended: readonly EndedSignIn[]): void;
   /** What is told to who comes with one that was ended for a reason. */
   farewellTo(token: SignInToken): string | undefined;
 }
@@ -39,7 +41,7 @@ export function createSignIns({ directory, clock, onEnded }: SignInsOptions): Si
   /** What of the directory is among them. */
   let heard: readonly EndedSignIn[] | undefined;
 
-  function learn(ended: readonly EndedSignIn[]): void {
+  function know(ended: readonly EndedSignIn[]): void {
     const kept = keepEnded([...known.values(), ...ended], clock.now());
     known = new Map(kept.map((one) => [endedKey(one), one]));
   }
@@ -48,17 +50,18 @@ export function createSignIns({ directory, clock, onEnded }: SignInsOptions): Si
     const told = directory.now()?.endedSignIns;
     if (told !== heard) {
       heard = told;
-      learn(told ?? []);
+      know(told ?? []);
     }
     return findEnded(known, token);
   }
 
   function end(ended: EndedSignIn): void {
-    learn([ended]);
+    know([ended]);
     onEnded(ended);
   }
 
   return {
+    know,
     counts(token, key) {
       const isOver = token.expires <= clock.now() || endOf(token) !== undefined;
       const person = directory.find(token.pool, token.user);

@@ -9,6 +9,7 @@ import { connect as connectSecurely, type TLSSocket } from 'node:tls';
 import * as x509 from '@peculiar/x509';
 import { onTestFinished } from 'vitest';
 import { systemClock } from '../../core/system-clock.ts';
+import type { EndedSignIn } from '../../link/ended-sign-ins.ts';
 import type { Directory, DirectoryUser } from '../../link/people.ts';
 import { createConnectionLedger, type ConnectionLedger } from '../connection-ledger.ts';
 import { createAttemptLimit } from '../people/attempt-limit.ts';
@@ -19,6 +20,7 @@ import { createSignIn } from '../people/sign-in.ts';
 import type { Protocol } from '../protocol.ts';
 import { nobodyObserves, silentLog, tcpRoute } from '../test-support.ts';
 import { createHttpProtocol, type HttpProtocolOptions } from './http-protocol.ts';
+import { createSignIns } from './sign-ins.ts';
 
 export const pool = '/pools/team';
 export const password = 'Correct-Horse-7';
@@ -98,7 +100,7 @@ export interface Door {
 /** Opens the front door to one instance until the test ends. */
 export async function openDoor(
   hubPort: number,
-  changes: Partial<HttpProtocolOptions> = {},
+  changes: Partial<HttpProtocolOptions> & { onSignInEnded?: (ended: EndedSignIn) => void } = {},
   place: Placer['place'] = () => Promise.resolve({ outcome: 'placed', instance: 'i-0' }),
   clientAddress = () => '127.0.0.1',
 ): Promise<Door> {
@@ -147,7 +149,11 @@ export async function openDoor(
     newTicket: () => 'ticket',
     routeNow: () => route,
     sweepMs: 20,
-    onSignInEnded: () => undefined,
+    signIns: createSignIns({
+      directory: changes.directory ?? view,
+      clock,
+      onEnded: changes.onSignInEnded ?? (() => undefined),
+    }),
     ...changes,
   });
   const sockets = new Set<Socket>();
