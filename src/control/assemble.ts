@@ -7,6 +7,7 @@ import type { ResourceId } from '../core/resource-id.ts';
 import type { Clock } from '../core/time.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { Service } from '../images/recipe.ts';
+import type { EndedSignIn } from '../link/ended-sign-ins.ts';
 import type { Directory, SelfAnswer, SelfQuestion } from '../link/people.ts';
 import type { OrderList } from '../link/orders.ts';
 import type { RoutingTable } from '../link/routes.ts';
@@ -28,6 +29,7 @@ import type { GatewayReports } from './gateway-reports.ts';
 import { createGatewayReports } from './gateway-reports.ts';
 import type { ImageKeeper } from './image-keeper.ts';
 import { createInstanceDoors, type InstanceDoors } from './instance-doors.ts';
+import { createKeepEndedSignIns } from './keep-ended-sign-ins.ts';
 import { createPeopleLoop } from './people-loop.ts';
 import { createPlacements, type Placements } from './placements.ts';
 import { createLeases, type Leases } from './leases.ts';
@@ -99,6 +101,7 @@ export interface Control {
   placements: Placements;
   answerSelf: (question: SelfQuestion) => Promise<SelfAnswer>;
   keep: Leases['keep'];
+  keepEndedSignIns: (ended: readonly EndedSignIn[]) => Promise<void>;
   directory: () => Directory | undefined;
   orders: SessionOrders;
   loops: readonly NamedPass[];
@@ -213,6 +216,7 @@ export function assembleControl(parts: ControlParts): Control {
     placements,
     keep: leases.keep,
     answerSelf: createAnswerSelf({ store, secrets, users: identity.users }),
+    keepEndedSignIns: createKeepEndedSignIns({ store, clock, changed }),
     directory: directory.directory,
     loops: [
       { name: 'scale sets', pass: (signal) => scaleSets.pass(signal) },

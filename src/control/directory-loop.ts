@@ -1,4 +1,7 @@
-/** Keeps the directory that gateways sign people in by: who there is, where they may go, and the keys of both ends. */
+/**
+ * Keeps the directory that gateways sign people in by: who there is, where they may go, which sign-ins have ended, and the
+ * keys of both ends.
+ */
 import { createHash } from 'node:crypto';
 import { hashPassword } from '../identity/passwords.ts';
 import { mayEnter } from '../identity/people.ts';
@@ -7,6 +10,7 @@ import type { Directory, DirectoryUser } from '../link/people.ts';
 import { readScaleSet } from '../providers/compute/scale-set-model.ts';
 import { passwordOwner } from '../providers/identity/people.ts';
 import { poolNameOf } from '../providers/identity/pool-names.ts';
+import { findEndedSignIns } from '../store/ended-sign-ins.ts';
 import { findInstances } from '../store/instance-records.ts';
 import { findResources, type ResourceRecord } from '../store/resource-records.ts';
 import { findGroups } from '../store/user-groups.ts';
@@ -34,11 +38,11 @@ export interface DirectoryLoop {
 }
 
 export function createDirectoryLoop(
-  world: Pick<World, 'store' | 'secrets'>,
+  world: Pick<World, 'store' | 'secrets' | 'clock'>,
   { ssh, web, userAuthorities, hostCertificates }: DirectoryKeys,
   publish: (directory: Directory) => void,
 ): DirectoryLoop {
-  const { store, secrets } = world;
+  const { store, secrets, clock } = world;
   /** What was revealed and hashed, by its placeholder, which changes exactly when the secret does. */
   let hashes = new Map<string, string>();
   let directory: Directory | undefined;
@@ -98,6 +102,7 @@ export function createDirectoryLoop(
         ),
       );
       const certificates = await hostCertificates();
+      const endedSignIns = await findEndedSignIns(store.db, clock.now());
       const current = await web.identity(await publicNames(store));
       const content = {
         ...keysOf(),
@@ -105,6 +110,7 @@ export function createDirectoryLoop(
         users,
         instanceKeys,
         ...(current === undefined ? {} : { web: current }),
+        ...(endedSignIns.length === 0 ? {} : { endedSignIns }),
       };
       const revision = createHash('sha256').update(JSON.stringify(content)).digest('base64url').slice(0, 22);
       if (revision !== directory?.revision) {

@@ -288,6 +288,7 @@ async function main(): Promise<void> {
     place: (question, pollSignal) => control.placements.answer(question, pollSignal),
     answerSelf: control.answerSelf,
     keep: control.keep,
+    keepEnded: control.keepEndedSignIns,
     onReport: async (report) => {
       for (const failure of report.failures) {
         log.warn({ route: failure.route }, `the gateway could not open a port: ${failure.message}`);

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../core/system-clock.ts';
+import type { EndedSignIn } from '../link/ended-sign-ins.ts';
 import type { OrderList } from '../link/orders.ts';
 import type { RoutingTable } from '../link/routes.ts';
 import { createControlLink } from './control-link.ts';
@@ -194,6 +195,85 @@ describe('the control link', () => {
     await until('it tried four times', () => client.asked.filter((line) => line.startsWith('GET')).length >= 4);
     good = true;
     await until('the table came', () => tables.length === 1);
+  });
+
+  describe('tells which sign-ins have ended', () => {
+    const ended = (id: string): EndedSignIn => ({
+      ...{ pool: 'p', user: 'ada', id, issued: Date.now(), expires: Date.now() + 60_000 },
+    });
+    /** A control that answers this; every batch that it was sent, by ids. */
+    function prepare(answer: () => number | Error) {
+      const sent: string[][] = [];
+      const quiet = fakeControl(() => undefined);
+      const client: LinkClient = {
+        close: () => undefined,
+        send(method, path, options) {
+          if (path !== '/v1/ended-sign-ins') return quiet.send(method, path, options);
+          sent.push((options.body as { ended: EndedSignIn[] }).ended.map(({ id }) => String(id)));
+          const said = answer();
+          return said instanceof Error ? Promise.reject(said) : Promise.resolve({ status: said, body: undefined });
+        },
+      };
+      const options = { client, clock: systemClock, log: silentLog, report, retryMs: 1, maxRetryMs: 5 };
+      const none = { onTable: () => undefined, onDirectory: () => undefined, onOrders: () => undefined };
+      return { sent, link: createControlLink({ ...options, ...none }) };
+    }
+
+    it('each once, and those of before it began', async () => {
+      const { sent, link } = prepare(() => 204);
+      link.signInEnded(ended('a'));
+      void link.run(stop.signal);
+      await until('the first is told', () => sent.length === 1);
+      link.signInEnded(ended('b'));
+      await until('the second is told', () => sent.length === 2);
+      expect(sent).toEqual([['a'], ['b']]);
+    });
+
+    it.each([
+      ['is away', new Error('ECONNREFUSED')],
+      ['cannot keep them', 500],
+      ['is an older one', 404],
+    ])('again while control %s, with all that come meanwhile', async (_, failure) => {
+      let answer: number | Error = failure;
+      const { sent, link } = prepare(() => answer);
+      void link.run(stop.signal);
+      link.signInEnded(ended('a'));
+      await until('it was tried three times', () => sent.length >= 3);
+      link.signInEnded(ended('b'));
+      answer = 204;
+      await until('both are told', () => sent.at(-1)?.length === 2);
+      const tries = sent.length;
+      link.signInEnded(ended('c'));
+      await until('only the third is told then', () => sent.length > tries);
+      expect(sent.at(-1)).toEqual(['c']);
+    });
+
+    it('and gives up those that control does not understand', async () => {
+      let answer = 400;
+      const { sent, link } = prepare(() => answer);
+      void link.run(stop.signal);
+      link.signInEnded(ended('a'));
+      await until('it was tried', () => sent.length === 1);
+      answer = 204;
+      link.signInEnded(ended('b'));
+      await until('the next is told', () => sent.length === 2);
+      expect(sent).toEqual([['a'], ['b']]);
+    });
+
+    it('in pieces, and once more before it stops', async () => {
+      const { sent, link } = prepare(() => 204);
+      for (let user = 0; user < 501; user += 1) link.signInEnded({ ...ended('a'), user: `user-${String(user)}` });
+      void link.run(stop.signal);
+      await until('all are told', () => sent.length === 2);
+      expect(sent.map((batch) => batch.length)).toEqual([500, 1]);
+      const other = prepare(() => (stop.signal.aborted ? 204 : new Error('away')));
+      const run = other.link.run(stop.signal);
+      other.link.signInEnded(ended('late'));
+      await until('it was tried', () => other.sent.length > 0);
+      stop.abort();
+      await run;
+      expect(other.sent.at(-1)).toEqual(['late']);
+    });
   });
 
   it('knows whether control answers, since when not, and why', async () => {

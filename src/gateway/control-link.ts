@@ -1,10 +1,11 @@
 /**
  * The gateway's conversations with control: it asks for the routing table, for the directory of people and for
- * orders about sessions (long polls that never end), and tells what it sees. Control may be away for any time; nothing here stops the gateway from serving.
+ * orders about sessions (long polls that never end), and tells what it sees and which sign-ins have ended. Control may be away for any time; nothing here stops the gateway from serving.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock, EpochMillis } from '../core/time.ts';
 import type { ZodType } from 'zod';
+import { keepEnded, mostEndedAtOnce, type EndedSignIn } from '../link/ended-sign-ins.ts';
 import { directorySchema, type Directory } from '../link/people.ts';
 import { orderListSchema, type OrderList } from '../link/orders.ts';
 import { routingTableSchema } from '../link/routes.ts';
@@ -44,17 +45,22 @@ export interface ControlLink {
   run(signal: AbortSignal): Promise<void>;
   /** There is something new to report. */
   changed(): void;
+  /** A sign-in has ended: control is told, again and again until it has understood. */
+  signInEnded(ended: EndedSignIn): void;
   contact(): ControlContact;
 }
 
 /** Longer than control holds a poll. */
 const pollLimitMs = 60_000;
 const reportLimitMs = 10_000;
+const lastWordMs = 1_000;
 
 export function createControlLink(options: ControlLinkOptions): ControlLink {
   const { client, clock, log, report } = options;
   const { reportGapMs = 100, reportEveryMs = 5000, retryMs = 250, maxRetryMs = 5000 } = options;
   let dirty: PromiseWithResolvers<void> = Promise.withResolvers();
+  let untold: EndedSignIn[] = [];
+  let hasEnded: PromiseWithResolvers<void> = Promise.withResolvers();
   let answeredAt: EpochMillis | undefined;
   /** By conversation: why it stands still. */
   const failures = new Map<string, string>();
@@ -117,6 +123,37 @@ export function createControlLink(options: ControlLinkOptions): ControlLink {
     });
   }
 
+  async function sendEnded(signal: AbortSignal): Promise<void> {
+    const ended = untold.slice(0, mostEndedAtOnce);
+    const answer = await client.send('POST', '/v1/ended-sign-ins', {
+      body: { ended },
+      limitMs: reportLimitMs,
+      signal,
+    });
+    answeredAt = clock.now();
+    // What control does not understand it never will, and nothing else may wait for that.
+    if (answer.status === 400) log.error({ ended: ended.length }, 'control does not take sign-ins that have ended');
+    else if (answer.status >= 300) throw new Error(`control answered ended sign-ins with ${String(answer.status)}`);
+    const told = new Set(ended);
+    untold = untold.filter((one) => !told.has(one));
+  }
+
+  async function tellEnded(signal: AbortSignal): Promise<void> {
+    const stop = (): void => {
+      hasEnded.resolve();
+    };
+    signal.addEventListener('abort', stop, { once: true });
+    await repeat('ended sign-ins', signal, async () => {
+      if (untold.length > 0) await sendEnded(signal);
+      else {
+        hasEnded = Promise.withResolvers();
+        await hasEnded.promise;
+      }
+    });
+    // What was said while we stop is forgotten with us.
+    if (untold.length > 0) await sendEnded(AbortSignal.timeout(lastWordMs)).catch(() => undefined);
+  }
+
   return {
     async run(signal) {
       await Promise.all([
@@ -124,10 +161,15 @@ export function createControlLink(options: ControlLinkOptions): ControlLink {
         poll('directory', '/v1/directory', directorySchema, options.onDirectory, signal),
         poll('orders', '/v1/orders', orderListSchema, options.onOrders, signal),
         tell(signal),
+        tellEnded(signal),
       ]);
     },
     changed: () => {
       dirty.resolve();
+    },
+    signInEnded(ended) {
+      untold = keepEnded([...untold, ended], clock.now());
+      hasEnded.resolve();
     },
     contact: () => ({
       up: answeredAt !== undefined && failures.size === 0,

@@ -41,6 +41,7 @@ beforeEach(() => {
     runProbe,
     observer: metrics,
     onChange: () => undefined,
+    onSignInEnded: () => undefined,
     maxConnections: 2,
   });
 });

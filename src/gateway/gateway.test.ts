@@ -39,6 +39,7 @@ beforeEach(() => {
     runProbe,
     observer: nobodyObserves,
     onChange: () => undefined,
+    onSignInEnded: () => undefined,
   });
 });
 afterEach(async () => {
@@ -327,6 +328,7 @@ describe('probing', () => {
       },
       observer: nobodyObserves,
       onChange: () => undefined,
+      onSignInEnded: () => undefined,
     });
     cleanUp.push(() => slow.close(0, AbortSignal.abort()));
     slow.apply({ revision: 1, routes: [tcpRoute(port, [backend], { probe: tcpProbe(backend.port) })] });

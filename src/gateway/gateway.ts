@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock, EpochMillis } from '../core/time.ts';
+import type { EndedSignIn } from '../link/ended-sign-ins.ts';
 import type { Directory } from '../link/people.ts';
 import type { GatewayPhase, GatewayState, Places } from '../link/gateway-words.ts';
 import type { OrderList } from '../link/orders.ts';
@@ -15,6 +16,7 @@ import { diffRoutes, instancesOf } from './diff-routes.ts';
 import type { LinkClient } from './link-request.ts';
 import type { GatewayObserver } from './observer.ts';
 import { createHttpProtocol } from './http/http-protocol.ts';
+import { createSignIns } from './http/sign-ins.ts';
 import { createAttemptLimit } from './people/attempt-limit.ts';
 import { createOrderTaker } from './people/carry-out-orders.ts';
 import { createDirectoryView } from './people/directory-view.ts';
@@ -44,6 +46,8 @@ export interface GatewayOptions {
   observer: GatewayObserver;
   /** Something that a report tells has changed. */
   onChange: () => void;
+  /** Somebody's sign-in has ended here: the other gateways are to know. */
+  onSignInEnded: (ended: EndedSignIn) => void;
   /** To control, for questions of its own. */
   client: LinkClient;
   /** The other gateways of this installation. */
@@ -80,6 +84,8 @@ export interface Gateway {
   apply(table: RoutingTable): void;
   /** Says who there is; sessions of those who may no longer enter end. */
   know(directory: Directory): void;
+  /** Another gateway says that a sign-in has ended. */
+  knowEnded(ended: EndedSignIn): void;
   /** Does with its sessions what control orders. */
   order(list: OrderList): void;
   report(): Report;
@@ -95,7 +101,7 @@ export interface Gateway {
    * that belongs to them: who waits for a machine gets one. `state` tells when there is none any more.
    */
   leave(): void;
-  /** Ends the sessions that there are; their people are told why. */
+  /** Ends the sessions that there are; their people are told why, and come in again by another gateway. */
   endSessions(reason: string): void;
   /** Closes all listeners, waits up to `graceMs` (or until the signal) for connections to end, then ends them. */
   close(graceMs: number, signal: AbortSignal): Promise<void>;
@@ -135,6 +141,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   });
   const limit = createAttemptLimit(clock, () => table.settings?.gateways ?? 1);
   const signIn = createSignIn({ directory, limit, log, observer });
+  const signIns = createSignIns({ directory, clock, onEnded: options.onSignInEnded });
   const people = {
     ...{ directory, signIn, placer, sessions, ledger, observer, log, clock, routeNow },
     ownAccounts: createOwnAccounts({ client: options.client, limit }),
@@ -143,7 +150,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const protocols: Record<Route['protocol'], Protocol> = {
     tcp: createTcpProtocol({ prober, ledger, observer, log, clock }),
     ssh: createSshProtocol(people),
-    http: createHttpProtocol(people),
+    http: createHttpProtocol({ ...people, signIns }),
   };
 
   const pending = (): number => Object.values(protocols).reduce((sum, protocol) => sum + protocol.pending, 0);
@@ -192,6 +199,9 @@ export function createGateway(options: GatewayOptions): Gateway {
     know(next) {
       directory.take(next);
       endUnwelcome(sessions, directory, log);
+    },
+    knowEnded(ended) {
+      signIns.know([ended]);
     },
     order: createOrderTaker(sessions),
     report() {
@@ -252,7 +262,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       onChange();
     },
     endSessions(reason) {
-      for (const session of sessions.find(() => true)) session.end(reason);
+      for (const session of sessions.find(() => true)) session.end(reason, 'comes again');
     },
     async close(graceMs, signal) {
       phase = 'ended';

@@ -6,10 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { EndedSignIn } from '../link/ended-sign-ins.ts';
 import { askGateway, gatewaySocketName, gatewayStateSchema } from '../link/gateway-words.ts';
 import type { Report, Route } from '../link/routes.ts';
 import { createLinkServer } from '../link/server.ts';
 import type { LinkServer } from '../link/server.ts';
+import { createSiblings } from './siblings.ts';
 import { dial, freePort, meet, startInstance, tcpRoute, until } from './test-support.ts';
 import type { FakeInstance } from './test-support.ts';
 
@@ -19,6 +21,7 @@ const nobody = 65_534;
 let folder: string;
 let control: LinkServer | undefined;
 let reports: Report[];
+let ended: EndedSignIn[];
 let processes: ChildProcess[];
 let instances: FakeInstance[];
 let revision = 100;
@@ -26,6 +29,7 @@ let revision = 100;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'poolhouse-gateway-'));
   reports = [];
+  ended = [];
   processes = [];
   instances = [];
 });
@@ -78,6 +82,7 @@ async function startControl(...routes: Route[]): Promise<LinkServer> {
     keep: () => Promise.resolve({ outcome: 'refused', message: 'nobody asked' }),
     answerSelf: () => Promise.resolve({ outcome: 'refused', message: 'nobody asked' }),
     place: () => Promise.resolve({ outcome: 'refused', message: 'nobody is placed here' }),
+    keepEnded: (told) => Promise.resolve(void ended.push(...told)),
     onReport: (report) => void reports.push(report),
   });
   await server.listen();
@@ -204,6 +209,16 @@ describe('the gateway process', () => {
     expect(await exited).toEqual([0, null]);
     expect(reports.find(({ pid, phase }) => pid === child.pid && phase === 'ended')?.connections).toEqual([]);
     expect(other.log()).not.toContain('"level":50');
+  });
+
+  it('tells control of a sign-in that another has said to have ended, when control is there', async () => {
+    startGateway();
+    await until('it serves', async () => (await stateOf(1)()) !== undefined);
+    const one = { pool: '/pools/team', user: 'ada', id: 'token', issued: Date.now(), expires: Date.now() + 60_000 };
+    await createSiblings(folder, 2).tellEnded(one);
+    await startControl();
+    await until('control knows', () => ended.length > 0);
+    expect(ended).toEqual([one]);
   });
 
   it('carries on no longer than it may', async () => {

@@ -77,6 +77,10 @@ async function main(args: GatewayArguments): Promise<void> {
     client,
     siblings,
     observer: metrics,
+    onSignInEnded: (ended) => {
+      link.signInEnded(ended);
+      void siblings.tellEnded(ended);
+    },
     onChange: () => {
       link.changed();
     },
@@ -190,6 +194,10 @@ async function main(args: GatewayArguments): Promise<void> {
           return gateway.places(question.pool, question.user);
         case 'metrics':
           return ownMetrics();
+        case 'ended sign-in':
+          gateway.knowEnded(question.ended);
+          link.signInEnded(question.ended);
+          return {};
       }
     });
     await rm(path, { force: true }); // of a run that was killed

@@ -4,7 +4,7 @@
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ZodType } from 'zod';
+import { z, type ZodType } from 'zod';
 import {
   askGateway,
   gatewaySerials,
@@ -14,12 +14,15 @@ import {
   type GatewayQuestion,
   type Places,
 } from '../link/gateway-words.ts';
+import type { EndedSignIn } from '../link/ended-sign-ins.ts';
 
 export interface Siblings {
   /** Whether one of them listens on this port. */
   haveOpen: (port: number) => Promise<boolean>;
   /** What each of them knows of where somebody is. */
   placesOf(pool: string, user: string): Promise<Places[]>;
+  /** Has each know at once, and tell control too: one that is killed takes nothing with it. Never rejects. */
+  tellEnded(ended: EndedSignIn): Promise<void>;
   /** The answers of all. */
   ask<T>(question: GatewayQuestion, schema: ZodType<T>): Promise<T[]>;
 }
@@ -49,6 +52,9 @@ export function createSiblings(folder: string, own: number): Siblings {
     ask,
     haveOpen: async (port) => (await openPorts()).has(port),
     placesOf: (pool, user) => ask({ ask: 'places', pool, user }, placesSchema),
+    async tellEnded(ended) {
+      await ask({ ask: 'ended sign-in', ended }, z.object({}));
+    },
   };
 }
 
@@ -57,4 +63,5 @@ export const noSiblings: Siblings = {
   ask: () => Promise.resolve([]),
   haveOpen: () => Promise.resolve(false),
   placesOf: () => Promise.resolve([]),
+  tellEnded: () => Promise.resolve(),
 };

@@ -4,6 +4,7 @@
  */
 import { createServer, connect, type Server, type Socket } from 'node:net';
 import { z } from 'zod';
+import { endedSignInSchema } from './ended-sign-ins.ts';
 
 /** `leaving`: it takes no new connections and carries those it has to their end. `ended`: its last word. */
 export const gatewayPhases = ['serving', 'leaving', 'ended'] as const;
@@ -14,6 +15,8 @@ export const gatewayQuestionSchema = z.discriminatedUnion('ask', [
   z.object({ ask: z.literal('places'), pool: z.string(), user: z.string() }),
   /** Its metrics, as `prom-client` gives them as JSON. */
   z.object({ ask: z.literal('metrics') }),
+  /** To know of this one, as control will say when it is there; answered with nothing. */
+  z.object({ ask: z.literal('ended sign-in'), ended: endedSignInSchema }),
 ]);
 
 export const gatewayStateSchema = z.object({
@@ -43,7 +46,7 @@ export type Places = z.infer<typeof placesSchema>;
 
 /** One that carries as much as it can answers late. */
 const answerLimitMs = 3_000;
-const longestQuestion = 4_096;
+const longestQuestion = 16_384;
 /** Metrics of thousands of front ends. */
 const longestAnswer = 16 * 2 ** 20;
 

@@ -5,6 +5,7 @@
  * the report).
  */
 import { z } from 'zod';
+import { endedSignInSchema } from './ended-sign-ins.ts';
 
 /** A person, or the admin user of one pool's template, as far as signing in needs to know. */
 export const directoryUserSchema = z.object({
@@ -44,6 +45,8 @@ export const directorySchema = z.object({
   instanceKeys: z.record(z.string(), z.array(z.string())),
   /** What browsers are met with; absent: nobody can sign in there. */
   web: webIdentitySchema.optional(),
+  /** Of browsers: those that count no more before their time is over. */
+  endedSignIns: z.array(endedSignInSchema).optional(),
 });
 
 export const sessionProtocols = ['ssh', 'http'] as const;

@@ -57,6 +57,7 @@ async function listen(changes: Partial<LinkServerOptions> = {}): Promise<void> {
     place: () => Promise.resolve({ outcome: 'refused', message: 'nobody asked' }),
     keep: ({ user, until }) => Promise.resolve({ outcome: 'done', message: `${user}, ${until ?? '-'}` }),
     answerSelf: ({ user }) => Promise.resolve({ outcome: 'refused', message: `nothing is known of ${user}` }),
+    keepEnded: () => Promise.resolve(),
     onReport: (each) => void reports.push(each),
     onError: (error) => errors.push(error),
     ...changes,
@@ -200,6 +201,33 @@ describe('questions about an own account', () => {
     const answer = await ask('POST', '/v1/self', JSON.stringify({ ...about, asks }));
     expect(answer.status).toBe(400);
     expect(answer.text).not.toContain('Horse');
+  });
+});
+
+describe('sign-ins that have ended', () => {
+  const one = { pool: '/pools/team', user: 'ada', id: 'token', issued: 1, expires: 2 };
+  const all = { pool: '/pools/team', user: 'ada', issued: 1, expires: 2, words: 'Bye.' };
+
+  it('are taken for kept when they are', async () => {
+    const kept: unknown[] = [];
+    await listen({ keepEnded: (ended) => Promise.resolve(void kept.push(...ended)) });
+    const told = await ask('POST', '/v1/ended-sign-ins', JSON.stringify({ ended: [one, all] }));
+    expect([told.status, kept]).toEqual([204, [one, all]]);
+  });
+
+  it('are not where they could not be', async () => {
+    await listen({ keepEnded: () => Promise.reject(new Error('the disk is full')) });
+    expect((await ask('POST', '/v1/ended-sign-ins', JSON.stringify({ ended: [one] }))).status).toBe(500);
+  });
+
+  it.each([
+    { ended: [{ ...one, id: '' }] },
+    { ended: [{ ...one, expires: 'never' }] },
+    { ended: [{ ...all, words: 'x'.repeat(3_000) }] },
+    { ended: Array.from({ length: 501 }, () => one) },
+  ])('are refused where they are none: %#', async (body) => {
+    await listen();
+    expect((await ask('POST', '/v1/ended-sign-ins', JSON.stringify(body))).status).toBe(400);
   });
 });
 

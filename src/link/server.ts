@@ -12,6 +12,7 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { PoolhouseError, errorBodyOf, httpStatusOf } from '../core/errors.ts';
+import { endedSignInsSchema, type EndedSignIn } from './ended-sign-ins.ts';
 import type { OrderList } from './orders.ts';
 import { keepQuestionSchema, placementQuestionSchema, selfQuestionSchema } from './people.ts';
 import type {
@@ -43,6 +44,8 @@ export interface LinkServerOptions {
   /** What somebody asks about their own account. */
   answerSelf: (question: SelfQuestion) => Promise<SelfAnswer>;
   keep: (question: KeepQuestion) => Promise<KeepAnswer>;
+  /** These sign-ins have ended; the gateway takes them for kept when it resolves. */
+  keepEnded: (ended: readonly EndedSignIn[]) => Promise<void>;
   /** What went wrong inside a handler. */
   onError?: (error: unknown) => void;
   /** How long a poll is held when nothing happens. */
@@ -78,7 +81,7 @@ type Endpoint = (request: LinkRequest) => Promise<LinkReply>;
 const revisionSchema = z.coerce.number();
 
 export function createLinkServer(options: LinkServerOptions): LinkServer {
-  const { socketPath, socketGroup, onReport, place, answerSelf, keep, onError = () => undefined } = options;
+  const { socketPath, socketGroup, onReport, place, answerSelf, keep, keepEnded, onError = () => undefined } = options;
   const { pollMs = 25_000, maxBodyBytes = 4 * 1024 * 1024 } = options;
   const closing = new AbortController();
   const table = createPublication(options.currentTable);
@@ -117,6 +120,10 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
     }),
     'POST /v1/keep': async ({ body }) => ({ status: 200, body: await keep(parse(keepQuestionSchema, body)) }),
     'POST /v1/self': async ({ body }) => ({ status: 200, body: await answerSelf(parse(selfQuestionSchema, body)) }),
+    'POST /v1/ended-sign-ins': async ({ body }) => {
+      await keepEnded(parse(endedSignInsSchema, body).ended);
+      return { status: 204 };
+    },
     'POST /v1/reports': async ({ body }) => {
       await onReport(parse(reportSchema, body));
       return { status: 204 };

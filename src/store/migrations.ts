@@ -158,4 +158,16 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (pool_key, user_name)
   ) STRICT;
   `,
+  // Sign-ins in browsers that ended before their time, until they would have ended anyway.
+  `
+  CREATE TABLE ended_sign_ins (
+    pool TEXT NOT NULL,
+    user_name TEXT NOT NULL,
+    token_id TEXT NOT NULL,
+    issued_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    words TEXT,
+    PRIMARY KEY (pool, user_name, token_id)
+  ) STRICT;
+  `,
 ];

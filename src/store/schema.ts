@@ -16,6 +16,7 @@ export interface Tables {
   user_groups: UserGroupRow;
   memberships: MembershipRow;
   leases: LeaseRow;
+  ended_sign_ins: EndedSignInRow;
 }
 
 /** A resource: the document as asked for, and what was found. */
@@ -162,4 +163,16 @@ export interface LeaseRow {
   user_name: string;
   instance_name: string;
   until_at: number;
+}
+
+/** A sign-in in a browser that has ended before its time. No secret: what its cookie is sealed with is not here. */
+export interface EndedSignInRow {
+  pool: string;
+  user_name: string;
+  /** '': all of this person's that had begun by `issued_at`. */
+  token_id: string;
+  issued_at: number;
+  expires_at: number;
+  /** What the person is told. */
+  words: string | null;
 }

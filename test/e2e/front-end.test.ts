@@ -96,6 +96,7 @@ describe.skipIf(reason !== undefined)(
         runProbe,
         observer: nobodyObserves,
         onChange: () => undefined,
+        onSignInEnded: () => undefined,
       });
       routes = [
         tcpRoute(await freePort(), [backend], { publicAddress: local, publicPort: port }),

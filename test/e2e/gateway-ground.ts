@@ -87,6 +87,7 @@ export async function prepareGateways({ gateways = 1, instances: count = 1 } = {
       place: ({ user }) => Promise.resolve(control.place(user)),
       keep: () => Promise.reject(new Error('nothing is kept here')),
       answerSelf: () => Promise.reject(new Error('nobody changes their account here')),
+      keepEnded: () => Promise.resolve(),
       onReport: (report) => void reports.take(report, Date.now()),
     });
     await server.listen();

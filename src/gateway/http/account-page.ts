@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../core/time.ts';
+import { signInLasts } from '../../link/ended-sign-ins.ts';
 import { mostKeyText, type OwnAccount, type SelfAnswer, type SelfQuestion } from '../../link/people.ts';
 import type { DirectoryView } from '../people/directory-view.ts';
 import type { OwnAccounts } from '../people/own-account.ts';
@@ -12,7 +13,7 @@ import { answer, leadTo, refuse } from './answer-page.ts';
 import { cookieAttributes, formCookie, signInCookie } from './cookies.ts';
 import { readOwnForm, type FormRequest } from './own-form.ts';
 import { accountPage } from './pages.ts';
-import { issueFormProof, issueToken, signInLasts, type SignInToken } from './sign-in-token.ts';
+import { issueFormProof, issueToken, type SignInToken } from './sign-in-token.ts';
 
 export interface AccountRequest extends FormRequest {
   client: string;

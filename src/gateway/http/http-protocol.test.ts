@@ -9,6 +9,7 @@ import { jwtVerify } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { systemClock } from '../../core/system-clock.ts';
+import type { EndedSignIn } from '../../link/ended-sign-ins.ts';
 import type { Placed } from '../people/placer.ts';
 import { closed, freePort, tcpRoute, until } from '../test-support.ts';
 import { signInCookie } from './cookies.ts';
@@ -25,6 +26,7 @@ import {
   pool,
   signedIn,
   startFakeHub,
+  type Door,
 } from './test-support.ts';
 
 const greets = () => startFakeHub((request, response) => void response.end(`hub: ${request.url ?? ''}`));
@@ -136,6 +138,40 @@ describe('signing in', () => {
     expect(out.headers['clear-site-data']).toBe('"storage"');
     browser.cookies.set(signInCookie, kept);
     expect((await browser.send('GET', '/hub/')).status).toBe(303);
+  });
+
+  it('ends with signing out at all gateways, as soon as the directory says so', async () => {
+    const sockets = new WebSocketServer({ noServer: true });
+    const hub = await startFakeHub(
+      (_request, response) => void response.end(),
+      (request, socket) => {
+        sockets.handleUpgrade(request, socket, Buffer.alloc(0), () => undefined);
+      },
+    );
+    const told: EndedSignIn[] = [];
+    const first = await openDoor(hub.port, { onSignInEnded: (ended) => told.push(ended) });
+    const second = await openDoor(hub.port, { directory: first.view });
+    const [browser, other] = [await signedIn(first), await signedIn(first)];
+    const kept = browser.cookies.get(signInCookie) ?? '';
+    const statusAt = async (door: Door, cookie: string) => {
+      const thief = new Browser(door);
+      thief.cookies.set(signInCookie, cookie);
+      return (await thief.send('GET', '/hub/')).status;
+    };
+    expect(await statusAt(second, kept)).toBe(200);
+    const webSocket = new WebSocket(`wss://${new Browser(second).host}/user/alice/ws`, {
+      ...{ ca: authority, origin: `https://${new Browser(second).host}`, headers: { cookie: browser.cookieHeader() } },
+    });
+    await once(webSocket, 'open');
+    const webSocketEnds = once(webSocket, 'close');
+    await browser.send('GET', '/poolhouse/signout', undefined, { 'sec-fetch-site': 'same-origin' });
+    expect(told).toMatchObject([{ pool, user: 'alice', id: expect.any(String) as string }]);
+    first.view.take({ ...first.directory, endedSignIns: told });
+    expect([await statusAt(first, kept), await statusAt(second, kept)]).toEqual([303, 303]);
+    await webSocketEnds;
+    // One that began today, after a restart: the directory is all that it knows.
+    expect(await statusAt(await openDoor(hub.port, { directory: first.view }), kept)).toBe(303);
+    expect(await statusAt(second, other.cookies.get(signInCookie) ?? '')).toBe(200);
   });
 
   it('as somebody else takes away what pages have kept in this browser', async () => {
@@ -502,6 +538,22 @@ describe('news', () => {
     expect((await alice.send('GET', '/')).status).toBe(200);
     expect((await alice.send('GET', '/poolhouse/signin')).text).not.toContain('is over');
   });
+
+  it('of the end of a session is told by every gateway, and by none where it goes on at another', async () => {
+    const hub = await greets();
+    const told: EndedSignIn[] = [];
+    const door = await openDoor(hub.port, { onSignInEnded: (ended) => told.push(ended) });
+    const alice = await signedIn(door);
+    await alice.send('GET', '/');
+    for (const session of door.sessions.find(() => true)) session.end('This gateway ends.', 'comes again');
+    expect([told, (await alice.send('GET', '/')).status]).toEqual([[], 200]);
+    for (const session of door.sessions.find(() => true)) session.end('The time of this machine is over.');
+    door.view.take({ ...door.directory, endedSignIns: told });
+    const there = new Browser(await openDoor(hub.port, { directory: door.view }));
+    for (const [name, value] of alice.cookies) there.cookies.set(name, value);
+    expect((await there.send('GET', '/')).status).toBe(303);
+    expect((await there.send('GET', '/poolhouse/signin')).text).toContain('The time of this machine is over.');
+  });
 });
 
 describe('a connection', () => {
@@ -531,6 +583,38 @@ describe('a connection', () => {
     await closed(socket);
     clearInterval(drip);
     expect(text()).toMatch(/^HTTP\/1.1 408/);
+  });
+});
+
+describe('connections of which nobody has signed in', () => {
+  it('keep nobody out who comes from elsewhere, though hundreds are held open', async () => {
+    let address = '192.0.2.66';
+    const limits = { from: 50, to: 100, few: 8 };
+    const door = await openDoor((await greets()).port, { unknownPeople: limits }, undefined, () => address);
+    const held = Array.from({ length: 300 }, () => connect(door.port, '127.0.0.1').on('error', () => undefined));
+    const left = () => held.filter((socket) => !socket.closed).length;
+    for (const socket of held) socket.resume();
+    await until('all were looked at', () => left() === door.protocol.pending);
+    expect(door.protocol.pending).toBeGreaterThanOrEqual(limits.from);
+    expect(door.protocol.pending).toBeLessThanOrEqual(limits.to);
+    address = '198.51.100.7';
+    const browser = await signedIn(door);
+    expect((await browser.send('GET', '/')).status).toBe(200);
+    for (const [index, socket] of held.entries()) socket.end(['', '\x16', 'GET '].at(index % 3) ?? '');
+    await until('they are forgotten', () => door.protocol.pending === 0);
+  });
+
+  it('are those only: who has signed in keeps theirs, whatever they ask, and they do not count', async () => {
+    const door = await openDoor((await greets()).port);
+    const cookie = (await signedIn(door)).cookieHeader();
+    for (const path of ['/hub/', '/poolhouse/news', '/user/bob/']) {
+      const { socket, text } = await dialSecurely(door);
+      await until('it counts', () => door.protocol.pending === 1);
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nCookie: ${cookie}\r\n\r\n`);
+      await until('it is answered', () => text().startsWith('HTTP/1.1 '));
+      expect(door.protocol.pending).toBe(0);
+      socket.destroy();
+    }
   });
 });
 

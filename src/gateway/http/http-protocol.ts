@@ -5,10 +5,12 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import type { DirectoryUser, WebIdentity } from '../../link/people.ts';
+import type { WebIdentity } from '../../link/people.ts';
 import type { Route } from '../../link/routes.ts';
 import { createLogLimit } from '../log-limit.ts';
+import type { StrangerLimits } from '../people/early-drop.ts';
 import type { PeopleContext } from '../people/people-context.ts';
+import { createStrangers } from '../people/strangers.ts';
 import type { Arrival, Protocol } from '../protocol.ts';
 import { signAssertion } from './assertion.ts';
 import { headersForInstance, refuseForm } from './carry-headers.ts';
@@ -21,15 +23,19 @@ import { answer, refuse } from './answer-page.ts';
 import { isOurs } from './own-form.ts';
 import { createOwnPages } from './own-pages.ts';
 import { waitingPage } from './pages.ts';
-import { readToken, seal, signInLasts, stillCounts, type SignInToken } from './sign-in-token.ts';
+import { readToken, seal, type SignInToken } from './sign-in-token.ts';
+import type { SignIns } from './sign-ins.ts';
 import { createTlsFront } from './tls-front.ts';
 import { createVisitors, type PeopleRoute, type Place, type Visitor } from './visitors.ts';
 
 export interface HttpProtocolOptions extends PeopleContext {
+  signIns: SignIns;
   /** How long a client may take for the encryption, and for the head of a request. */
   headLimitMs?: number;
-  /** Connections of which nobody has signed in. */
-  mostUnknown?: number;
+  /** Connections of which nobody has signed in, before some are dropped. */
+  unknownPeople?: StrangerLimits;
+  /** Chooses who is dropped: 0 to 1. */
+  chance?: () => number;
   /** How long a request waits for a machine before the page about waiting is shown. */
   patienceMs?: number;
   hubs?: HubReadiness;
@@ -44,12 +50,8 @@ interface Connection {
   client: string;
   /** What it has in the ledger: one entry, for the instance that it carried something to last. */
   carries: { instance: string; leave: () => void } | undefined;
+  /** Somebody has signed in: it counts among strangers no more. */
   settle: () => void;
-}
-
-interface Farewell {
-  at: number;
-  words: string;
 }
 
 /** Somebody who has signed in, and what they ask. */
@@ -63,58 +65,39 @@ interface Guest {
 
 /** Where JupyterHub sends who has not signed in there. */
 const hubSignIn = '/hub/poolhouse-login';
-const mostEnded = 10_000;
 const idleMs = 30 * 60_000;
+/** A browser opens up to six connections and keeps them, and one that is dropped shows an error: four browsers are few. */
+const browsers: StrangerLimits = { from: 1_000, to: 2_000, few: 24 };
 
 export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
-  const { directory, ledger, observer, log, clock } = options;
-  const { headLimitMs = 20_000, mostUnknown = 1_000, sweepMs = 5_000 } = options;
+  const { directory, signIns, ledger, observer, log, clock } = options;
+  const { headLimitMs = 20_000, unknownPeople = browsers, chance = Math.random, sweepMs = 5_000 } = options;
   const logLimit = createLogLimit(clock);
   const connections = new WeakMap<object, Connection>();
   const front = createTlsFront(headLimitMs);
-  /** Presences that were ended by order, by pool and person: earlier sign-ins count no more, and are told why. */
-  const farewells = new Map<string, Farewell>();
   const visitors = createVisitors({
     ...options,
     hubs: options.hubs ?? createHubReadiness(),
     onEnd: (pool, user, words) => {
-      farewells.set(`${pool}\n${user}`, { at: clock.now(), words });
+      signIns.endAll(pool, user, words);
     },
   });
-  const farewellTo = ({ pool, user, issued }: SignInToken): string | undefined => {
-    const farewell = farewells.get(`${pool}\n${user}`);
-    return farewell !== undefined && issued <= farewell.at ? farewell.words : undefined;
-  };
-  /** Sign-ins that were ended before their time, by id. */
-  const endedTokens = new Map<string, number>();
   /** Of every WebSocket: who it is of, to be closed when they may not be here any more. */
   const webSockets = new Map<Duplex, Pick<Guest, 'token' | 'key'>>();
-  let pending = 0;
+  const strangers = createStrangers(unknownPeople, chance);
   let isLeaving = false;
 
   const ownPages = createOwnPages({
     ...{ directory, signIn: options.signIn, ownAccounts: options.ownAccounts, clock },
-    ended: ({ id, expires }) => {
-      endedTokens.set(id, expires);
-      for (const oldest of endedTokens.keys()) {
-        if (endedTokens.size <= mostEnded) break;
-        endedTokens.delete(oldest);
-      }
-      for (const [socket, { token }] of webSockets) if (token.id === id) socket.destroy();
+    ended: (ended) => {
+      signIns.end(ended);
+      for (const [socket, { token }] of webSockets) if (token.id === ended.id) socket.destroy();
     },
   });
 
-  const counts = (token: SignInToken, key: Buffer): DirectoryUser | undefined => {
-    const person = directory.find(token.pool, token.user);
-    const isOver = token.expires <= clock.now() || endedTokens.has(token.id) || farewellTo(token) !== undefined;
-    return !isOver && stillCounts(key, token, person) ? person : undefined;
-  };
-
   const sweep = setInterval(() => {
     visitors.sweep();
-    for (const [id, expires] of endedTokens) if (expires <= clock.now()) endedTokens.delete(id);
-    for (const [key, { at }] of farewells) if (at + signInLasts <= clock.now()) farewells.delete(key);
-    for (const [socket, { token, key }] of webSockets) if (counts(token, key) === undefined) socket.destroy();
+    for (const [socket, { token, key }] of webSockets) if (signIns.counts(token, key) === undefined) socket.destroy();
   }, sweepMs);
   sweep.unref();
 
@@ -183,9 +166,10 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
     const { route } = connection;
     const key = Buffer.from(identity.cookieKey, 'base64');
     const token = tokenOf(request, connection, key);
-    if (token === undefined || counts(token, key) === undefined) return undefined;
+    if (token === undefined || signIns.counts(token, key) === undefined) return undefined;
     const visitor = visitors.of(route.pool, token.user);
     if (visitor === undefined) return undefined;
+    connection.settle();
     const mark = seal(key, 'cookies of', `${route.pool}\0${token.user}`).slice(0, 16);
     return { token, visitor, identity, key, mark };
   }
@@ -211,7 +195,7 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
       await ownPages({
         ...{ request, response, path: judged.path, pool: connection.route.pool, client: connection.client, key },
         token: guest?.token,
-        farewell: guest === undefined && token !== undefined ? farewellTo(token) : undefined,
+        farewell: guest === undefined && token !== undefined ? signIns.farewellTo(token) : undefined,
         news: guest?.visitor.news() ?? [],
         signal: goneWith(response),
       });
@@ -221,7 +205,6 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
       askToSignIn(request, response);
       return;
     }
-    connection.settle();
     if (judged.to === 'nobody') {
       if (judged.status === 403) fail(response, 403, 'Not yours', "This belongs to somebody else's notebooks.");
       else fail(response, 400, 'This request is not taken', 'Its address can be read in more than one way.');
@@ -322,7 +305,6 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
     else if (judged.to !== 'hub')
       no(judged.to === 'nobody' && judged.status === 400 ? '400 Bad Request' : '403 Forbidden');
     else {
-      connection.settle();
       const place = await guest.visitor.find(connection.route, connection.client);
       if (place.place !== 'here' || socket.destroyed) {
         no('503 Service Unavailable');
@@ -383,23 +365,18 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
   return {
     name: 'http',
     get pending() {
-      return pending;
+      return strangers.size;
     },
     accept({ socket, route, client }: Arrival) {
       const { pool } = route;
       const identity = directory.now()?.web;
-      if (pool === undefined || identity === undefined || pending >= mostUnknown) {
+      const isReady = pool !== undefined && identity !== undefined;
+      const settle = isReady ? strangers.take(client.address) : undefined;
+      if (!isReady || settle === undefined) {
         observer.refused(route, 'no_room');
         socket.destroy();
         return;
       }
-      pending += 1;
-      let isSettled = false;
-      const settle = (): void => {
-        if (isSettled) return;
-        isSettled = true;
-        pending -= 1;
-      };
       socket.once('close', settle);
       front.take(socket, identity, (secure) => {
         const connection: Connection = {

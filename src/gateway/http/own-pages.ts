@@ -1,6 +1,7 @@
 /** The pages of our own beneath `/poolhouse/`: signing in and out, news, and the own account. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../core/time.ts';
+import { signInLasts } from '../../link/ended-sign-ins.ts';
 import type { DirectoryView } from '../people/directory-view.ts';
 import type { OwnAccounts } from '../people/own-account.ts';
 import type { SignIn } from '../people/sign-in.ts';
@@ -10,7 +11,7 @@ import { cookieAttributes, formCookie, signInCookie } from './cookies.ts';
 import { safeNext } from './judge-path.ts';
 import { readOwnForm } from './own-form.ts';
 import { signInPage, signOutPage, type SignInPage } from './pages.ts';
-import { issueFormProof, issueToken, signInLasts, type SignInToken } from './sign-in-token.ts';
+import { issueFormProof, issueToken, type SignInToken } from './sign-in-token.ts';
 import type { NewsItem } from './visitors.ts';
 
 export interface OwnRequest {

@@ -5,6 +5,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import type { EpochMillis } from '../../core/time.ts';
+import { signInLasts } from '../../link/ended-sign-ins.ts';
 import type { DirectoryUser } from '../../link/people.ts';
 
 const tokenSchema = z.strictObject({
@@ -19,7 +20,6 @@ const tokenSchema = z.strictObject({
 });
 export type SignInToken = z.infer<typeof tokenSchema>;
 
-export const signInLasts = 12 * 3_600_000;
 /** Longer ones are none of ours. */
 const longest = 2_000;
 

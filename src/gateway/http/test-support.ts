@@ -9,6 +9,7 @@ import { connect as connectSecurely, type TLSSocket } from 'node:tls';
 import * as x509 from '@peculiar/x509';
 import { onTestFinished } from 'vitest';
 import { systemClock } from '../../core/system-clock.ts';
+import type { EndedSignIn } from '../../link/ended-sign-ins.ts';
 import type { Directory, DirectoryUser } from '../../link/people.ts';
 import { createConnectionLedger, type ConnectionLedger } from '../connection-ledger.ts';
 import { createAttemptLimit } from '../people/attempt-limit.ts';
@@ -16,8 +17,10 @@ import { createDirectoryView, type DirectoryView } from '../people/directory-vie
 import type { Placer } from '../people/placer.ts';
 import { createSessionLedger, type SessionLedger } from '../people/session-ledger.ts';
 import { createSignIn } from '../people/sign-in.ts';
+import type { Protocol } from '../protocol.ts';
 import { nobodyObserves, silentLog, tcpRoute } from '../test-support.ts';
 import { createHttpProtocol, type HttpProtocolOptions } from './http-protocol.ts';
+import { createSignIns } from './sign-ins.ts';
 
 export const pool = '/pools/team';
 export const password = 'Correct-Horse-7';
@@ -89,6 +92,7 @@ export interface Door {
   directory: Directory;
   sessions: SessionLedger;
   ledger: ConnectionLedger;
+  protocol: Protocol;
   /** Another gateway takes what comes from now on. */
   leave: () => void;
 }
@@ -96,8 +100,9 @@ export interface Door {
 /** Opens the front door to one instance until the test ends. */
 export async function openDoor(
   hubPort: number,
-  changes: Partial<HttpProtocolOptions> = {},
+  changes: Partial<HttpProtocolOptions> & { onSignInEnded?: (ended: EndedSignIn) => void } = {},
   place: Placer['place'] = () => Promise.resolve({ outcome: 'placed', instance: 'i-0' }),
+  clientAddress = () => '127.0.0.1',
 ): Promise<Door> {
   const users: DirectoryUser[] = [
     { name: 'alice', pools: [pool], keys: [], passwordHash: cheapHash(password) },
@@ -147,13 +152,18 @@ export async function openDoor(
     newTicket: () => 'ticket',
     routeNow: () => route,
     sweepMs: 20,
+    signIns: createSignIns({
+      directory: changes.directory ?? view,
+      clock,
+      onEnded: changes.onSignInEnded ?? (() => undefined),
+    }),
     ...changes,
   });
   const sockets = new Set<Socket>();
   const listener = createListener({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.on('error', () => undefined);
-    protocol.accept({ socket, route, client: { address: '127.0.0.1', port: socket.remotePort ?? 0 } });
+    protocol.accept({ socket, route, client: { address: clientAddress(), port: socket.remotePort ?? 0 } });
   });
   await once(listener.listen(0, '127.0.0.1'), 'listening');
   onTestFinished(() => {
@@ -161,7 +171,7 @@ export async function openDoor(
     listener.close();
   });
   const leave = () => protocol.leave?.();
-  return { port: (listener.address() as AddressInfo).port, view, directory, sessions, ledger, leave };
+  return { port: (listener.address() as AddressInfo).port, view, directory, sessions, ledger, protocol, leave };
 }
 
 export interface Reply {

@@ -29,6 +29,8 @@ export function createTlsFront(limitMs: number): TlsFront {
   return {
     take(socket, identity, onSecure) {
       const late = setTimeout(() => socket.destroy(), limitMs);
+      // Who hangs up before there is encryption waits for no answer, and is not held until the limit.
+      socket.allowHalfOpen = false;
       const settled = (): void => {
         clearTimeout(late);
       };
@@ -48,6 +50,7 @@ export function createTlsFront(limitMs: number): TlsFront {
         secure.on('error', () => undefined); // 'close' follows
         secure.once('secure', () => {
           settled();
+          secure.allowHalfOpen = true;
           socket.off('close', settled);
           onSecure(secure);
         });

@@ -7,7 +7,7 @@ import { Agent } from 'node:http';
 import type { Clock, EpochMillis } from '../../core/time.ts';
 import type { Backend, Route } from '../../link/routes.ts';
 import type { Placer } from '../people/placer.ts';
-import type { SessionLedger } from '../people/session-ledger.ts';
+import type { LiveSession, SessionLedger } from '../people/session-ledger.ts';
 import type { GatewayLog } from '../protocol.ts';
 import type { HubReadiness } from './hub-readiness.ts';
 
@@ -189,8 +189,8 @@ function createVisit(pool: string, user: string, options: VisitorsOptions): Visi
       const tell = (line: string): void => {
         told = [...told, { id: randomUUID(), words: line, instance, at: clock.now() }].slice(-mostNews);
       };
-      const end = (reason: string): void => {
-        onEnd?.(pool, user, reason);
+      const end: LiveSession['end'] = (reason, then) => {
+        if (then !== 'comes again') onEnd?.(pool, user, reason);
         for (const close of held) close();
         leave();
         placed = undefined;

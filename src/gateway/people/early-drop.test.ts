@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { isDroppedEarly } from './early-drop.ts';
 
-const limits = { from: 200, to: 1_000 };
+const limits = { from: 200, to: 1_000, few: 8 };
 
 describe('a connection of somebody who has not signed in', () => {
   it.each([

@@ -4,7 +4,7 @@
  * one address, those from others are let in before.
  */
 
-export interface Strangers {
+export interface Crowd {
   /** Connections that have not signed in. */
   all: number;
   /** Those among them from the address of the new one. */
@@ -15,16 +15,16 @@ export interface Strangers {
 export interface StrangerLimits {
   from: number;
   to: number;
+  /** Fewer than so many from one address are nobody's attack. */
+  few: number;
 }
 
-/** So many from one address are nobody's attack. */
-const few = 8;
 /** What is kept for those from where few come, as a part of all. */
 const reserve = 0.25;
 const firstChance = 0.3;
 
 /** @param chance 0 to 1, of this connection */
-export function isDroppedEarly({ all, fromThere }: Strangers, { from, to }: StrangerLimits, chance: number): boolean {
+export function isDroppedEarly({ all, fromThere }: Crowd, { from, to, few }: StrangerLimits, chance: number): boolean {
   if (all < from) return false;
   if (fromThere < few) return all >= to * (1 + reserve);
   return all >= to || chance < firstChance + ((1 - firstChance) * (all - from)) / (to - from);

@@ -7,8 +7,8 @@ import type { Session } from '../../link/people.ts';
 export interface LiveSession extends Omit<Session, 'id' | 'since'> {
   /** Shows a line where the person sees it; nil where there is no such place. */
   tell(words: string): void;
-  /** Ends it; the person is told why. */
-  end(reason: string): void;
+  /** Ends it; the person is told why. Who `comes again` need not sign in anew. */
+  end(reason: string, then?: 'comes again'): void;
 }
 
 export interface SessionLedger {
@@ -62,8 +62,8 @@ export function createSessionLedger(now: () => EpochMillis, onChange: () => void
                 tell: (words: string) => {
                   live.tell(words);
                 },
-                end: (reason: string) => {
-                  live.end(reason);
+                end: (...said) => {
+                  live.end(...said);
                 },
               },
             ]

@@ -6,8 +6,9 @@ import { PoolhouseError } from '../../core/errors.ts';
 import type { Directory, SelfQuestion } from '../../link/people.ts';
 import type { Route } from '../../link/routes.ts';
 import { createLogLimit } from '../log-limit.ts';
-import { isDroppedEarly, type StrangerLimits } from '../people/early-drop.ts';
+import type { StrangerLimits } from '../people/early-drop.ts';
 import type { PeopleContext } from '../people/people-context.ts';
+import { createStrangers } from '../people/strangers.ts';
 import type { Arrival, Protocol } from '../protocol.ts';
 import { authenticate, type SignedIn } from './authenticate.ts';
 import { carryForwards, type Permissions } from './carry-forwards.ts';
@@ -48,14 +49,12 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
   const { directory, signIn, placer, ownAccounts, sessions, ledger, observer, log, clock, newTicket } = options;
   const {
     graceMs = 60_000,
-    unknownPeople = { from: 250, to: 1_000 },
+    unknownPeople = { from: 250, to: 1_000, few: 8 },
     chance = Math.random,
     mostChannels = 1_000,
   } = options;
   const logLimit = createLogLimit(clock);
-  let pending = 0;
-  /** Those by their address. */
-  const pendingFrom = new Map<string, number>();
+  const strangers = createStrangers(unknownPeople, chance);
   /** Signed in, and on no instance yet. */
   let unplaced = 0;
   /** `until` a certificate ends. */
@@ -283,30 +282,22 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
   return {
     name: 'ssh',
     get pending() {
-      return pending + unplaced;
+      return strangers.size + unplaced;
     },
     accept(arrival) {
       const { socket, route, client } = arrival;
       const known: Directory | undefined = directory.now();
       const { pool } = route;
-      const fromThere = pendingFrom.get(client.address) ?? 0;
-      const isTooMany = isDroppedEarly({ all: pending, fromThere }, unknownPeople, chance());
-      if (known === undefined || known.hostKeys.length === 0 || pool === undefined || isTooMany) {
+      const isReady = known !== undefined && known.hostKeys.length > 0 && pool !== undefined;
+      const settle = isReady ? strangers.take(client.address) : undefined;
+      if (!isReady || settle === undefined) {
         observer.refused(route, 'no_room');
         socket.destroy();
         return;
       }
-      pending += 1;
-      pendingFrom.set(client.address, fromThere + 1);
       const late = setTimeout(() => socket.destroy(), graceMs);
-      let isSettled = false;
       const settled = (): void => {
-        if (isSettled) return;
-        isSettled = true;
-        pending -= 1;
-        const left = (pendingFrom.get(client.address) ?? 1) - 1;
-        if (left > 0) pendingFrom.set(client.address, left);
-        else pendingFrom.delete(client.address);
+        settle();
         clearTimeout(late);
       };
       socket.once('close', settled);
