@@ -23,7 +23,8 @@ import { answer, refuse } from './answer-page.ts';
 import { isOurs } from './own-form.ts';
 import { createOwnPages } from './own-pages.ts';
 import { waitingPage } from './pages.ts';
-import { readToken, seal, type SignInToken } from './sign-in-token.ts';
+import { createSignInReader, type ReadSignIn } from './sign-in-reader.ts';
+import type { SignInToken } from './sign-in-token.ts';
 import type { SignIns } from './sign-ins.ts';
 import { createTlsFront } from './tls-front.ts';
 import { createVisitors, type PeopleRoute, type Place, type Visitor } from './visitors.ts';
@@ -74,6 +75,7 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
   const { headLimitMs = 20_000, unknownPeople = browsers, chance = Math.random, sweepMs = 5_000 } = options;
   const logLimit = createLogLimit(clock);
   const connections = new WeakMap<object, Connection>();
+  const reader = createSignInReader();
   const front = createTlsFront(headLimitMs);
   const visitors = createVisitors({
     ...options,
@@ -156,21 +158,21 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
   }
 
   /** The sign-in that a cookie holds, whether it still counts or not. */
-  function tokenOf(request: IncomingMessage, { route }: Connection, key: Buffer): SignInToken | undefined {
+  function signInOf(request: IncomingMessage, { route }: Connection, identity: WebIdentity): ReadSignIn | undefined {
     const text = onlyCookie(parseCookies(request.headers.cookie), signInCookie);
-    return readToken(key, route.pool, text, clock.now());
+    return reader.read(identity, route.pool, text, clock.now());
   }
 
   /** Who asks, as their cookie says. */
   function guestOf(request: IncomingMessage, connection: Connection, identity: WebIdentity): Guest | undefined {
     const { route } = connection;
-    const key = Buffer.from(identity.cookieKey, 'base64');
-    const token = tokenOf(request, connection, key);
-    if (token === undefined || signIns.counts(token, key) === undefined) return undefined;
+    const key = reader.keyOf(identity);
+    const signIn = signInOf(request, connection, identity);
+    if (signIn === undefined || signIns.counts(signIn.token, key) === undefined) return undefined;
+    const { token, mark } = signIn;
     const visitor = visitors.of(route.pool, token.user);
     if (visitor === undefined) return undefined;
     connection.settle();
-    const mark = seal(key, 'cookies of', `${route.pool}\0${token.user}`).slice(0, 16);
     return { token, visitor, identity, key, mark };
   }
 
@@ -190,8 +192,8 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
     const judged = judgePath(request.url ?? '', guest?.token.user);
     if (judged.to === 'own') {
       if (expectsContinue) response.writeContinue();
-      const key = Buffer.from(identity.cookieKey, 'base64');
-      const token = tokenOf(request, connection, key);
+      const key = reader.keyOf(identity);
+      const token = signInOf(request, connection, identity)?.token;
       await ownPages({
         ...{ request, response, path: judged.path, pool: connection.route.pool, client: connection.client, key },
         token: guest?.token,

@@ -33,7 +33,9 @@ function sameText(a: string, b: string): boolean {
   return left.length === right.length && timingSafeEqual(left, right);
 }
 
-const passwordMark = (key: Buffer, user: DirectoryUser) => seal(key, 'password', user.passwordHash ?? '').slice(0, 22);
+/** Tells one password from another, and nothing of either. */
+export const passwordMark = (key: Buffer, user: DirectoryUser) =>
+  seal(key, 'password', user.passwordHash ?? '').slice(0, 22);
 
 export function issueToken(key: Buffer, pool: string, user: DirectoryUser, now: EpochMillis): string {
   const token: SignInToken = {
@@ -48,7 +50,7 @@ export function issueToken(key: Buffer, pool: string, user: DirectoryUser, now: 
   return `${text}.${seal(key, 'sign-in', text)}`;
 }
 
-/** What a cookie says, where it is ours, for this pool and not over; `stillCounts` is asked beside it. */
+/** What a cookie says, where it is ours, for this pool and not over; `isOfPassword` is asked beside it. */
 export function readToken(
   key: Buffer,
   pool: string,
@@ -64,10 +66,8 @@ export function readToken(
   return token;
 }
 
-/** Whether the person is as they were when they signed in. */
-export function stillCounts(key: Buffer, token: SignInToken, user: DirectoryUser | undefined): boolean {
-  return user !== undefined && sameText(passwordMark(key, user), token.password);
-}
+/** Whether the person's password is the one that they signed in with; `mark` is theirs now. */
+export const isOfPassword = (mark: string, token: SignInToken): boolean => sameText(mark, token.password);
 
 /** What a form carries twice, in a cookie and in a field: who can send both has read our page. */
 export function issueFormProof(key: Buffer): string {

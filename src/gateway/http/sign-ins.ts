@@ -13,7 +13,7 @@ import {
 } from '../../link/ended-sign-ins.ts';
 import type { DirectoryUser } from '../../link/people.ts';
 import type { DirectoryView } from '../people/directory-view.ts';
-import { stillCounts, type SignInToken } from './sign-in-token.ts';
+import { isOfPassword, passwordMark, type SignInToken } from './sign-in-token.ts';
 
 export interface SignIns {
   /** The person, as long as their sign-in counts: what is asked anew of every request. */
@@ -41,6 +41,18 @@ export function createSignIns({ directory, clock, onEnded }: SignInsOptions): Si
   /** What of the directory is among them. */
   let heard: readonly EndedSignIn[] | undefined;
 
+  /** Of the people of one directory: they are others in the next. */
+  const marks = new WeakMap<DirectoryUser, { key: Buffer; mark: string }>();
+
+  function markOf(key: Buffer, person: DirectoryUser): string {
+    let known = marks.get(person);
+    if (known?.key.equals(key) !== true) {
+      known = { key, mark: passwordMark(key, person) };
+      marks.set(person, known);
+    }
+    return known.mark;
+  }
+
   function know(ended: readonly EndedSignIn[]): void {
     const kept = keepEnded([...known.values(), ...ended], clock.now());
     known = new Map(kept.map((one) => [endedKey(one), one]));
@@ -65,7 +77,7 @@ export function createSignIns({ directory, clock, onEnded }: SignInsOptions): Si
     counts(token, key) {
       const isOver = token.expires <= clock.now() || endOf(token) !== undefined;
       const person = directory.find(token.pool, token.user);
-      return !isOver && stillCounts(key, token, person) ? person : undefined;
+      return !isOver && person !== undefined && isOfPassword(markOf(key, person), token) ? person : undefined;
     },
     end({ pool, user, id, issued, expires }) {
       end({ pool, user, id, issued, expires });

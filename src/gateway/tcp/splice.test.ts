@@ -31,9 +31,11 @@ function hashOf(data: Uint8Array): string {
   return createHash('sha256').update(data).digest('hex');
 }
 
+/** Not by an iterator, which ends the other direction with this one. */
 async function readAll(socket: Socket): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of socket as AsyncIterable<Buffer>) chunks.push(chunk);
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+  await once(socket, 'end');
   return Buffer.concat(chunks);
 }
 
