@@ -24,7 +24,7 @@ const idle = { terminal: true, count: chosen('IDLE_SESSIONS', 1_000), minutes: c
 const working = { terminal: false, count: chosen('WORK_SESSIONS', 200), minutes: chosen('WORK_MINUTES', 60) };
 
 const minute = 60_000;
-/** To open and to end 1,000 sessions on a small machine that has other work. */
+/** To open and to end the sessions. Each step has a limit of its own and all together less: what was begun is always ended. */
 const aroundMs = 20 * minute;
 const answerMs = minute;
 const waves = 20;
@@ -43,6 +43,8 @@ interface Sample {
   seconds: number;
   residentKilobytes: number;
   descriptors: number;
+  /** Of all sessions, so far. */
+  questions: number;
 }
 
 type Session = Awaited<ReturnType<typeof openSession>>;
@@ -83,9 +85,15 @@ async function openSession(argv: readonly string[]) {
     /** The exit code once it was told to go. */
     end(): Promise<number | null> {
       child.stdin.write('end\n');
-      return exited;
+      const late = sleep(answerMs, undefined, { ref: false }).then(() => {
+        throw new Error(`A session that was told to end does not. ${said}`);
+      });
+      return Promise.race([exited, late]);
     },
-    hasEnded: () => child.exitCode !== null || child.signalCode !== null,
+    asked: () => asked,
+    /** Undefined while it lives. */
+    lastWords: () =>
+      child.exitCode === null && child.signalCode === null ? undefined : `exit code ${child.exitCode}: ${said}`,
     async kill(): Promise<void> {
       child.kill('SIGKILL');
       await exited;
@@ -124,19 +132,26 @@ function soak(
           seconds: Math.round((Date.now() - begun) / 1_000),
           residentKilobytes: await residentKilobytes(gatewayPid),
           descriptors: await openDescriptors(gatewayPid),
+          questions: sessions.reduce((sum, session) => sum + session.asked(), 0),
         });
-        const now = { carried: await connections(), ended: sessions.filter((one) => one.hasEnded()).length };
-        expect(now).toEqual({ carried: count, ended: 0 });
+        expect({
+          carried: await connections(),
+          ended: sessions.flatMap((session) => session.lastWords() ?? []),
+        }).toEqual({
+          carried: count,
+          ended: [],
+        });
       }
     };
     try {
       const argv = to(ports.gateway, terminal ? '-tt' : '-T', '-o', 'ServerAliveInterval=15', '-o', 'RekeyLimit=4M');
+      const openedBy = Date.now() + aroundMs / 2;
       while (sessions.length < count) {
         const wave = Array.from({ length: Math.min(waves, count - sessions.length) }, () => openSession(argv));
-        for (const opened of await Promise.allSettled(wave)) {
-          if (opened.status === 'rejected') throw opened.reason;
-          sessions.push(opened.value);
-        }
+        const opened = await Promise.allSettled(wave);
+        sessions.push(...opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])));
+        await Promise.all(wave);
+        if (Date.now() > openedBy) throw new Error(`${sessions.length} sessions stand so far: the machine is too busy`);
       }
       const end = Date.now() + minutes * minute;
       await Promise.all([watch(), ...sessions.map((session, index) => work(session, index, end))]);
