@@ -48,7 +48,7 @@ export default defineConfig(
     },
   },
   {
-    files: ['src/cli/**', 'scripts/**', 'test/bench/**'],
+    files: ['src/cli/**', 'scripts/**', 'test/bench/**', 'test/long/**'],
     rules: { 'no-console': 'off' },
   },
 );

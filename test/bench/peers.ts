@@ -27,7 +27,7 @@ export async function onGround<T>(name: string, work: (ground: Ground) => Promis
     });
   } finally {
     for (const child of children) child.kill('SIGKILL');
-    await rm(folder, { recursive: true });
+    await rm(folder, { recursive: true, maxRetries: 5 }); // what a shell behind sshd still writes
   }
 }
 

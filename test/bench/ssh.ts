@@ -2,22 +2,18 @@
  * ssh through the gateway's own process, against HAProxy (which carries bytes and knows nobody) and a jump host, all
  * before the same sshd of OpenSSH, by OpenSSH's client.
  */
-import { generateKeyPairSync } from 'node:crypto';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { encodePublicKey } from '../../src/gateway/ssh/ssh-keys.ts';
-import { missingForSystemTests, must, repository, run, until } from '../e2e/installation.ts';
+import { missingForSystemTests, must, repository } from '../e2e/installation.ts';
 import type { Benchmark } from './benchmark.ts';
-import { freePort, inTurns, onGround, routeTo, startGateway, startHaproxy, type Ground } from './peers.ts';
+import { inTurns, onGround, startHaproxy } from './peers.ts';
+import { residentKilobytes } from './process-figures.ts';
+import { startSshSite, untilAnswers } from './ssh-site.ts';
 
 const bytes = 1_000_000_000;
-/** Somebody with a shell, whom every machine has. */
-const user = 'root';
-const ways = ['direct', 'gateway', 'haproxy', 'jump'] as const;
 const holder = join(repository, 'test/bench/ssh-holder.ts');
-type Way = (typeof ways)[number];
+type Way = 'direct' | 'gateway' | 'haproxy' | 'jump';
 
 interface Site {
   gatewayPid: number;
@@ -27,45 +23,18 @@ interface Site {
   hold: (count: number) => Promise<{ end: () => Promise<void> }>;
 }
 
-/**
- * An sshd that takes the bench's key and the gateway's certificates, and what leads to it. Its shells begin in an empty home:
- * what somebody's own would run at its start is not to be measured.
- */
+/** The gateway before an sshd, and the other ways to it. */
 function onSite<T>(work: (site: Site) => Promise<T>): Promise<T> {
   return onGround('ssh', async (ground) => {
-    const at = (name: string) => join(ground.folder, name);
-    const keygen = (name: string) => must('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', at(name)]);
-    await Promise.all(['key', 'instance'].map(keygen));
-    const lineOf = async (name: string) => (await readFile(at(`${name}.pub`), 'utf8')).split(' ').slice(0, 2).join(' ');
-    const authority = generateKeyPairSync('ed25519');
-    const { type, blob } = encodePublicKey(authority.publicKey);
-    const pem = (key: typeof authority.privateKey) => key.export({ format: 'pem', type: 'pkcs8' }) as string; // PEM is text
-    const [direct, gateway] = [await freePort(), await freePort()];
-    await startSshd(ground, direct, `${type} ${blob.toString('base64')}`);
-    const haproxy = await startHaproxy(ground, direct);
-    const served = await startGateway(ground, [routeTo(gateway, direct, { protocol: 'ssh', pool: 'bench' })], {
-      revision: '1',
-      users: [{ name: user, pools: 'all', keys: [await lineOf('key')] }],
-      hostKeys: [pem(generateKeyPairSync('ed25519').privateKey)],
-      userAuthority: pem(authority.privateKey),
-      userAuthorities: [],
-      instanceKeys: { one: [await lineOf('instance')] },
-    });
-    const ports: Record<Way, number> = { direct, gateway, haproxy, jump: direct };
-    const common = [
-      ...['-F', 'none', '-i', at('key'), '-o', 'BatchMode=yes', '-o', 'LogLevel=ERROR'],
-      ...['-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
-    ];
-    const jump = ['ssh', ...common, '-p', String(direct), '-W', '[%h]:%p', `${user}@127.0.0.1`].join(' ');
+    const { user, keyFile, gatewayPid, ports: own, to } = await startSshSite(ground);
+    const haproxy = await startHaproxy(ground, own.direct);
+    const ports: Record<Way, number> = { ...own, haproxy, jump: own.direct };
+    const jump = `ProxyCommand=${['ssh', ...to(own.direct, '-W', '[%h]:%p')].join(' ')}`;
     const site: Site = {
-      gatewayPid: served.pid ?? 0,
-      by: (way, ...options) => [
-        ...common,
-        ...(way === 'jump' ? ['-o', `ProxyCommand=${jump}`] : []),
-        ...['-p', String(ports[way]), ...options, `${user}@127.0.0.1`],
-      ],
+      gatewayPid,
+      by: (way, ...options) => to(ports[way], ...(way === 'jump' ? ['-o', jump] : []), ...options),
       hold: async (count) => {
-        const argv = [holder, String(gateway), user, at('key'), String(count)];
+        const argv = [holder, String(own.gateway), user, keyFile, String(count)];
         const child = spawn(process.execPath, argv, { stdio: ['pipe', 'pipe', 'inherit'] });
         const ended = once(child, 'exit');
         if ((await Promise.race([once(child.stdout, 'data'), ended]))[0] instanceof Buffer)
@@ -78,34 +47,9 @@ function onSite<T>(work: (site: Site) => Promise<T>): Promise<T> {
         throw new Error(`${count} sessions could not be opened`);
       },
     };
-    for (const way of ways)
-      await until(`ssh answers (${way})`, async () =>
-        (await run('ssh', [...site.by(way), 'true'])).exitCode === 0 ? true : undefined,
-      );
+    for (const way of ['haproxy', 'jump'] as const) await untilAnswers(way, site.by(way));
     return work(site);
   });
-}
-
-async function startSshd({ folder, start }: Ground, port: number, authority: string): Promise<void> {
-  await mkdir('/run/sshd', { recursive: true, mode: 0o755 });
-  const at = (name: string) => join(folder, name);
-  await writeFile(at('authority'), `${authority}\n`);
-  await writeFile(
-    at('sshd_config'),
-    `ListenAddress 127.0.0.1:${port}
-HostKey ${at('instance')}
-AuthorizedKeysFile ${at('key.pub')}
-TrustedUserCAKeys ${at('authority')}
-PermitRootLogin prohibit-password
-StrictModes no
-UsePAM no
-PidFile none
-MaxStartups 2000
-SetEnv HOME=${folder}
-LogLevel QUIET
-`,
-  );
-  start('/usr/sbin/sshd', '-D', '-f', at('sshd_config'));
 }
 
 const missing = async () =>
@@ -191,7 +135,3 @@ export const sshIdle: Benchmark = {
     return { rounds };
   },
 };
-
-async function residentKilobytes(pid: number): Promise<number> {
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1] ?? NaN);
-}
