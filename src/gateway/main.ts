@@ -128,6 +128,10 @@ async function main(args: GatewayArguments): Promise<void> {
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
+  // It is one connection's: all others go on.
+  process.on('unhandledRejection', (error) => {
+    log.error({ err: error }, 'something failed that nobody waited for');
+  });
   process.on('SIGUSR2', () => {
     leaving.abort();
   });

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import type { PtyInfo, ServerChannel, WindowSize } from './ssh-types.ts';
-import { connectWithSessions, exec, must, openBoth, unanswered } from './test-support.ts';
+import type { ClientConnection, PtyInfo, ServerChannel, WindowSize } from './ssh-types.ts';
+import { connectPair, connectWithSessions, exec, must, openBoth, unanswered } from './test-support.ts';
 
 const notUtf8 = Buffer.from([0x65, 0x63, 0x68, 0x6f, 0x20, 0xff, 0xfe, 0x80, 0xc3]);
 
@@ -94,6 +94,29 @@ describe('a session that is accepted later', () => {
     channel.close();
     expect(await closed.promise).toBeUndefined();
     await confirmed;
+  });
+});
+
+describe('a connection that has just ended', () => {
+  it.each<[string, (client: ClientConnection, done: (error?: Error) => void) => void]>([
+    ['a shell', (client, done) => void client.shell(false, {}, done)],
+    ['a command', (client, done) => void client.exec('x', {}, done)],
+    ['a subsystem', (client, done) => void client.subsys('sftp', {}, done)],
+    ['a port', (client, done) => void client.forwardOut('a', 1, 'b', 2, done)],
+    ['a socket', (client, done) => void client.openssh_forwardOutStreamLocal('/x', done)],
+    ['to listen on a port', (client, done) => void client.forwardIn('a', 1, done)],
+    ['to listen no more', (client, done) => void client.unforwardIn('a', 1, done)],
+    ['to listen on a socket', (client, done) => void client.openssh_forwardInStreamLocal('/x', done)],
+    ['to listen on a socket no more', (client, done) => void client.openssh_unforwardInStreamLocal('/x', done)],
+    ['for no more sessions', (client, done) => void client.openssh_noMoreSessions(done)],
+    ['for an echo', (client, done) => void client.openssh_ping(Buffer.of(1), done)],
+  ])('tells who asks it for %s, and throws at nobody', async (_, ask) => {
+    const { client } = await connectPair();
+    client.destroy();
+    const told = Promise.withResolvers<Error | undefined>();
+    ask(client, told.resolve);
+    expect((await told.promise)?.message).toBe('Not connected');
+    client.rekey();
   });
 });
 

@@ -1230,7 +1230,7 @@ class Client extends EventEmitter {
 
   exec(cmd, opts, cb) {
     if (!this._sock || !isWritable(this._sock))
-      throw new Error('Not connected');
+      return notConnected(this, arguments);
 
     if (typeof opts === 'function') {
       cb = opts;
@@ -1288,7 +1288,7 @@ class Client extends EventEmitter {
 
   shell(wndopts, opts, cb) {
     if (!this._sock || !isWritable(this._sock))
-      throw new Error('Not connected');
+      return notConnected(this, arguments);
 
     if (typeof wndopts === 'function') {
       cb = wndopts;
@@ -1350,7 +1350,7 @@ class Client extends EventEmitter {
 
   subsys(name, opts, cb) {
     if (!this._sock || !isWritable(this._sock))
-      throw new Error('Not connected');
+      return notConnected(this, arguments);
 
     if (typeof opts === 'function') {
       cb = opts;
@@ -1402,7 +1402,7 @@ class Client extends EventEmitter {
 
   forwardIn(bindAddr, bindPort, cb) {
     if (!this._sock || !isWritable(this._sock))
-      throw new Error('Not connected');
+      return notConnected(this, arguments);
 
     // Send a request for the server to start forwarding TCP connections to us
     // on a particular address and port
@@ -1438,7 +1438,7 @@ class Client extends EventEmitter {
 
   unforwardIn(bindAddr, bindPort, cb) {
     if (!this._sock || !isWritable(this._sock))
-      throw new Error('Not connected');
+      return notConnected(this, arguments);
 
     // Send a request to stop forwarding us new connections for a particular
     // address and port
@@ -1467,7 +1467,7 @@ class Client extends EventEmitter {
 
   forwardOut(srcIP, srcPort, dstIP, dstPort, cb) {
     if (!this._sock || !isWritable(this._sock))
-      throw new Error('Not connected');
+      return notConnected(this, arguments);
 
     // Send a request to forward a TCP connection to the server
 
@@ -1488,7 +1488,7 @@ class Client extends EventEmitter {
 
   openssh_noMoreSessions(cb) {
     if (!this._sock || !isWritable(this._sock))
-      throw new Error('Not connected');
+      return notConnected(this, arguments);
 
     const wantReply = (typeof cb === 'function');
 
@@ -1526,7 +1526,7 @@ class Client extends EventEmitter {
 
   openssh_forwardInStreamLocal(socketPath, cb) {
     if (!this._sock || !isWritable(this._sock))
-      throw new Error('Not connected');
+      return notConnected(this, arguments);
 
     const wantReply = (typeof cb === 'function');
 
@@ -1564,7 +1564,7 @@ class Client extends EventEmitter {
 
   openssh_unforwardInStreamLocal(socketPath, cb) {
     if (!this._sock || !isWritable(this._sock))
-      throw new Error('Not connected');
+      return notConnected(this, arguments);
 
     const wantReply = (typeof cb === 'function');
 
@@ -1602,7 +1602,7 @@ class Client extends EventEmitter {
 
   openssh_forwardOutStreamLocal(socketPath, cb) {
     if (!this._sock || !isWritable(this._sock))
-      throw new Error('Not connected');
+      return notConnected(this, arguments);
 
     if (typeof cb !== 'function')
       cb = noop;
@@ -1624,7 +1624,7 @@ class Client extends EventEmitter {
 
   sftp(env, cb) {
     if (!this._sock || !isWritable(this._sock))
-      throw new Error('Not connected');
+      return notConnected(this, arguments);
 
     if (typeof env === 'function') {
       cb = env;
@@ -1705,8 +1705,10 @@ class Client extends EventEmitter {
   // ping@openssh.com, which goes around all queues of channels. `false` where the
   // server did not announce it.
   openssh_ping(data, cb) {
-    if (!this._sock || !isWritable(this._sock))
-      throw new Error('Not connected');
+    if (!this._sock || !isWritable(this._sock)) {
+      notConnected(this, arguments);
+      return true;
+    }
     if (!this._hasPing)
       return false;
 
@@ -1719,7 +1721,7 @@ class Client extends EventEmitter {
   // `rekeyBytes` and `rekeySeconds`.
   rekey(cb) {
     if (!this._sock || !isWritable(this._sock))
-      throw new Error('Not connected');
+      return this;
 
     if (typeof cb === 'function')
       this.once('rekey', cb);
@@ -1734,6 +1736,14 @@ class Client extends EventEmitter {
 
     return this;
   }
+}
+
+// A connection may end at any moment: its end is told like every other failure
+function notConnected(client, args) {
+  const cb = args[args.length - 1];
+  if (typeof cb === 'function')
+    process.nextTick(cb, new Error('Not connected'));
+  return client;
 }
 
 function openChannel(self, type, opts, cb) {
