@@ -148,6 +148,8 @@ export interface Insides {
   _protocol: {
     _packetRW: { write: { allocStart: number; alloc(size: number): Buffer; finalize(packet: Buffer): Buffer } };
     _cipher: { encrypt(packet: Buffer): void };
+    /** The last key exchange. */
+    _kex: object;
   };
   _chanMgr: { _channels: Record<number, unknown> };
 }

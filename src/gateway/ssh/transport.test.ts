@@ -19,6 +19,15 @@ describe('the key exchange', () => {
     await new Promise<void>((resolve) => client.rekey(resolve));
   });
 
+  it.each(algorithms.kex)('by %s leaves no key behind when it has ended', async (kex) => {
+    const { client, server } = await connectPair({ client: { algorithms: { kex: [kex] } } });
+    for (const end of [client, server]) {
+      const kept = new Map(Object.entries(insides(end)._protocol._kex));
+      for (const name of ['_keys', '_kem', '_dh', '_ciphertext', '_dhData', '_public'])
+        expect(kept.get(name) ?? null, name).toBeNull();
+    }
+  });
+
   it.each(algorithms.cipher)('encrypts with %s', async (cipher) => {
     const { near, far, negotiated } = await openBoth({ client: { algorithms: { cipher: [cipher] } } });
     expect(negotiated.cs.cipher).toBe(cipher);

@@ -876,7 +876,7 @@ class AESGCMDecipherNative {
     this._packet = null;
     this._packetPos = 0;
     this._pktLen = 0;
-    this._tag = Buffer.allocUnsafe(16);
+    this._tag = Buffer.allocUnsafeSlow(16); // held long: keeps no slab
     this._tagPos = 0;
   }
   free() {}
@@ -1010,7 +1010,7 @@ class AESGCMDecipherBinding {
     this._lenBytes = 0;
     this._packet = null;
     this._pktLen = 0;
-    this._tag = Buffer.allocUnsafe(16);
+    this._tag = Buffer.allocUnsafeSlow(16); // held long: keeps no slab
     this._tagPos = 0;
   }
   free() {}

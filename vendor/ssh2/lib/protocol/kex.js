@@ -1001,6 +1001,9 @@ const createKeyExchange = (() => {
         this._hostKey = undefined;
         this._dhData = undefined;
         this._sig = undefined;
+        // What the keys were made of is not kept as long as the connection
+        this._keys = this._kem = this._ciphertext = null;
+        secret = undefined;
 
         if (!partial)
           return completeHandshake();
