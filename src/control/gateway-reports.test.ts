@@ -83,6 +83,18 @@ describe('what gateways have said', () => {
     expect(reports.healthy('p', 'i')).toBe(true); // an instance is as well as it was when nobody speaks of it
   });
 
+  it('counts people once, whatever connections they have, and those whom nobody knows by connection', () => {
+    const reports = createGatewayReports(0);
+    const rows = [
+      { route: 'web', instance: 'i', open: 6, ofPeople: 6 },
+      { route: 'plain', instance: 'i', open: 2 },
+      { route: 'web', instance: 'j', open: 1, ofPeople: 1 },
+    ];
+    reports.take(report('a', { connections: rows }), 0);
+    expect(['i', 'j', 'k'].map((instance) => reports.sessionsOn(instance))).toEqual([3, 0, 0]);
+    expect(['i', 'j', 'k'].map((instance) => reports.connections(instance))).toEqual([8, 1, 0]);
+  });
+
   it('does not take the health of an instance from one that leaves', () => {
     const reports = createGatewayReports(0);
     reports.take(leaving('a'), 0);

@@ -11,6 +11,8 @@ export interface GatewayReports {
    */
   healthy(probeId: string, instance: string, revision?: number): boolean | undefined;
   connections(instance: string): number;
+  /** Sessions of people, and connections of those whom nobody knows. */
+  sessionsOn(instance: string): number;
   /** Of all gateways, also of those that only carry old sessions to their end. */
   sessions(): readonly Session[];
   /** Whether every gateway that there is has had time to report: who nobody speaks of is not there. */
@@ -32,6 +34,7 @@ export function createGatewayReports(startedAt: number): GatewayReports {
   const reports = new Map<string, { report: Report; at: number }>();
   let health = new Map<string, { healthy: boolean; revision: number }>();
   let open = new Map<string, number>();
+  let sessionsOn = new Map<string, number>();
   let sessions: readonly Session[] = [];
   let seen = '';
 
@@ -64,9 +67,14 @@ export function createGatewayReports(startedAt: number): GatewayReports {
         }
       }
       open = new Map();
-      for (const row of all.flatMap((one) => one.connections))
-        open.set(row.instance, (open.get(row.instance) ?? 0) + row.open);
       sessions = all.flatMap((one) => one.sessions);
+      sessionsOn = new Map();
+      for (const { instance } of sessions) sessionsOn.set(instance, (sessionsOn.get(instance) ?? 0) + 1);
+      for (const row of all.flatMap((one) => one.connections)) {
+        open.set(row.instance, (open.get(row.instance) ?? 0) + row.open);
+        const ofNobody = row.open - (row.ofPeople ?? 0);
+        sessionsOn.set(row.instance, (sessionsOn.get(row.instance) ?? 0) + ofNobody);
+      }
       const before = seen;
       seen = JSON.stringify([
         [...health].toSorted(),
@@ -80,6 +88,7 @@ export function createGatewayReports(startedAt: number): GatewayReports {
       return known === undefined || known.revision < revision ? undefined : known.healthy;
     },
     connections: (instance) => open.get(instance) ?? 0,
+    sessionsOn: (instance) => sessionsOn.get(instance) ?? 0,
     sessions: () => sessions,
     isComplete: (now) => now - startedAt >= (reports.size > 0 ? firstReports : silentFor),
     seenAt: () => [...reports.values()].findLast(({ report }) => report.phase === 'serving')?.at,

@@ -72,7 +72,7 @@ export async function statusDocument(
         power: now?.power ?? 'absent',
         inRotation: now?.inRotation ?? false,
         draining: instance.state.draining !== undefined,
-        sessions: reports.connections(instance.name),
+        sessions: reports.sessionsOn(instance.name),
         reason: now?.inRotation === true ? '' : reason,
         engineName: instance.name,
         natPorts: instance.state.natPorts,

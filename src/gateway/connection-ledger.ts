@@ -17,6 +17,8 @@ export interface Traffic extends Carried {
 export interface LedgerEntry {
   route: string;
   instance: string;
+  /** Of somebody whose session is counted beside it. */
+  isOfPerson?: boolean;
   /** Ends the connection at once. */
   destroy(): void;
   /** Bytes carried so far. */
@@ -62,11 +64,12 @@ export function createConnectionLedger(onChange: () => void): ConnectionLedger {
     },
     report() {
       const rows = new Map<string, Report['connections'][number]>();
-      for (const { route, instance } of entries) {
+      for (const { route, instance, isOfPerson = false } of entries) {
         const key = `${route}\0${instance}`;
-        const row = rows.get(key);
-        if (row === undefined) rows.set(key, { route, instance, open: 1 });
-        else row.open++;
+        const row = rows.get(key) ?? { route, instance, open: 0, ofPeople: 0 };
+        row.open += 1;
+        if (isOfPerson) row.ofPeople = (row.ofPeople ?? 0) + 1;
+        rows.set(key, row);
       }
       return [...rows.values()];
     },

@@ -92,7 +92,15 @@ export const reportSchema = z.object({
     }),
   ),
   /** Open connections by route and instance; rows with none are left out. */
-  connections: z.array(z.object({ route: z.string(), instance: z.string(), open: z.int().nonnegative() })),
+  connections: z.array(
+    z.object({
+      route: z.string(),
+      instance: z.string(),
+      open: z.int().nonnegative(),
+      /** How many of them are of people, whose sessions stand below: a browser has several, and none between two requests. */
+      ofPeople: z.int().nonnegative().optional(),
+    }),
+  ),
   /** Of people; carried to their end also by a gateway that takes no new ones. */
   sessions: z.array(sessionSchema).default([]),
   /** Routes that could not be opened, with the reason. */

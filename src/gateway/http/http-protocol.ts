@@ -336,6 +336,7 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
     if (connection.carries === undefined) observer.carried(route, connectMs);
     connection.carries?.leave();
     const leave = ledger.add({
+      isOfPerson: true,
       route: route.id,
       instance,
       destroy: () => connection.secure.destroy(),

@@ -160,6 +160,7 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
         });
         const carried = () => ({ toInstance: socket.bytesWritten, toClient: socket.bytesRead });
         const leaveLedger = ledger.add({
+          isOfPerson: true,
           route: route.id,
           instance: backend,
           destroy: () => connection.end(),
