@@ -82,6 +82,12 @@ export const algorithms = {
 } as const satisfies Required<Algorithms>;
 
 /**
+ * Where the processor has instructions for AES these are about twice as fast as what clients of OpenSSH would choose by
+ * themselves, and as safe.
+ */
+export const ciphersForAes = ['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com'] as const;
+
+/**
  * What people are offered: less than instances, for strangers choose here. No curves of NIST, no MAC of what is not
  * encrypted, no group of 2048 bits; every client of the last ten years has something among these.
  */

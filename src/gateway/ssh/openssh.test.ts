@@ -154,6 +154,28 @@ describe.skipIf(!existsSync(ssh))(`the client of OpenSSH${missing(ssh)}`, () => 
     expect(rekeys()).toBeGreaterThan(5);
   });
 
+  describe('where some ciphers are preferred', () => {
+    const preferredCiphers = ['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com'];
+    it.each([
+      ['takes them', [], 'aes128-gcm@openssh.com'],
+      [
+        'takes what it knows of them',
+        ['-c', 'chacha20-poly1305@openssh.com,aes256-gcm@openssh.com'],
+        'aes256-gcm@openssh.com',
+      ],
+      ['has others where it insists', ['-c', 'chacha20-poly1305@openssh.com'], 'chacha20-poly1305@openssh.com'],
+    ])('%s, and again for new keys', async (_, options, cipher) => {
+      const { port, negotiated, rekeys } = await serve(anybody, { preferredCiphers, rekeyBytes: 3_000_000 });
+      const input = randomBytes(8_000_000);
+      const { stdout, code } = await run(port, [...noHostCheck, ...options], { input });
+      expect([code, sha(stdout)]).toEqual([3, sha(input)]);
+      expect(rekeys()).toBeGreaterThan(1);
+      expect(new Set(negotiated.map((one) => `${one.cs.cipher} ${one.sc.cipher}`))).toEqual(
+        new Set([`${cipher} ${cipher}`]),
+      );
+    });
+  });
+
   it('trusts the host by its certificate, and by the bare key when it asks for that', async () => {
     const { port, negotiated } = await serve(anybody, {
       hostKeys: [{ key: hostKey.private, certificate: hostCertificate }],

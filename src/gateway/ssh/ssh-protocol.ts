@@ -15,7 +15,8 @@ import { carryForwards, type Permissions } from './carry-forwards.ts';
 import { carrySession } from './carry-session.ts';
 import type { userExtensions } from './certificates.ts';
 import { hostKeysFor, readHostCertificates } from './host-keys.ts';
-import { algorithmsForPeople, createSshServer, type SshServer } from './library.ts';
+import { hasAesInstructions, readProcessorInfo } from './aes-instructions.ts';
+import { algorithmsForPeople, ciphersForAes, createSshServer, type SshServer } from './library.ts';
 import { createNews, type News } from './news.ts';
 import { readOwnCommand } from './own-commands.ts';
 import { runOwnCommand } from './run-own-command.ts';
@@ -74,6 +75,7 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
           hostKeys: hostKeysFor(hostKeys, usable),
           ident: 'Poolhouse',
           algorithms: algorithmsForPeople,
+          preferredCiphers: hasAesInstructions(readProcessorInfo()) ? ciphersForAes : [],
         }),
       };
     }

@@ -44,6 +44,8 @@ export interface HostKey {
 
 export interface SshServerOptions extends TransportOptions {
   hostKeys: readonly HostKey[];
+  /** Ciphers that a client of OpenSSH is made to take where it knows one of them, whatever it would rather have. */
+  preferredCiphers?: readonly string[];
   /** Shown before somebody signs in. */
   banner?: string;
   /** Names that `server-sig-algs` tells; all that reach the `authentication` event unless told. */

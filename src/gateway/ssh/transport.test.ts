@@ -46,6 +46,23 @@ describe('the key exchange', () => {
     await once(socket, 'close');
   });
 
+  it.each(['SSH-2.0-OpenSSH_9.9', 'SSH-2.0-other'])(
+    'tells %s what it offers, also where that waits to hear it',
+    async (ident) => {
+      const { port } = await listen(() => undefined, { preferredCiphers: ['aes128-gcm@openssh.com'] });
+      const socket = connect(port, '127.0.0.1');
+      socket.write(`${ident}\r\n`);
+      let heard = '';
+      await new Promise<void>((resolve) => {
+        socket.on('data', (data: Buffer) => {
+          heard += data.toString('latin1');
+          if (heard.includes('chacha20-poly1305@openssh.com')) resolve();
+        });
+      });
+      socket.destroy();
+    },
+  );
+
   it('hears who the client is also when that comes byte by byte', async () => {
     const heard = Promise.withResolvers<void>();
     const { port } = await listen(() => heard.resolve());

@@ -381,6 +381,12 @@ class Server extends EventEmitter {
     const origDebug = (typeof cfg.debug === 'function' ? cfg.debug : undefined);
     const ident = (cfg.ident ? Buffer.from(cfg.ident) : undefined);
     const offer = new KexInit(algorithms);
+    // What a client is offered that can use one of these ciphers both ways
+    let preferredOffer;
+    if (Array.isArray(cfg.preferredCiphers) && cfg.preferredCiphers.length) {
+      const cs = { ...algorithms.cs, cipher: [...cfg.preferredCiphers] };
+      preferredOffer = new KexInit({ ...algorithms, cs, sc: cs });
+    }
 
     this._srv = new netServer((socket) => {
       if (this._connections >= this.maxConnections) {
@@ -403,7 +409,8 @@ class Server extends EventEmitter {
       }
 
       // eslint-disable-next-line no-use-before-define
-      new Client(socket, hostKeys, ident, offer, debug, this, cfg);
+      new Client(socket, hostKeys, ident, offer, debug, this, cfg,
+                 preferredOffer);
     }).on('error', (err) => {
       this.emit('error', err);
     }).on('listening', () => {
@@ -453,7 +460,8 @@ Server.KEEPALIVE_CLIENT_COUNT_MAX = 3;
 
 
 class Client extends EventEmitter {
-  constructor(socket, hostKeys, ident, offer, debug, server, srvCfg) {
+  constructor(socket, hostKeys, ident, offer, debug, server, srvCfg,
+              preferredOffer) {
     super();
 
     let exchanges = 0;
@@ -539,6 +547,7 @@ class Client extends EventEmitter {
       hostKeys,
       ident,
       offer,
+      preferredOffer,
       onPacket,
       rekeyBytes: srvCfg.rekeyBytes,
       rekeySeconds: srvCfg.rekeySeconds,

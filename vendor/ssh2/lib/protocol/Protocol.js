@@ -82,6 +82,7 @@ const VALID_DISCONNECT_REASONS = new Map(
 const IDENT_RAW = Buffer.from(`SSH-2.0-ssh2js${MODULE_VER}`);
 const IDENT = Buffer.from(`${IDENT_RAW}\r\n`);
 const MAX_LINE_LEN = 8192;
+const MAX_OFFER_WAIT = 200; // Milliseconds, for who only says to be OpenSSH
 const MAX_LINES = 1024;
 const PING_PAYLOAD = Buffer.from([
   MESSAGE.GLOBAL_REQUEST,
@@ -275,6 +276,8 @@ class Protocol {
     this._strictMode = undefined;
     this._kexinit = undefined;
     this._offer = offer;
+    this._preferredOffer = (this._server ? config.preferredOffer : undefined);
+    this._offerTimer = undefined;
     this._cipher = new NullCipher(0, this._onWrite);
     this._decipher = undefined;
     this._skipNextInboundPacket = false;
@@ -2106,7 +2109,17 @@ function parseHeader(chunk, p, len) {
           return len;
         }
 
-        kexinit(this);
+        if (this._preferredOffer && m[2].startsWith('OpenSSH_')) {
+          // It sends its KEXINIT without waiting for ours: what we offer follows
+          // from that, see handleKexInit()
+          this._offerTimer = setTimeout(() => {
+            if (this._destruct && !this._kexinit && !this._kex)
+              kexinit(this);
+          }, MAX_OFFER_WAIT);
+          this._offerTimer.unref();
+        } else {
+          kexinit(this);
+        }
 
         return p + 1 - chunkOffset;
       }

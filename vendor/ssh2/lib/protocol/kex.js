@@ -205,6 +205,16 @@ function handleKexInit(self, payload) {
   const firstFollows = (pos < payload.length && payload[pos] === 1);
   bufferParser.clear();
 
+  if (self._server && !self._kexinit && !self._kex) {
+    // In SSH the client's order decides. Who offers little decides too.
+    clearTimeout(self._offerTimer);
+    const preferred = self._preferredOffer.lists.cs.cipher.array;
+    const canUseOne = (list) => list.some((name) => preferred.includes(name));
+    if (canUseOne(init.cs.cipher) && canUseOne(init.sc.cipher))
+      self._offer = self._preferredOffer;
+    kexinit(self);
+  }
+
   const local = self._offer;
   const remote = init;
 
