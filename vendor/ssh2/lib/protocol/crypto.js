@@ -123,6 +123,18 @@ const MAC_INFO = (() => {
 
 
 // Should only_be used during the initial handshake
+// Random bytes for padding, which nobody uses twice. Each packet has a few of them,
+// and asking for those costs as much as asking for many.
+const PADDING = Buffer.allocUnsafeSlow(16 * 1024);
+let paddingPos = PADDING.length;
+function fillPadding(packet, start, len) {
+  if (paddingPos + len > PADDING.length) {
+    randomFillSync(PADDING);
+    paddingPos = 0;
+  }
+  PADDING.copy(packet, start, paddingPos, paddingPos += len);
+}
+
 class NullCipher {
   constructor(seqno, onWrite) {
     this.outSeqno = seqno;
@@ -144,7 +156,7 @@ class NullCipher {
     writeUInt32BE(packet, pktLen - 4, 0);
     packet[4] = padLen;
 
-    randomFillSync(packet, 5 + payloadLen, padLen);
+    fillPadding(packet, 5 + payloadLen, padLen);
 
     return packet;
   }
@@ -190,7 +202,7 @@ class ChaChaPolyCipherNative {
     writeUInt32BE(packet, pktLen - 4, 0);
     packet[4] = padLen;
 
-    randomFillSync(packet, 5 + payloadLen, padLen);
+    fillPadding(packet, 5 + payloadLen, padLen);
 
     return packet;
   }
@@ -264,7 +276,7 @@ class ChaChaPolyCipherBinding {
     writeUInt32BE(packet, pktLen - 4, 0);
     packet[4] = padLen;
 
-    randomFillSync(packet, 5 + payloadLen, padLen);
+    fillPadding(packet, 5 + payloadLen, padLen);
 
     return packet;
   }
@@ -309,7 +321,7 @@ class AESGCMCipherNative {
     writeUInt32BE(packet, pktLen - 4, 0);
     packet[4] = padLen;
 
-    randomFillSync(packet, 5 + payloadLen, padLen);
+    fillPadding(packet, 5 + payloadLen, padLen);
 
     return packet;
   }
@@ -371,7 +383,7 @@ class AESGCMCipherBinding {
     writeUInt32BE(packet, pktLen - 4, 0);
     packet[4] = padLen;
 
-    randomFillSync(packet, 5 + payloadLen, padLen);
+    fillPadding(packet, 5 + payloadLen, padLen);
 
     return packet;
   }
@@ -434,7 +446,7 @@ class GenericCipherNative {
     writeUInt32BE(packet, pktLen - 4, 0);
     packet[4] = padLen;
 
-    randomFillSync(packet, 5 + payloadLen, padLen);
+    fillPadding(packet, 5 + payloadLen, padLen);
 
     return packet;
   }
@@ -521,7 +533,7 @@ class GenericCipherBinding {
     writeUInt32BE(packet, pktLen - 4, 0);
     packet[4] = padLen;
 
-    randomFillSync(packet, 5 + payloadLen, padLen);
+    fillPadding(packet, 5 + payloadLen, padLen);
 
     return packet;
   }
