@@ -11,6 +11,7 @@ describe('the settings of a pool', () => {
       signIn: 'gateway',
       mayWake: true,
       wokenMilliseconds: 30 * minute,
+      keepHours: 24,
       drainMilliseconds: 30 * minute,
       scriptMilliseconds: 90 * minute,
     });
@@ -20,6 +21,7 @@ describe('the settings of a pool', () => {
     expect(
       readPoolTags({ tags: { 'Poolhouse-Drain-Minutes': '0', 'poolhouse-script-minutes': '0.5', other: 'x' } }),
     ).toMatchObject({ drainMilliseconds: 0, scriptMilliseconds: minute / 2 });
+    expect(readPoolTags({ tags: { 'poolhouse-keep-hours': '0' } }).keepHours).toBe(0);
     const tags = { 'poolhouse-placement': 'most-users', 'poolhouse-users-per-instance': '4', 'poolhouse-wake': 'off' };
     expect(readPoolTags({ tags })).toMatchObject({
       placement: { prefer: 'most-users', usersPerInstance: 4, sessionsPerUser: undefined },
@@ -34,6 +36,8 @@ describe('the settings of a pool', () => {
     ['poolhouse-script-minutes', '0'],
     ['poolhouse-script-minutes', ''],
     ['poolhouse-script-minutes', '1e3'],
+    ['poolhouse-keep-hours', '721'],
+    ['poolhouse-keep-hours', '1.5'],
     ['poolhouse-placement', 'random'],
     ['poolhouse-wake', 'maybe'],
     ['poolhouse-signin', 'ldap'],
