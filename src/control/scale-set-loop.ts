@@ -140,6 +140,7 @@ export function createScaleSetLoop(
       generation: record.generation,
       deleting: record.deletingSince !== undefined,
       drainMilliseconds: tags.drainMilliseconds,
+      scaleInRule: asked.scaleInRule,
       imageReady: image.ready,
       imageBusy: image.busy,
       imageRetryAt: image.retryAt,

@@ -247,6 +247,7 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
           nameStem: nameStem(record),
           addresses: addressesOf(engine.network()),
           taken: inUse,
+          zones: asked.zones,
           natPools: await natPoolsOf(tx, asked.profile.natPoolIds),
           now: clock.now(),
         });

@@ -35,6 +35,8 @@ export interface InstanceState {
   removal?: { since: EpochMillis; reason: string };
   protectFromScaleIn: boolean;
   protectFromScaleSetActions: boolean;
+  /** Where it was made to be; absent where the scale set knows no zones. */
+  zone?: string;
   /** Front end port by inbound NAT pool's key. */
   natPorts: Record<string, number>;
   /** Why the last step failed, and when it may be tried again. */

@@ -46,6 +46,7 @@ function snapshot(instances: InstanceSnapshot[], over: Partial<ScaleSetSnapshot>
     generation: 1,
     deleting: false,
     drainMilliseconds: 1_800_000,
+    scaleInRule: 'Default',
     imageReady: true,
     imageBusy: false,
     imageRetryAt: undefined,

@@ -7,7 +7,7 @@
  */
 import type { Power } from './power.ts';
 import type { EpochMillis } from '../core/time.ts';
-import { chooseScaleIn } from './choose-scale-in.ts';
+import { chooseScaleIn, type ScaleInRule } from './choose-scale-in.ts';
 import { failureOf, type InstanceState } from './instance-state.ts';
 
 export interface AskedExtension {
@@ -39,6 +39,7 @@ export interface ScaleSetSnapshot {
   generation: number;
   deleting: boolean;
   drainMilliseconds: number;
+  scaleInRule: ScaleInRule;
   /** The image of the latest model stands ready in the engine. */
   imageReady: boolean;
   /** `prepareImage` is under way. */
@@ -100,11 +101,13 @@ function planCapacity(snapshot: ScaleSetSnapshot, staying: readonly InstanceSnap
     chooseScaleIn(
       staying.map((instance) => ({
         instanceId: instance.instanceId,
+        zone: instance.state.zone,
         protectFromScaleIn: instance.state.protectFromScaleIn,
         connections: instance.connections + (instance.users ?? 0),
         alreadyDraining: instance.state.draining !== undefined,
       })),
       surplus,
+      snapshot.scaleInRule,
     ),
   );
   const steps: Step[] = [];

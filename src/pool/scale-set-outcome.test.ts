@@ -20,6 +20,7 @@ function snapshot(extension: ExtensionState, generation = 3): ScaleSetSnapshot {
     generation,
     deleting: false,
     drainMilliseconds: 0,
+    scaleInRule: 'Default',
     imageReady: true,
     imageBusy: false,
     imageRetryAt: undefined,

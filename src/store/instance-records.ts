@@ -4,6 +4,7 @@ import type { JsonObject } from '../core/json.ts';
 import type { ResourceKey } from '../core/resource-id.ts';
 import type { EpochMillis } from '../core/time.ts';
 import { engineName, instanceSuffix } from '../pool/claim.ts';
+import { spreadOverZones } from '../pool/zones.ts';
 import { newInstanceState, type InstanceState } from '../pool/instance-state.ts';
 import { nextOf, raiseCounter, type Queries } from './store.ts';
 import type { InstanceRow } from './schema.ts';
@@ -66,6 +67,8 @@ export interface NewInstances {
   /** Addresses that somebody has whom the store does not know. */
   taken: ReadonlySet<string>;
   natPools: readonly { key: string; portStart: number; portEnd: number }[];
+  /** Those that the scale set spreads its instances over. */
+  zones: readonly string[];
   now: EpochMillis;
 }
 
@@ -74,6 +77,7 @@ export async function allocateInstances(tx: Queries, request: NewInstances): Pro
   const rows = await tx.selectFrom('instances').select('address').execute();
   const taken = new Set([...rows.map((row) => row.address), ...request.taken]);
   const siblings = await natPortsOf(tx, request.scaleSetKey);
+  const zones = spreadOverZones(await zonesOf(tx, request.scaleSetKey), request.zones, request.count);
   const addresses = request.addresses[Symbol.iterator]();
   const nextAddress = () => {
     for (let next = addresses.next(); next.done !== true; next = addresses.next())
@@ -96,7 +100,7 @@ export async function allocateInstances(tx: Queries, request: NewInstances): Pro
         hostname: `${request.hostnamePrefix}${instanceSuffix(instanceId)}`.toLowerCase(),
         address: nextAddress(),
         model_version: request.modelVersion,
-        state_json: JSON.stringify({ ...newInstanceState(), natPorts }),
+        state_json: JSON.stringify({ ...newInstanceState(), natPorts, zone: zones[made] }),
         created_at: request.now,
       })
       .execute();
@@ -130,9 +134,17 @@ export async function adoptInstance(
 
 const counterOf = (scaleSetKey: string) => `instances of ${scaleSetKey}`;
 
-async function natPortsOf(tx: Queries, scaleSetKey: string): Promise<InstanceState['natPorts'][]> {
+async function statesOf(tx: Queries, scaleSetKey: string): Promise<InstanceState[]> {
   const rows = await tx.selectFrom('instances').select('state_json').where('scale_set_key', '=', scaleSetKey).execute();
-  return rows.map((row) => (JSON.parse(row.state_json) as InstanceState).natPorts);
+  return rows.map((row) => JSON.parse(row.state_json) as InstanceState);
+}
+
+async function zonesOf(tx: Queries, scaleSetKey: string): Promise<InstanceState['zone'][]> {
+  return (await statesOf(tx, scaleSetKey)).map(({ zone }) => zone);
+}
+
+async function natPortsOf(tx: Queries, scaleSetKey: string): Promise<InstanceState['natPorts'][]> {
+  return (await statesOf(tx, scaleSetKey)).map(({ natPorts }) => natPorts);
 }
 
 /** A port of each NAT pool that none of the siblings has. */

@@ -149,6 +149,7 @@ export function scaleSetInstances(live: LiveFacts): VirtualType {
       instanceId: String(instance.instanceId),
       type,
       ...(typeof parent.document['location'] === 'string' ? { location: parent.document['location'] } : {}),
+      ...(instance.state.zone === undefined ? {} : { zones: [instance.state.zone] }),
       sku: { name: model?.sizeName ?? null, tier: 'Standard' },
       properties: {
         latestModelApplied: modelVersion(parent.document) === instance.modelVersion,

@@ -3,6 +3,7 @@
  * it says beyond this stays in the document and comes back.
  */
 import ssh2 from 'ssh2';
+import { scaleInRules, type ScaleInRule } from '../../pool/choose-scale-in.ts';
 import { PoolhouseError } from '../../core/errors.ts';
 import { dig, type JsonObject } from '../../core/json.ts';
 import { isPlaceholder } from '../../secrets/secrets.ts';
@@ -58,6 +59,9 @@ export interface ScaleSetModel {
   sizeName: string;
   capacity: number;
   upgradeMode: 'Manual' | 'Automatic' | 'Rolling';
+  scaleInRule: ScaleInRule;
+  /** Where its instances are spread over; none: it knows no zones. */
+  zones: string[];
   profile: ProfileModel;
 }
 
@@ -70,8 +74,34 @@ export function readScaleSet(body: JsonObject): ScaleSetModel {
     capacity: requiredInteger(body, { minimum: 0, maximum: 1000 }, 'sku', 'capacity'),
     upgradeMode:
       optionalChoice(body, ['Manual', 'Automatic', 'Rolling'], 'properties', 'upgradePolicy', 'mode') ?? 'Manual',
+    scaleInRule: readScaleInRule(body),
+    zones: readZones(body),
     profile: readProfile(objectAt(body, 'properties', 'virtualMachineProfile')),
   };
+}
+
+/** Azure takes one rule, in a list. */
+function readScaleInRule(body: JsonObject): ScaleInRule {
+  const rules = dig(body, 'properties', 'scaleInPolicy', 'rules');
+  if (rules === undefined || rules === null) return 'Default';
+  if (!Array.isArray(rules) || rules.length > 1)
+    throw invalid(
+      'scaleInPolicy.rules',
+      `The value of 'scaleInPolicy.rules' is not valid: a list of one rule is expected.`,
+    );
+  return optionalChoice(body, scaleInRules, 'properties', 'scaleInPolicy', 'rules', 0) ?? 'Default';
+}
+
+function readZones(body: JsonObject): string[] {
+  const zones = dig(body, 'zones');
+  if (zones === undefined || zones === null) return [];
+  const names = Array.isArray(zones) ? zones.filter((zone) => typeof zone === 'string' && /^\w{1,20}$/.test(zone)) : [];
+  if (!Array.isArray(zones) || names.length !== zones.length || new Set(names).size !== names.length)
+    throw invalid(
+      'zones',
+      `The value of 'zones' is not valid: a list of different names is expected, such as ['1', '2', '3'].`,
+    );
+  return names as string[]; // just looked at
 }
 
 export function readProfile(profile: JsonObject): ProfileModel {

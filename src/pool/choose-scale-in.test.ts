@@ -1,0 +1,71 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { chooseScaleIn, scaleInRules, type ScaleInCandidate } from './choose-scale-in.ts';
+
+const one = (instanceId: number, changes: Partial<ScaleInCandidate> = {}): ScaleInCandidate => ({
+  ...{ instanceId, zone: undefined, protectFromScaleIn: false, connections: 0, alreadyDraining: false },
+  ...changes,
+});
+const inZones = (...zones: number[][]) =>
+  zones.flatMap((ids, index) => ids.map((id) => one(id, { zone: String(index + 1) })));
+
+describe('what a smaller capacity takes away', () => {
+  // The example of Azure's documentation of scale-in policies, three zones.
+  const azure = inZones([3, 4, 5, 10], [2, 6, 9, 11], [1, 7, 8]);
+  it.each([
+    ['OldestVM', [2, 3, 1, 4, 6, 5]],
+    ['NewestVM', [11, 10, 9, 8, 5, 7]],
+    ['Default', [11, 10, 9, 8, 5, 7]],
+  ] as const)('by %s, over zones', (rule, expected) => {
+    expect(chooseScaleIn(azure, 6, rule)).toEqual(expected);
+  });
+
+  it.each([
+    ['by the highest id', [one(0), one(1), one(2)], 'Default', [2, 1]],
+    ['by the lowest id where the oldest goes', [one(0), one(1), one(2)], 'OldestVM', [0, 1]],
+    ['never where it is protected', [one(0), one(1, { protectFromScaleIn: true })], 'NewestVM', [0]],
+    [
+      'what goes already before all else',
+      [one(0, { alreadyDraining: true, connections: 9 }), one(1)],
+      'Default',
+      [0, 1],
+    ],
+    ['where nobody is, whatever the rule', [one(0, { connections: 1 }), one(1), one(2)], 'OldestVM', [1, 2]],
+    [
+      'where nobody is, though its zone has fewer',
+      [one(0, { zone: '1', connections: 1 }), one(1, { zone: '1', connections: 1 }), one(2, { zone: '2' })],
+      'Default',
+      [2, 1],
+    ],
+  ] as const)('%s', (_, candidates, rule, expected) => {
+    expect(chooseScaleIn(candidates, 2, rule)).toEqual(expected);
+  });
+
+  it('is nobody protected, nobody twice, and no more than was asked', () => {
+    const candidates = fc
+      .array(
+        fc.record({
+          zone: fc.constantFrom(undefined, '1', '2'),
+          protectFromScaleIn: fc.boolean(),
+          connections: fc.nat(2),
+          alreadyDraining: fc.boolean(),
+        }),
+        { maxLength: 12 },
+      )
+      .map((all) => all.map((each, instanceId) => ({ instanceId, ...each })));
+    fc.assert(
+      fc.property(
+        candidates,
+        fc.integer({ min: -2, max: 15 }),
+        fc.constantFrom(...scaleInRules),
+        (all, count, rule) => {
+          const chosen = chooseScaleIn(all, count, rule);
+          const free = all.filter((each) => !each.protectFromScaleIn).map(({ instanceId }) => instanceId);
+          expect(new Set(chosen).size).toBe(chosen.length);
+          expect(chosen.length).toBe(Math.max(0, Math.min(count, free.length)));
+          for (const id of chosen) expect(free).toContain(id);
+        },
+      ),
+    );
+  });
+});
