@@ -377,12 +377,50 @@ describe('the ARM API', () => {
     expect((await send('POST', `${path}/delete`, { instanceIds: ['99'] })).status).toBe(400);
   });
 
+  it('spreads instances over zones, and takes away by the policy, from the zone that has most', async () => {
+    const path = thing('team', 'Microsoft.Compute/virtualMachineScaleSets', 'zoned');
+    const body = scaleSet('team');
+    const zoned = { ...body, zones: ['1', '2'], sku: { name: 'Standard_B1s', capacity: 4 } };
+    change(zoned, { scaleInPolicy: { rules: ['OldestVM'] } });
+    expect(await done(await send('PUT', path, zoned))).toBe('Succeeded');
+    const seen = async () => {
+      const value = dig((await send('GET', `${path}/virtualMachines`)).body, 'value');
+      return Array.isArray(value) ? value.filter(isObject).map((one) => [one['instanceId'], one['zones']]) : [];
+    };
+    expect(await seen()).toEqual([['0', ['1']], ['1', ['2']], ['2', ['1']], ['3', ['2']]]); // prettier-ignore
+    expect(await done(await send('PATCH', path, { sku: { capacity: 2 } }))).toBe('Succeeded');
+    expect(await seen()).toEqual([['2', ['1']], ['3', ['2']]]); // prettier-ignore
+    expect(await done(await send('PATCH', path, { sku: { capacity: 3 } }))).toBe('Succeeded');
+    expect((await seen()).at(-1)).toEqual(['4', ['1']]);
+    expect((await send('GET', path)).body).toMatchObject({
+      zones: ['1', '2'],
+      properties: { scaleInPolicy: { rules: ['OldestVM'] } },
+    });
+  });
+
+  function change(body: JsonObject, properties: JsonObject): void {
+    body['properties'] = { ...(isObject(body['properties']) ? body['properties'] : {}), ...properties };
+  }
+
   it.each<[string, (body: JsonObject) => unknown, number, string]>([
     ['an unknown size', (body) => (body['sku'] = { name: 'Standard_Huge_v9', capacity: 1 }), 400, 'InvalidParameter'],
+    [
+      'a rule that Azure has not',
+      (body) => change(body, { scaleInPolicy: { rules: ['Random'] } }),
+      400,
+      'InvalidParameter',
+    ],
+    [
+      'two rules',
+      (body) => change(body, { scaleInPolicy: { rules: ['OldestVM', 'NewestVM'] } }),
+      400,
+      'InvalidParameter',
+    ],
+    ['zones that are none', (body) => (body['zones'] = ['1', 1]), 400, 'InvalidParameter'],
     ['a negative capacity', (body) => (body['sku'] = { name: 'Standard_B1s', capacity: -1 }), 400, 'InvalidParameter'],
-  ])('refuses a scale set with %s, and makes nothing', async (_what, change, status, code) => {
+  ])('refuses a scale set with %s, and makes nothing', async (_what, spoil, status, code) => {
     const body = scaleSet('team');
-    change(body);
+    spoil(body);
     const path = thing('team', 'Microsoft.Compute/virtualMachineScaleSets', 'refused');
     const answer = await send('PUT', path, body);
     expect([answer.status, dig(answer.body, 'error', 'code')]).toEqual([status, code]);
