@@ -1,4 +1,5 @@
 /** What a browser does at a pool: signs in at the front door, starts a server, runs cells and terminals, moves files. */
+import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { WebSocket } from 'ws';
 
@@ -20,6 +21,21 @@ export class JupyterClient {
 
   private cookieHeader(): string {
     return [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+  }
+
+  /** Gives what is downloaded as it comes. */
+  download(path: string): Promise<IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      request(
+        {
+          ...{ host: this.address, port: 8_000, path, localAddress: this.source, rejectUnauthorized: false },
+          headers: { cookie: this.cookieHeader(), accept: '*/*', referer: `https://${this.address}:8000/hub/` },
+        },
+        resolve,
+      )
+        .on('error', reject)
+        .end();
+    });
   }
 
   send(method: string, path: string, body?: string, type = 'application/json'): Promise<Reply> {

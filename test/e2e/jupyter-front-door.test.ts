@@ -1,9 +1,10 @@
 /** People at the front door with a browser: one sign-in, then the JupyterHub of their machine, files and programs. */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { missingForSystemTests, must, repository, run, ssh, TestInstallation, until } from './installation.ts';
 import { JupyterClient } from './jupyter-client.ts';
+import { residentKilobytes } from '../bench/process-figures.ts';
 
 const missing = await missingForSystemTests(['sshpass', 'nft', 'mmdebstrap', 'curl']);
 const admin = 'azure';
@@ -73,6 +74,34 @@ describe.skipIf(missing !== undefined)(
       const got = await alice.send('GET', '/user/alice/api/contents/big.bin?format=base64');
       const { content: back } = JSON.parse(got.text) as { content: string };
       expect(Buffer.from(back, 'base64').equals(content)).toBe(true);
+    });
+
+    it('brings a gigabyte, whole, and keeps none of it', async () => {
+      const lines = [
+        'import hashlib, os',
+        'piece = os.urandom(1 << 20)',
+        'whole = hashlib.sha256()',
+        'with open("/home/alice/notebooks/gigabyte.bin", "wb") as file:',
+        '    for turn in range(1024):',
+        '        file.write(piece); whole.update(piece)',
+        'print(whole.hexdigest())',
+      ];
+      const expected = (await alice.runCell('alice', lines.join('\n'))).trim();
+      const gateway = (await installation.status()).gateway.pid ?? 0;
+      const before = await residentKilobytes(gateway);
+      const hash = createHash('sha256');
+      let highest = before;
+      let size = 0;
+      const coming = await alice.download('/user/alice/files/gigabyte.bin');
+      expect(coming.statusCode).toBe(200);
+      for await (const chunk of coming as AsyncIterable<Buffer>) {
+        hash.update(chunk);
+        size += chunk.length;
+        if (size % (1 << 24) < chunk.length) highest = Math.max(highest, await residentKilobytes(gateway));
+      }
+      expect([size, hash.digest('hex')]).toEqual([2 ** 30, expected]);
+      process.stderr.write(`a gigabyte: the gateway grew by ${String(Math.round((highest - before) / 1024))} MB\n`);
+      expect(highest - before).toBeLessThan(512 * 1024); // half of it, in kB
     });
 
     it('lets nobody into the pages of another', async () => {
