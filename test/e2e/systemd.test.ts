@@ -83,7 +83,7 @@ describe.skipIf(missing !== undefined)(
       });
 
       it('is back after a reboot, without anybody', async () => {
-        const modes = `cd /run/poolhouse-${id} && stat -c '%n %a %U' . instances gateway`;
+        const modes = `cd /run/poolhouse-${id} && stat -c '%n %a %U' . gateway`;
         const before = await box.must(modes);
         await box.reboot();
         up = await box.serving();
