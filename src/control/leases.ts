@@ -3,11 +3,11 @@
  * session does. A drain and an operator go before them.
  */
 import type { Clock } from '../core/time.ts';
-import { leaseWords, type KeepAnswer, type KeepQuestion } from '../link/people.ts';
+import type { KeepAnswer, KeepQuestion } from '../link/people.ts';
 import { readLeaseEnd } from '../pool/lease.ts';
 import { readPoolTags } from '../providers/compute/pool-tags.ts';
 import { findInstances } from '../store/instance-records.ts';
-import { findLease, findLeases, removeLease, saveLease } from '../store/leases.ts';
+import { findLease, findLeases, forgetLease, removeLease, saveLease } from '../store/leases.ts';
 import { findResource } from '../store/resource-records.ts';
 import type { Store } from '../store/store.ts';
 import type { Presence } from './bindings.ts';
@@ -28,6 +28,7 @@ export interface LeasesParts {
 }
 
 const hour = 3_600_000;
+const usage = `'ssh POOL keep 2h' or 'ssh POOL keep --until 18:00' keeps your machine, also when you have left.`;
 
 export function createLeases({ store, clock, placements, log }: LeasesParts): Leases {
   async function hostnameOf(instance: string) {
@@ -38,7 +39,7 @@ export function createLeases({ store, clock, placements, log }: LeasesParts): Le
   async function tell(pool: string, user: string): Promise<KeepAnswer> {
     const lease = await findLease(store.db, pool, user);
     if (lease === undefined || lease.until <= clock.now())
-      return done(`Nothing is kept for you beyond what runs. ${leaseWords.usage}`);
+      return done(`Nothing is kept for you beyond what runs. ${usage}`);
     const { hostname, drainsUntil } = await hostnameOf(lease.instance);
     const goes = drainsUntil === undefined ? '' : ` It is being taken away all the same, at ${timeOf(drainsUntil)}.`;
     return done(`${hostname} is kept for you until ${timeOf(lease.until)}.${goes}`);
@@ -49,7 +50,7 @@ export function createLeases({ store, clock, placements, log }: LeasesParts): Le
       const leases = await findLeases(store.db);
       const now = clock.now();
       const isOver = ({ until, instance }: (typeof leases)[number]) => until <= now || !instances.has(instance);
-      for (const lease of leases.filter(isOver)) await removeLease(store.db, lease);
+      for (const lease of leases.filter(isOver)) await forgetLease(store.db, lease);
       return leases.filter((lease) => !isOver(lease)).map(({ pool, user, instance }) => ({ pool, user, instance }));
     },
 
@@ -64,7 +65,7 @@ export function createLeases({ store, clock, placements, log }: LeasesParts): Le
       }
       const now = clock.now();
       const until = readLeaseEnd(text, now);
-      if (until === undefined) return refused(`'${text}' is no time. ${leaseWords.usage}`);
+      if (until === undefined) return refused(`'${text}' is no time. ${usage}`);
       const { keepHours } = readPoolTags(set.document);
       if (keepHours === 0) return refused('This pool keeps no machine for anybody: its operator has said so.');
       if (until > now + keepHours * hour)
@@ -84,7 +85,7 @@ export function createLeases({ store, clock, placements, log }: LeasesParts): Le
   };
 }
 
-/** As the machine's clock shows it, with the day where it is another. */
+/** As this machine's clock shows it. */
 const timeOf = (at: number): string =>
   new Intl.DateTimeFormat('en-GB', {
     ...{ weekday: 'short', day: 'numeric', month: 'short' },

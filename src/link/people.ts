@@ -1,8 +1,7 @@
 /**
  * What gateway and control say to each other about people: who there is (`GET /v1/directory`), where somebody goes
  * (`POST /v1/placements`), what they change of their own account (`POST /v1/self`), that they keep their machine
- * (`POST /v1/keep`), and which sessions there are (a part of
- * the report).
+ * (`POST /v1/keep`), and which sessions there are (a part of the report).
  */
 import { z } from 'zod';
 import { endedSignInSchema } from './ended-sign-ins.ts';
@@ -165,11 +164,6 @@ export type KeepQuestion = z.infer<typeof keepQuestionSchema>;
 export type KeepAnswer = z.infer<typeof keepAnswerSchema>;
 export type OwnAccount = z.infer<typeof ownAccountSchema>;
 export type PlacementAnswer = z.infer<typeof placementAnswerSchema>;
-
-/** What is said of leases on both sides. */
-export const leaseWords = {
-  usage: `'ssh POOL keep 2h' or 'ssh POOL keep --until 18:00' keeps your machine, also when you have left.`,
-} as const;
 
 /** What a waiting person is told; two answers of the same text need not be told twice. */
 export function waitingText(answer: Extract<PlacementAnswer, { outcome: 'waiting' }>): string {

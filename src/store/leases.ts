@@ -37,6 +37,17 @@ export async function saveLease(queries: Queries, { pool, user, instance, until 
     .execute();
 }
 
+/** This one, unless it was replaced meanwhile. */
+export async function forgetLease(queries: Queries, { pool, user, instance, until }: Lease): Promise<void> {
+  await queries
+    .deleteFrom('leases')
+    .where('pool_key', '=', pool)
+    .where('user_name', '=', user)
+    .where('instance_name', '=', instance)
+    .where('until_at', '=', until)
+    .execute();
+}
+
 export async function removeLease(queries: Queries, { pool, user }: Pick<Lease, 'pool' | 'user'>): Promise<void> {
   await queries.deleteFrom('leases').where('pool_key', '=', pool).where('user_name', '=', user).execute();
 }

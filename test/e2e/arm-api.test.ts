@@ -411,8 +411,8 @@ describe('the ARM API', () => {
       'InvalidParameter',
     ],
     [
-      'two rules',
-      (body) => change(body, { scaleInPolicy: { rules: ['OldestVM', 'NewestVM'] } }),
+      'a rule that is no list',
+      (body) => change(body, { scaleInPolicy: { rules: 'OldestVM' } }),
       400,
       'InvalidParameter',
     ],

@@ -1,8 +1,9 @@
 /**
- * What people ask about their own account and the machine that they keep, carried to control. Every protocol asks here, so that guesses at the password
- * until now count as attempts to sign in.
+ * What people ask about their own account and the machine that they keep, carried to control. Every protocol asks here, so
+ * that guesses at the password until now count as attempts to sign in.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ZodType } from 'zod';
 import {
   keepAnswerSchema,
   selfAnswerSchema,
@@ -25,40 +26,36 @@ export interface OwnAccounts {
 const questionLimit = 30_000;
 
 export function createOwnAccounts({ client, limit }: { client: LinkClient; limit: AttemptLimit }): OwnAccounts {
-  async function send(question: SelfQuestion, signal: AbortSignal): Promise<SelfAnswer> {
+  /** Undefined where control does not answer as it should. */
+  async function post<T>(path: string, body: object, schema: ZodType<T>, signal: AbortSignal): Promise<T | undefined> {
     try {
-      const { status, body } = await client.send('POST', '/v1/self', {
-        body: question,
-        limitMs: questionLimit,
-        signal,
-      });
-      if (status === 200) return selfAnswerSchema.parse(body);
+      const answer = await client.send('POST', path, { body, limitMs: questionLimit, signal });
+      return answer.status === 200 ? schema.parse(answer.body) : undefined;
     } catch {
       signal.throwIfAborted();
+      return undefined;
     }
-    return { outcome: 'refused', message: 'Accounts cannot be asked at this moment. Try again in a minute.' };
   }
 
   return {
     async keep({ pool, user }, until, signal) {
-      try {
-        const question: KeepQuestion = { pool, user, until };
-        const { status, body } = await client.send('POST', '/v1/keep', {
-          body: question,
-          limitMs: questionLimit,
-          signal,
-        });
-        if (status === 200) return keepAnswerSchema.parse(body);
-      } catch {
-        signal.throwIfAborted();
-      }
-      return { outcome: 'refused', message: 'No machine can be kept at this moment. Try again in a minute.' };
+      const question: KeepQuestion = { pool, user, until };
+      return (
+        (await post('/v1/keep', question, keepAnswerSchema, signal)) ?? {
+          outcome: 'refused',
+          message: 'No machine can be kept at this moment. Try again in a minute.',
+        }
+      );
     },
     async ask({ pool, user, address, protocol }, asks, signal) {
       const isGuess = asks.for === 'password';
       const delay = isGuess ? limit.delay(address, user) : 0;
       if (delay > 0) await sleep(delay, undefined, { signal });
-      const answer = await send({ pool, user, protocol, client: address, asks }, signal);
+      const question: SelfQuestion = { pool, user, protocol, client: address, asks };
+      const answer = (await post('/v1/self', question, selfAnswerSchema, signal)) ?? {
+        outcome: 'refused',
+        message: 'Accounts cannot be asked at this moment. Try again in a minute.',
+      };
       if (answer.outcome === 'wrong password') limit.failed(address, user);
       return answer;
     },

@@ -1,6 +1,6 @@
 /**
- * Carries out what somebody asks of the front door itself: `passwd`, `keys` and `keep`. It needs no machine, and wakes none. Passwords
- * are asked at a terminal without echo, or come on stdin where that was said; they stand in no command line.
+ * Carries out what somebody asks of the front door itself: `passwd`, `keys` and `keep`. It needs no machine, and wakes none.
+ * Passwords are asked at a terminal without echo, or come on stdin where that was said; they stand in no command line.
  */
 import {
   mostKeyText,

@@ -80,15 +80,12 @@ export function readScaleSet(body: JsonObject): ScaleSetModel {
   };
 }
 
-/** Azure takes one rule, in a list. */
+/** The first one that the list names decides. */
 function readScaleInRule(body: JsonObject): ScaleInRule {
   const rules = dig(body, 'properties', 'scaleInPolicy', 'rules');
   if (rules === undefined || rules === null) return 'Default';
-  if (!Array.isArray(rules) || rules.length > 1)
-    throw invalid(
-      'scaleInPolicy.rules',
-      `The value of 'scaleInPolicy.rules' is not valid: a list of one rule is expected.`,
-    );
+  if (!Array.isArray(rules))
+    throw invalid('scaleInPolicy.rules', `The value of 'scaleInPolicy.rules' is not valid: a list is expected.`);
   return optionalChoice(body, scaleInRules, 'properties', 'scaleInPolicy', 'rules', 0) ?? 'Default';
 }
 

@@ -122,7 +122,6 @@ const MAC_INFO = (() => {
 })();
 
 
-// Should only_be used during the initial handshake
 // Random bytes for padding, which nobody uses twice. Each packet has a few of them,
 // and asking for those costs as much as asking for many.
 const PADDING = Buffer.allocUnsafeSlow(16 * 1024);
@@ -135,6 +134,7 @@ function fillPadding(packet, start, len) {
   PADDING.copy(packet, start, paddingPos, paddingPos += len);
 }
 
+// Should only_be used during the initial handshake
 class NullCipher {
   constructor(seqno, onWrite) {
     this.outSeqno = seqno;
