@@ -1,4 +1,5 @@
-/** Keeps the list of operations from growing for ever. */
+/** Keeps the lists of operations and activities from growing for ever. */
+import { activityKeptFor, forgetActivities } from '../store/activity-log.ts';
 import { forgetOperations } from '../store/operations.ts';
 import type { World } from './world.ts';
 
@@ -13,6 +14,7 @@ export function createForgetOperations({ store, clock, log }: Pick<World, 'store
     if (clock.now() < nextAt) return nextAt - clock.now();
     nextAt = clock.now() + hour;
     const gone = await store.transaction((tx) => forgetOperations(tx, clock.now() - keptFor));
+    await store.transaction((tx) => forgetActivities(tx, clock.now() - activityKeptFor));
     if (gone > 0) log.debug({ gone }, 'operations that ended a week ago were forgotten');
     return hour;
   };

@@ -11,11 +11,12 @@ import { readPoolTags } from '../providers/compute/pool-tags.ts';
 import { readScaleSet } from '../providers/compute/scale-set-model.ts';
 import { switchedOff } from '../providers/compute/scale-sets.ts';
 import { findInstances, type InstanceRecord } from '../store/instance-records.ts';
-import { findResource, findResources, saveResource, type ResourceRecord } from '../store/resource-records.ts';
+import { findResources, type ResourceRecord } from '../store/resource-records.ts';
 import type { Presence } from './bindings.ts';
 import type { Leases } from './leases.ts';
 import type { Placements, PoolSeats } from './placements.ts';
 import type { SessionOrders } from './session-orders.ts';
+import { automaticChange, forgetAutomaticChange, scaleAutomatically } from './scale-automatically.ts';
 import { createDrainTeller } from './tell-of-draining.ts';
 import { createPresenceWatch } from './watch-presences.ts';
 import type { World } from './world.ts';
@@ -111,23 +112,14 @@ export function createPeopleLoop({ world, placements, orders, leases, presences 
   }
 
   async function raise(set: ResourceRecord, capacity: number): Promise<void> {
-    // Noted first, for the generation that the change will have: where the change does not come, the note counts for nothing.
-    const note = { capacity: readScaleSet(set.document).capacity, generation: set.generation + 1 };
-    const isNoted = await store.transaction(async (tx) => {
-      const current = await findResource(tx, set.id);
-      if (current?.generation !== set.generation) return false;
-      await saveResource(tx, { ...current, found: { ...current.found, $woken: note } });
-      return true;
-    });
-    if (!isNoted) return; // somebody else has changed it: the next pass looks again
-    busyAt.set(set.key, clock.now());
-    await service.patch(set.id, { sku: { capacity } }, {});
+    if (await scaleAutomatically(world, set, capacity, 'wake')) busyAt.set(set.key, clock.now());
   }
 
-  /** True where it was given back. */
+  /** A pool that was woken, where nobody has been for a while, is given back to its operator's capacity. */
   async function giveBack(set: ResourceRecord, isBusy: boolean): Promise<void> {
-    const woken = set.found['$woken'] as { capacity: number; generation: number } | undefined; // our own note
-    if (woken?.generation !== set.generation) {
+    await forgetAutomaticChange(world, set);
+    const woken = automaticChange(set);
+    if (woken?.by !== 'wake' || woken.to === woken.operators) {
       busyAt.delete(set.key);
       return;
     }
@@ -135,9 +127,9 @@ export function createPeopleLoop({ world, placements, orders, leases, presences 
     const seenAt = busyAt.get(set.key) ?? now;
     busyAt.set(set.key, isBusy ? now : seenAt);
     if (isBusy || now - seenAt < readPoolTags(set.document).wokenMilliseconds) return;
-    await service.patch(set.id, { sku: { capacity: woken.capacity } }, {});
+    if (!(await scaleAutomatically(world, set, woken.operators, 'wake'))) return;
     log.info(
-      { pool: set.key, capacity: woken.capacity },
+      { pool: set.key, capacity: woken.operators },
       'nobody has been there for a while: the capacity is as it was',
     );
   }

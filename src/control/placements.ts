@@ -30,6 +30,8 @@ export interface Placements {
   bindings(): Iterable<Binding>;
   /** How many people are bound to an instance; undefined before the first `setSeen`. */
   usersOn(instance: string): number | undefined;
+  /** How many of them are not idle, or keep it by a lease; undefined before the first `setSeen`. */
+  activeUsersOn(instance: string): number | undefined;
 }
 
 export interface PlacementsOptions {
@@ -185,6 +187,7 @@ export function createPlacements({
     waiting: waitingIn,
     bindings: () => bindings.all(),
     usersOn: (instance) => (hasSeen ? bindings.usersOn(instance) : undefined),
+    activeUsersOn: (instance) => (hasSeen ? bindings.usersOn(instance) : undefined),
   };
 }
 

@@ -170,4 +170,22 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (pool, user_name, token_id)
   ) STRICT;
   `,
+  // What was done, by whom and why.
+  `
+  CREATE TABLE activity_log (
+    id TEXT PRIMARY KEY,
+    at INTEGER NOT NULL,
+    resource_key TEXT NOT NULL,
+    resource_id TEXT NOT NULL,
+    instance_id INTEGER,
+    operation TEXT NOT NULL,
+    status TEXT NOT NULL,
+    level TEXT NOT NULL,
+    caller TEXT NOT NULL,
+    message TEXT NOT NULL,
+    properties_json TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX activity_log_by_resource ON activity_log (resource_key, at);
+  CREATE INDEX activity_log_by_time ON activity_log (at);
+  `,
 ];

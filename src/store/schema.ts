@@ -17,6 +17,7 @@ export interface Tables {
   memberships: MembershipRow;
   leases: LeaseRow;
   ended_sign_ins: EndedSignInRow;
+  activity_log: ActivityRow;
 }
 
 /** A resource: the document as asked for, and what was found. */
@@ -175,4 +176,19 @@ export interface EndedSignInRow {
   expires_at: number;
   /** What the person is told. */
   words: string | null;
+}
+
+/** What was done to a scale set or an instance of it, and why. */
+export interface ActivityRow {
+  id: string;
+  at: number;
+  resource_key: string;
+  resource_id: string;
+  instance_id: number | null;
+  operation: string;
+  status: 'Started' | 'Succeeded' | 'Failed';
+  level: 'Informational' | 'Warning' | 'Error';
+  caller: string;
+  message: string;
+  properties_json: string;
 }
