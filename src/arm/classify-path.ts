@@ -113,6 +113,14 @@ function inProvider(subscriptionId: string, resourceGroup: string, segments: str
         type: typeOf(types.length - 1),
         action: `operations/${names.at(-1) ?? ''}`,
       };
+    // …/NAME/rollingUpgrades/cancel: a verb where a name would stand.
+    if (before === 'rollingupgrades' && names.at(-1)?.toLowerCase() === 'cancel')
+      return {
+        asked: 'action',
+        id: idOf(types.length - 1),
+        type: typeOf(types.length - 1),
+        action: 'rollingUpgrades/cancel',
+      };
     return { asked: 'resource', id: idOf(types.length), type: typeOf(types.length) };
   }
   const last = types.at(-1) ?? '';

@@ -170,6 +170,7 @@ export function assembleControl(parts: ControlParts): Control {
       doors,
       scripts,
       hashPassword: parts.hashPassword,
+      rescue: async () => undefined,
       trust: {
         userAuthority: parts.sshIdentity.userAuthorityLine,
         assertionPublicKey: parts.web.assertionPublicKey,

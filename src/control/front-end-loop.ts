@@ -9,15 +9,21 @@ import type { Service } from '../images/recipe.ts';
 import type { Probe, Route, RoutingTable } from '../link/routes.ts';
 import type { InstanceLink } from '../pool/render-redirects.ts';
 import {
+  healthProbes,
   rotationOf,
   routingTable,
   type RoutedInstance,
   type RoutedNatPool,
   type RoutedRule,
 } from '../pool/routing-table.ts';
-import { extensionsDone } from '../pool/plan.ts';
+import { extensionsDone } from '../pool/scale-set-snapshot.ts';
 import { readPoolTags } from '../providers/compute/pool-tags.ts';
-import { readScaleSet } from '../providers/compute/scale-set-model.ts';
+import {
+  isApplicationHealth,
+  readApplicationHealth,
+  readScaleSet,
+  type ExtensionModel,
+} from '../providers/compute/scale-set-model.ts';
 import { readLoadBalancer, type ProbeModel } from '../providers/network/load-balancer-model.ts';
 import { findInstances, type InstanceRecord } from '../store/instance-records.ts';
 import { findResources, type ResourceRecord } from '../store/resource-records.ts';
@@ -69,7 +75,9 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
     const stays = state.removal === undefined && set.deletingSince === undefined;
     const power = world.live.instance(instance.name)?.power;
     const running = power === 'running' && stays;
-    const starting = power === 'stopped' && state.power === 'running' && state.provisioned !== undefined && stays;
+    const isAtRest = power === 'stopped' || power === 'frozen';
+    const isWanted = state.power === 'running' && state.standby === undefined;
+    const starting = isAtRest && isWanted && state.provisioned !== undefined && stays;
     const prepared =
       model !== undefined &&
       state.provisioned === model.provisionDigest &&
@@ -79,9 +87,10 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
       address: instance.address,
       running,
       starting,
-      accepting: (running || starting) && prepared && state.draining === undefined && state.power === 'running',
+      accepting: (running || starting) && prepared && state.draining === undefined && isWanted,
       backendPoolKeys: model?.profile.backendPoolIds.map((id) => keyOf(id)) ?? [],
       natPorts: state.natPorts,
+      health: model === undefined ? undefined : healthProbeOf(set, model.profile.extensions),
     };
   }
 
@@ -119,7 +128,8 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
       ),
     ]);
     const routes = routingTable(rules, natPools, instances, (id) => listenPorts.get(id));
-    const text = JSON.stringify(routes);
+    const health = healthProbes(instances);
+    const text = JSON.stringify([routes, health]);
     const links = world.live.engineInstances().flatMap(({ link }) => (link === undefined ? [] : [link]));
     const wanted = JSON.stringify([routes, links]);
     if (wanted !== redirected || clock.now() - redirectedAt >= redirectsLookedAt) {
@@ -129,7 +139,11 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
       redirectedAt = clock.now();
     }
     if (text !== published) {
-      table = { revision: Math.max(clock.now(), table.revision + 1), routes };
+      table = {
+        revision: Math.max(clock.now(), table.revision + 1),
+        routes,
+        ...(health.length === 0 ? {} : { health }),
+      };
       published = text;
       parts.publish(table);
     }
@@ -143,7 +157,9 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
     const rotation = new Map(
       instances.map((instance) => [
         instance.name,
-        rotationOf(instance, routes, (probe, name) => world.reports.healthy(probe, name, startingSince.get(name))),
+        rotationOf(instance, [...routes, ...health], (probe, name) =>
+          world.reports.healthy(probe, name, startingSince.get(name)),
+        ),
       ]),
     );
     world.live.setRotation(rotation);
@@ -206,6 +222,18 @@ export async function frontEnds(
     }
   }
   return { rules, natPools };
+}
+
+function healthProbeOf(set: ResourceRecord, extensions: readonly ExtensionModel[]): Probe | undefined {
+  const extension = extensions.find(isApplicationHealth);
+  if (extension === undefined) return undefined;
+  const asked = readApplicationHealth(extension.settings);
+  return {
+    ...asked,
+    id: `${set.id}/extensions/${extension.name}`,
+    // An instance's certificate is its own: of an HTTPS probe the gateway asks that the port answers.
+    protocol: asked.protocol === 'http' ? 'http' : 'tcp',
+  };
 }
 
 function probeOf(balancer: ResourceRecord, probe: ProbeModel): Probe {

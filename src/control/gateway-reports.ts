@@ -13,6 +13,8 @@ export interface GatewayReports {
   connections(instance: string): number;
   /** Sessions of people, and connections of those whom nobody knows. */
   sessionsOn(instance: string): number;
+  /** Connections of whom nobody knows. */
+  strangersOn(instance: string): number;
   /** Of all gateways, also of those that only carry old sessions to their end. */
   sessions(): readonly Session[];
   /** Whether every gateway that there is has had time to report: who nobody speaks of is not there. */
@@ -35,6 +37,7 @@ export function createGatewayReports(startedAt: number): GatewayReports {
   let health = new Map<string, { healthy: boolean; revision: number }>();
   let open = new Map<string, number>();
   let sessionsOn = new Map<string, number>();
+  let strangersOn = new Map<string, number>();
   let sessions: readonly Session[] = [];
   let seen = '';
 
@@ -69,11 +72,13 @@ export function createGatewayReports(startedAt: number): GatewayReports {
       open = new Map();
       sessions = all.flatMap((one) => one.sessions);
       sessionsOn = new Map();
+      strangersOn = new Map();
       for (const { instance } of sessions) sessionsOn.set(instance, (sessionsOn.get(instance) ?? 0) + 1);
       for (const row of all.flatMap((one) => one.connections)) {
         open.set(row.instance, (open.get(row.instance) ?? 0) + row.open);
         const ofNobody = row.open - (row.ofPeople ?? 0);
         sessionsOn.set(row.instance, (sessionsOn.get(row.instance) ?? 0) + ofNobody);
+        strangersOn.set(row.instance, (strangersOn.get(row.instance) ?? 0) + ofNobody);
       }
       const before = seen;
       seen = JSON.stringify([
@@ -89,6 +94,7 @@ export function createGatewayReports(startedAt: number): GatewayReports {
     },
     connections: (instance) => open.get(instance) ?? 0,
     sessionsOn: (instance) => sessionsOn.get(instance) ?? 0,
+    strangersOn: (instance) => strangersOn.get(instance) ?? 0,
     sessions: () => sessions,
     isComplete: (now) => now - startedAt >= (reports.size > 0 ? firstReports : silentFor),
     seenAt: () => [...reports.values()].findLast(({ report }) => report.phase === 'serving')?.at,

@@ -1,7 +1,7 @@
 /** What the instances of one model version are to have rendered and run, with digests that tell when it changes. */
 import { createHash } from 'node:crypto';
 import type { JsonObject } from '../core/json.ts';
-import type { AskedExtension } from '../pool/plan.ts';
+import type { AskedExtension } from '../pool/scale-set-snapshot.ts';
 import { readProfile, type ProfileModel } from '../providers/compute/scale-set-model.ts';
 import { findModel } from '../store/instance-records.ts';
 import type { Store } from '../store/store.ts';
@@ -10,6 +10,8 @@ export interface InstanceModel {
   version: string;
   sizeName: string;
   profile: ProfileModel;
+  /** Of what only a new machine can have. */
+  machineDigest: string;
   provisionDigest: string;
   extensions: AskedExtension[];
 }
@@ -21,11 +23,15 @@ export async function readModel(
 ): Promise<InstanceModel | undefined> {
   const model = await findModel(world.store.db, scaleSetKey, version);
   if (model === undefined) return undefined;
-  const profile = readProfile(model.profile);
+  return instanceModel(version, readProfile(model.profile), model.sizeName);
+}
+
+export function instanceModel(version: string, profile: ProfileModel, sizeName: string): InstanceModel {
   return {
     version,
-    sizeName: model.sizeName,
+    sizeName,
     profile,
+    machineDigest: digest({ image: { ...profile.image }, sizeName }),
     // Secrets stand in it as placeholders, which change exactly when the secrets do.
     provisionDigest: digest({ format: 2, admin: { ...profile.admin, password: profile.admin.password ?? null } }),
     extensions: profile.extensions.map((extension) => ({

@@ -1,19 +1,24 @@
 /** Control's picture of this moment: power as the engine said last, rotation as computed from routes and probes. */
 import type { EngineInstance } from '../engines/engine.ts';
+import type { Rotation } from '../pool/routing-table.ts';
 import type { LiveFacts, LiveInstance } from '../providers/live-facts.ts';
 
 export interface LiveView extends LiveFacts {
   /** All instances of the installation, as the engine says. */
   setEngine(instances: readonly EngineInstance[]): void;
-  setRotation(rotation: ReadonlyMap<string, { inRotation: boolean; reason: string }>): void;
+  setRotation(rotation: ReadonlyMap<string, Rotation>): void;
+  /** The instances that somebody works on. */
+  setActive(names: ReadonlySet<string>): void;
   engineInstances(): readonly EngineInstance[];
-  rotation(name: string): { inRotation: boolean; reason: string };
+  rotation(name: string): Rotation;
 }
 
 export function createLiveView(): LiveView {
   let instances = new Map<string, EngineInstance>();
-  let rotations: ReadonlyMap<string, { inRotation: boolean; reason: string }> = new Map();
-  const rotation = (name: string) => rotations.get(name) ?? { inRotation: false, reason: 'not known yet' };
+  let rotations: ReadonlyMap<string, Rotation> = new Map();
+  let active: ReadonlySet<string> = new Set();
+  const rotation = (name: string) =>
+    rotations.get(name) ?? { inRotation: false, healthy: false, reason: 'not known yet' };
   return {
     setEngine(list) {
       instances = new Map(list.map((instance) => [instance.name, instance]));
@@ -21,10 +26,13 @@ export function createLiveView(): LiveView {
     setRotation(next) {
       rotations = next;
     },
+    setActive(names) {
+      active = names;
+    },
     engineInstances: () => [...instances.values()],
     rotation,
     instance(name): LiveInstance | undefined {
-      return { power: instances.get(name)?.power ?? 'absent', ...rotation(name) };
+      return { power: instances.get(name)?.power ?? 'absent', active: active.has(name), ...rotation(name) };
     },
   };
 }

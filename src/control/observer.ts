@@ -2,7 +2,7 @@
  * What control tells of its work as it happens. Who counts it is the composition root's affair; whoever tells does not
  * wait for it, and a part that is made without an observer works the same.
  */
-import type { StepName } from '../pool/plan.ts';
+import type { StepName } from '../pool/steps.ts';
 
 export const outcomes = ['succeeded', 'failed', 'stopped'] as const;
 export type Outcome = (typeof outcomes)[number];
@@ -13,10 +13,15 @@ export const observedSteps = [
   'adopt',
   'create',
   'setPower',
+  'join',
   'provision',
   'runExtension',
   'drain',
   'undrain',
+  'restart',
+  'upgrade',
+  'rescue',
+  'remake',
   'remove',
 ] as const satisfies (StepName | 'adopt')[];
 

@@ -31,6 +31,9 @@ interface Refusal {
   retryAt: EpochMillis;
 }
 
+/** A standby instance is none that people could be sent to: it has to join first. */
+const isCounted = ({ state }: InstanceRecord) => state.standby === undefined;
+
 export interface PeopleLoopParts {
   world: World;
   placements: Placements;
@@ -60,7 +63,7 @@ export function createPeopleLoop({ world, placements, orders, leases, presences 
       capacity: readScaleSet(set.document).capacity,
       switchedOff: switchedOff(set),
       mayWake: readPoolTags(set.document).mayWake,
-      instances: instances.map(({ instanceId, name, state }) => ({
+      instances: instances.filter(isCounted).map(({ instanceId, name, state }) => ({
         instanceId,
         asked: state.power,
         power: live.instance(name)?.power ?? 'absent',
@@ -142,6 +145,9 @@ export function createPeopleLoop({ world, placements, orders, leases, presences 
     const everywhere = await findInstances(store.db);
     const kept = await leases.current(new Set(everywhere.map(({ name }) => name)));
     placements.setSeen({ ...seen, presences: [...seen.presences, ...kept] });
+    live.setActive(
+      new Set(everywhere.flatMap(({ name }) => ((placements.activeUsersOn(name) ?? 0) > 0 ? [name] : []))),
+    );
     const instances = Map.groupBy(everywhere, (one) => one.scaleSetKey);
     const states = new Map(everywhere.map(({ name, state }) => [name, state]));
     const nextNotice = tellOfDraining(seen.sessions, states, clock.now());

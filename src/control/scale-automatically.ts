@@ -23,7 +23,10 @@ export type AutomaticChange = z.infer<typeof noteSchema>;
 
 /** The newest last: one before it still counts where the change did not come. */
 const notesOf = ({ found }: Pick<ResourceRecord, 'found'>): AutomaticChange[] =>
-  z.array(noteSchema).catch([]).parse(found['$automatic'] ?? []);
+  z
+    .array(noteSchema)
+    .catch([])
+    .parse(found['$automatic'] ?? []);
 
 /** The automatic change that the present capacity comes from; undefined where it is an operator's own number. */
 export function automaticChange(set: ResourceRecord): AutomaticChange | undefined {

@@ -5,17 +5,14 @@
 import { errorBodyOf, PoolhouseError } from '../core/errors.ts';
 import type { EpochMillis } from '../core/time.ts';
 import type { EngineInstance } from '../engines/engine.ts';
-import { poolAccounts } from '../identity/render-accounts.ts';
-import { failureOf } from '../pool/instance-state.ts';
-import { plan, type InstanceSnapshot, type ScaleSetSnapshot, type Step } from '../pool/plan.ts';
+import { drainCause, failureOf } from '../pool/instance-state.ts';
+import { plan } from '../pool/plan.ts';
+import { isEmpty, type ScaleSetSnapshot } from '../pool/scale-set-snapshot.ts';
+import type { Step } from '../pool/steps.ts';
 import { scaleSetOutcome } from '../pool/scale-set-outcome.ts';
 import { eraseResource } from '../providers/erase-resource.ts';
-import { peopleDigest } from './provision-document.ts';
-import { readPoolTags } from '../providers/compute/pool-tags.ts';
-import { readScaleSet, type ScaleSetModel } from '../providers/compute/scale-set-model.ts';
 import { scriptsCanceled } from '../providers/compute/scale-sets.ts';
 import { readPeople, type People } from '../providers/identity/people.ts';
-import { poolNameOf } from '../providers/identity/pool-names.ts';
 import { findInstances, updateInstanceState, type InstanceRecord } from '../store/instance-records.ts';
 import { endOperation, openOperations } from '../store/operations.ts';
 import { findResource, findResources, saveResource, type ResourceRecord } from '../store/resource-records.ts';
@@ -24,6 +21,7 @@ import { readModel, type InstanceModel } from './instance-model.ts';
 import type { Placements } from './placements.ts';
 import type { ScaleSetSteps } from './scale-set-steps.ts';
 import type { ImageKeeper } from './image-keeper.ts';
+import { createTakeSnapshot, standbyRooms } from './take-snapshot.ts';
 import type { Unclaimed } from './unclaimed.ts';
 import type { World } from './world.ts';
 
@@ -37,9 +35,6 @@ const canceled = new PoolhouseError(
   'Canceled',
   'the deployment was cancelled, and the script with it. Deploy again to run it.',
 );
-
-/** One whose making was cut off is as good as none: it is made again. */
-const powerOf = (found: EngineInstance | undefined) => (found?.made === true ? found.power : 'absent');
 
 /** Steps that run programs inside the instance. */
 const isInside = (step: Step['step']) => step === 'provision' || step === 'runExtension';
@@ -60,9 +55,10 @@ export function createScaleSetLoop(
   steps: ScaleSetSteps,
   images: ImageKeeper,
   unclaimed: Unclaimed,
-  placements: Pick<Placements, 'usersOn'>,
+  placements: Pick<Placements, 'usersOn' | 'activeUsersOn'>,
 ): ScaleSetLoop {
   const { store, engine, clock, log } = world;
+  const takeSnapshot = createTakeSnapshot(world, placements);
   const underWay = new Map<string, UnderWay>();
   const running = new Set<Promise<void>>();
   const slotOf = (key: string, instanceId: number) => `${key}\n${instanceId}`;
@@ -74,10 +70,19 @@ export function createScaleSetLoop(
     const records = await findResources(store.db, { type: 'Microsoft.Compute/virtualMachineScaleSets' });
     const waiting = await unclaimed.settle(records, found, signal);
     const people = await readPeople(store.db);
+    const instances = Map.groupBy(await findInstances(store.db), (one) => one.scaleSetKey);
+    const rooms = standbyRooms(
+      records.map((record) => {
+        const own = instances.get(record.key) ?? [];
+        return { record, standing: own.filter(({ state }) => state.standby !== undefined).length };
+      }),
+      engine.capabilities().memoryBytes,
+    );
     let settled = waiting.size === 0;
     for (const record of records) {
       if (waiting.has(record.key)) continue;
-      if (!(await passOne(record, byName, people, signal))) settled = false;
+      const view = { byName, people, standbyRoom: rooms.get(record.key) ?? 0 };
+      if (!(await passOne(record, view, signal))) settled = false;
     }
     return settled ? settledDelay : unsettledDelay;
   }
@@ -85,23 +90,39 @@ export function createScaleSetLoop(
   /** True when nothing is left to do for this scale set. */
   async function passOne(
     record: ResourceRecord,
-    byName: ReadonlyMap<string, EngineInstance>,
-    people: People,
+    {
+      byName,
+      people,
+      standbyRoom,
+    }: { byName: ReadonlyMap<string, EngineInstance>; people: People; standbyRoom: number },
     signal: AbortSignal,
   ): Promise<boolean> {
-    const asked = readScaleSet(record.document);
     const instances = await findInstances(store.db, record.key);
-    const models = await modelsOf(record, instances);
-    const snapshot = takeSnapshot(record, asked, instances, models, byName, people);
     const now = clock.now();
+    const snapshot = takeSnapshot(
+      {
+        record,
+        instances,
+        models: await modelsOf(record, instances),
+        engine: byName,
+        people,
+        image: images.state(steps.imageOf(record)),
+        standbyRoom,
+        isUnderWay: (instanceId) => underWay.has(slotOf(record.key, instanceId)),
+      },
+      now,
+    );
     stopWhatIsUnwanted(record, snapshot);
 
     const planned = plan(snapshot, now);
     for (const step of planned) {
       if (step.step === 'prepareImage') images.prepare(steps.imageOf(record));
       else if (step.step === 'allocate') await steps.allocate(record, step);
+      // Only written down, and whatever else is under way.
+      else if (step.step === 'drain' || step.step === 'undrain') await carryOut(record, step, signal);
       else begin(record, step, signal);
     }
+    if (planned.some(({ step }) => step === 'drain' || step === 'undrain')) world.changed();
     if (record.deletingSince !== undefined) {
       if (instances.length === 0) await erase(record);
       return false;
@@ -123,44 +144,6 @@ export function createScaleSetLoop(
     return models;
   }
 
-  function takeSnapshot(
-    record: ResourceRecord,
-    asked: ScaleSetModel,
-    instances: readonly InstanceRecord[],
-    models: ReadonlyMap<string, InstanceModel>,
-    byName: ReadonlyMap<string, EngineInstance>,
-    { users, groups }: People,
-  ): ScaleSetSnapshot {
-    const image = images.state(steps.imageOf(record));
-    const isKnown = world.reports.isComplete(clock.now());
-    const tags = readPoolTags(record.document);
-    const people = peopleDigest(poolAccounts(users, groups, poolNameOf(record.id)), tags.signIn);
-    return {
-      capacity: asked.capacity,
-      generation: record.generation,
-      deleting: record.deletingSince !== undefined,
-      drainMilliseconds: tags.drainMilliseconds,
-      scaleInRule: asked.scaleInRule,
-      imageReady: image.ready,
-      imageBusy: image.busy,
-      imageRetryAt: image.retryAt,
-      instances: instances.map((instance): InstanceSnapshot => {
-        const model = models.get(instance.modelVersion);
-        return {
-          instanceId: instance.instanceId,
-          state: instance.state,
-          power: powerOf(byName.get(instance.name)),
-          provision: model?.provisionDigest ?? '',
-          people,
-          extensions: model?.extensions ?? [],
-          connections: world.reports.connections(instance.name),
-          users: isKnown ? placements.usersOn(instance.name) : undefined,
-          busy: underWay.has(slotOf(record.key, instance.instanceId)),
-        };
-      }),
-    };
-  }
-
   /**
    * A removal does not wait for a script that runs on and on; nor does who cancelled the deployment. In a frozen instance
    * nothing runs on at all: what is under way there is begun again once it runs.
@@ -169,8 +152,12 @@ export function createScaleSetLoop(
     for (const instance of snapshot.instances) {
       const current = underWay.get(slotOf(record.key, instance.instanceId));
       if (current === undefined || current.step === 'remove') continue;
-      if (snapshot.deleting || instance.state.removal !== undefined)
+      const { state } = instance;
+      const isUnwanted = drainCause(state) === 'scale-in' && isEmpty(instance) && current.step !== 'rescue';
+      if (snapshot.deleting || state.removal !== undefined || isUnwanted)
         current.stop.abort(new Error('the instance is being removed'));
+      if (state.remake !== undefined && current.step !== 'remake')
+        current.stop.abort(new Error('the instance is being made anew'));
       if (isInside(current.step) && instance.power === 'frozen')
         current.stop.abort(new Error('the instance is frozen: nothing runs in it'));
       if (current.step === 'runExtension' && scriptsCanceled(record)) current.stop.abort(canceled);
@@ -259,16 +246,7 @@ export function createScaleSetLoop(
 
   /** Writes down how the scale set's operations ended, once they have. */
   async function conclude(record: ResourceRecord, snapshot: ScaleSetSnapshot, now: EpochMillis): Promise<boolean> {
-    const names = new Map(
-      (await findInstances(store.db, record.key)).map((instance) => [instance.instanceId, instance.name]),
-    );
-    const image = images.state(steps.imageOf(record));
-    const outcome = scaleSetOutcome(
-      snapshot,
-      (instanceId) => !engine.capabilities().real || world.live.rotation(names.get(instanceId) ?? '').inRotation,
-      image.failure,
-      now,
-    );
+    const outcome = scaleSetOutcome(snapshot, images.state(steps.imageOf(record)).failure, now);
     if (outcome.outcome === 'updating') return false;
     const open = await openOperations(store.db, record.key);
     const state = outcome.outcome === 'succeeded' ? 'Succeeded' : 'Failed';

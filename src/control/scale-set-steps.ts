@@ -3,14 +3,14 @@ import { createHash } from 'node:crypto';
 import type { Transaction } from 'kysely';
 import { PoolhouseError } from '../core/errors.ts';
 import { keyOf, type ResourceKey } from '../core/resource-id.ts';
-import type { Executors, StepArguments, StepName } from '../pool/plan.ts';
+import type { Executors, StepArguments, StepName } from '../pool/steps.ts';
 import { poolAccounts } from '../identity/render-accounts.ts';
 import { addressesOf } from '../pool/addresses.ts';
 import type { Adoption } from '../pool/claim.ts';
 import { readLoadBalancer } from '../providers/network/load-balancer-model.ts';
 import { readPoolTags } from '../providers/compute/pool-tags.ts';
-import { readScaleSet } from '../providers/compute/scale-set-model.ts';
-import { modelVersion } from '../providers/compute/scale-sets.ts';
+import { isApplicationHealth, readScaleSet } from '../providers/compute/scale-set-model.ts';
+import { modelVersion } from '../providers/compute/model-version.ts';
 import { sizeOf } from '../providers/compute/sizes.ts';
 import { readPeople } from '../providers/identity/people.ts';
 import { poolNameOf } from '../providers/identity/pool-names.ts';
@@ -19,7 +19,6 @@ import type { Surroundings, TypeContext } from '../providers/resource-type.ts';
 import {
   adoptInstance,
   allocateInstances,
-  eraseInstance,
   findInstance,
   findModel,
   saveModel,
@@ -31,6 +30,7 @@ import type { Tables } from '../store/schema.ts';
 import type { CustomScripts, ScriptEnd } from './custom-scripts.ts';
 import type { ImageKeeper } from './image-keeper.ts';
 import type { InstanceDoors } from './instance-doors.ts';
+import { lifeSteps } from './life-steps.ts';
 import { readModel, type InstanceModel } from './instance-model.ts';
 import { peopleDigest, provisionDocument, type InstanceTrust } from './provision-document.ts';
 import { prepareAllWorkspaces } from './workspaces.ts';
@@ -41,7 +41,7 @@ export type InstanceStep = { [K in InstanceStepName]: { step: K } & StepArgument
 
 export interface ScaleSetSteps {
   imageOf(record: ResourceRecord): string;
-  allocate(record: ResourceRecord, step: { count: number }): Promise<void>;
+  allocate(record: ResourceRecord, step: StepArguments['allocate']): Promise<void>;
   /** Writes an instance down that the engine has and the store does not know. */
   adopt(record: ResourceRecord, adoption: Adoption): Promise<void>;
   execute(key: ResourceKey, step: InstanceStep, signal: AbortSignal): Promise<void>;
@@ -57,6 +57,8 @@ export interface ScaleSetStepParts {
   /** What instances take for a sign-in of the gateway. */
   trust: Omit<InstanceTrust, 'signIn'>;
   hashPassword(password: string, signal: AbortSignal): Promise<string>;
+  /** Brings what people have changed on an instance's own disk into their workspaces. */
+  rescue(instance: InstanceRecord, signal: AbortSignal): Promise<void>;
 }
 
 export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
@@ -79,8 +81,15 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
     return { instance, model, set };
   }
 
-  const change = (instance: InstanceRecord, how: Parameters<typeof updateInstanceState>[2]) =>
-    store.transaction((tx) => updateInstanceState(tx, instance, how));
+  const change = (
+    instance: InstanceRecord,
+    how: Parameters<typeof updateInstanceState>[2],
+    also: (tx: Transaction<Tables>) => Promise<void> = async () => undefined,
+  ) =>
+    store.transaction(async (tx) => {
+      await updateInstanceState(tx, instance, how);
+      await also(tx);
+    });
 
   const executorsFor = (key: ResourceKey): Pick<Executors, InstanceStepName> => ({
     async create({ instanceId }, signal) {
@@ -95,7 +104,12 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
           cpus: size.cpus,
           memoryBytes: Math.round(size.memoryGiB * 2 ** 30),
           address: instance.address,
-          labels: { 'scale-set': set.id, 'instance-id': String(instanceId), 'model-version': model.version },
+          labels: {
+            'scale-set': set.id,
+            'instance-id': String(instanceId),
+            'model-version': model.version,
+            ...(instance.state.zone === undefined ? {} : { zone: instance.state.zone }),
+          },
           ...(controlFolder === undefined ? {} : { controlFolder }),
         },
         signal,
@@ -167,6 +181,8 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
       }));
       const run = async (): Promise<ScriptEnd> => {
         signal.throwIfAborted();
+        if (isApplicationHealth(extension))
+          return { status: 'succeeded', exitCode: 0, message: 'its probe is the gateway’s: nothing runs inside' };
         if (!engine.capabilities().real)
           return { status: 'succeeded', exitCode: 0, message: 'simulated: nothing was run' };
         return scripts.run({
@@ -191,23 +207,14 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
         extensions: { ...state.extensions, [name]: { ...begun, ...ended, endedAt } },
       }));
     },
-    async drain({ instanceId, until }) {
-      const { instance } = await subject(key, instanceId);
-      const since = clock.now();
-      await change(instance, (state) => ({ ...state, draining: state.draining ?? { since, until } }));
-    },
-    async undrain({ instanceId }) {
-      const { instance } = await subject(key, instanceId);
-      await change(instance, ({ draining: _draining, ...state }) => state);
-    },
-    async remove({ instanceId, reason }, signal) {
-      const { instance } = await subject(key, instanceId);
-      const since = clock.now();
-      await change(instance, (state) => ({ ...state, removal: state.removal ?? { since, reason } }));
-      await engine.delete(instance.name, signal);
-      await doors.close(instance.name);
-      await store.transaction((tx) => eraseInstance(tx, instance));
-    },
+    ...lifeSteps(key, {
+      world,
+      doors,
+      subject,
+      change,
+      latestModel,
+      rescue: parts.rescue,
+    }),
   });
 
   /**
@@ -234,7 +241,7 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
   return {
     imageOf: (record) => surroundings.recipeOf(readScaleSet(record.document).profile.image),
 
-    async allocate(record, { count }) {
+    async allocate(record, { count, standby }) {
       const asked = readScaleSet(record.document);
       await store.transaction(async (tx) => {
         // What nobody has claimed yet has its address all the same.
@@ -248,6 +255,7 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
           addresses: addressesOf(engine.network()),
           taken: inUse,
           zones: asked.zones,
+          standby,
           natPools: await natPoolsOf(tx, asked.profile.natPoolIds),
           now: clock.now(),
         });
@@ -269,6 +277,7 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
           modelVersion: known === undefined ? await latestModel(tx, record) : labelled,
           createdAt: clock.now(),
           natPools: await natPoolsOf(tx, asked.profile.natPoolIds),
+          zone: instance.labels['zone'],
         });
       });
       if (engine.capabilities().real) await doors.open(instance.name);
@@ -282,6 +291,8 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
           return executors.create(step, signal);
         case 'setPower':
           return executors.setPower(step, signal);
+        case 'join':
+          return executors.join(step, signal);
         case 'provision':
           return executors.provision(step, signal);
         case 'runExtension':
@@ -290,6 +301,14 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
           return executors.drain(step, signal);
         case 'undrain':
           return executors.undrain(step, signal);
+        case 'restart':
+          return executors.restart(step, signal);
+        case 'upgrade':
+          return executors.upgrade(step, signal);
+        case 'rescue':
+          return executors.rescue(step, signal);
+        case 'remake':
+          return executors.remake(step, signal);
         case 'remove':
           return executors.remove(step, signal);
       }

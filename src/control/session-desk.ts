@@ -45,12 +45,12 @@ export function createSessionDesk(
       .sessions()
       .toSorted((one, other) => one.since - other.since)
       .map(({ id, user, pool, instance, protocol, since, client }): SessionDocument => {
-        const draining = instances.get(instance)?.state.draining;
+        const drainsUntil = instances.get(instance)?.state.draining?.until;
         return {
           ...{ id, user, pool: poolNameOf(pool), instance: instances.get(instance)?.hostname ?? instance, protocol },
           since: new Date(since).toISOString(),
           from: client,
-          drainsUntil: draining === undefined ? null : new Date(draining.until).toISOString(),
+          drainsUntil: drainsUntil === undefined ? null : new Date(drainsUntil).toISOString(),
         };
       });
     const hostnames = [...instances.values()].map(({ hostname }) => hostname);

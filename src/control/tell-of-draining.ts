@@ -35,7 +35,7 @@ export function createDrainTeller(orders: Pick<SessionOrders, 'give'>) {
     told = remembered;
     orders.give(given);
     const next = [...instances.values()].flatMap(({ draining }) => {
-      const at = draining === undefined ? undefined : nextDrainNotice(draining.until, now);
+      const at = draining?.until === undefined ? undefined : nextDrainNotice(draining.until, now);
       return at === undefined ? [] : [at - now];
     });
     return Math.min(Number.POSITIVE_INFINITY, ...next);

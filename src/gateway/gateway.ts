@@ -181,7 +181,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       for (const route of changes.close) closeListener(route.id);
       ledger.doubtAllBut(instancesOf(next.routes));
       // Before listeners open, so that no connection meets a back end that nobody asks about.
-      prober.watch(next.routes);
+      prober.watch([...next.routes, ...(next.health ?? [])]);
       if (phase !== 'serving') return;
       for (const route of changes.update) listeners.get(route.id)?.update(route);
       for (const route of changes.open) open(route);

@@ -61,12 +61,16 @@ export const routingTableSchema = z.object({
   /** Grows with every change; a new control process begins above the last one. */
   revision: z.number(),
   routes: z.array(routeSchema),
+  /** Instances that are asked for their health, whatever front ends lead to them. */
+  health: z.array(z.object({ probe: probeSchema, backends: z.array(backendSchema) })).optional(),
   settings: gatewaySettingsSchema.optional(),
 });
 
 export type GatewaySettings = z.infer<typeof gatewaySettingsSchema>;
 export type Backend = z.infer<typeof backendSchema>;
 export type Probe = z.infer<typeof probeSchema>;
+/** What a probe asks. */
+export type Probed = Pick<z.infer<typeof routeSchema>, 'probe' | 'backends'>;
 export type Route = z.infer<typeof routeSchema>;
 export type RoutingTable = z.infer<typeof routingTableSchema>;
 

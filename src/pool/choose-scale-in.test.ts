@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { chooseScaleIn, scaleInRules, type ScaleInCandidate } from './choose-scale-in.ts';
 
 const one = (instanceId: number, changes: Partial<ScaleInCandidate> = {}): ScaleInCandidate => ({
-  ...{ instanceId, zone: undefined, protectFromScaleIn: false, connections: 0, alreadyDraining: false },
+  ...{ instanceId, zone: undefined, isProtected: false, people: 'nobody', alreadyDraining: false },
   ...changes,
 });
 const inZones = (...zones: number[][]) =>
@@ -23,17 +23,17 @@ describe('what a smaller capacity takes away', () => {
   it.each([
     ['by the highest id', [one(0), one(1), one(2)], 'Default', [2, 1]],
     ['by the lowest id where the oldest goes', [one(0), one(1), one(2)], 'OldestVM', [0, 1]],
-    ['never where it is protected', [one(0), one(1, { protectFromScaleIn: true })], 'NewestVM', [0]],
+    ['never where it is protected', [one(0), one(1, { isProtected: true })], 'NewestVM', [0]],
     [
       'what goes already before all else',
-      [one(0, { alreadyDraining: true, connections: 9 }), one(1)],
+      [one(0, { alreadyDraining: true, people: 'active' }), one(1)],
       'Default',
       [0, 1],
     ],
-    ['where nobody is, whatever the rule', [one(0, { connections: 1 }), one(1), one(2)], 'OldestVM', [1, 2]],
+    ['where nobody is, whatever the rule', [one(0, { people: 'active' }), one(1), one(2)], 'OldestVM', [1, 2]],
     [
       'where nobody is, though its zone has fewer',
-      [one(0, { zone: '1', connections: 1 }), one(1, { zone: '1', connections: 1 }), one(2, { zone: '2' })],
+      [one(0, { zone: '1', people: 'active' }), one(1, { zone: '1', people: 'active' }), one(2, { zone: '2' })],
       'Default',
       [2, 1],
     ],
@@ -46,8 +46,8 @@ describe('what a smaller capacity takes away', () => {
       .array(
         fc.record({
           zone: fc.constantFrom(undefined, '1', '2'),
-          protectFromScaleIn: fc.boolean(),
-          connections: fc.nat(2),
+          isProtected: fc.boolean(),
+          people: fc.constantFrom('nobody' as const, 'idle' as const, 'active' as const),
           alreadyDraining: fc.boolean(),
         }),
         { maxLength: 12 },
@@ -60,7 +60,7 @@ describe('what a smaller capacity takes away', () => {
         fc.constantFrom(...scaleInRules),
         (all, count, rule) => {
           const chosen = chooseScaleIn(all, count, rule);
-          const free = all.filter((each) => !each.protectFromScaleIn).map(({ instanceId }) => instanceId);
+          const free = all.filter((each) => !each.isProtected).map(({ instanceId }) => instanceId);
           expect(new Set(chosen).size).toBe(chosen.length);
           expect(chosen.length).toBe(Math.max(0, Math.min(count, free.length)));
           for (const id of chosen) expect(free).toContain(id);

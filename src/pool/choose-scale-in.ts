@@ -1,14 +1,15 @@
 /**
- * Which instances a smaller capacity takes away: those that go already, then those where nobody is, then Azure's policy.
- * Pure. https://learn.microsoft.com/azure/virtual-machine-scale-sets/virtual-machine-scale-sets-scale-in-policy
+ * Which instances a smaller capacity takes away: those that go already, then those where nobody is, then those where people are
+ * idle, then Azure's policy. Pure.
+ * https://learn.microsoft.com/azure/virtual-machine-scale-sets/virtual-machine-scale-sets-scale-in-policy
  */
 export interface ScaleInCandidate {
   instanceId: number;
   /** Where it is; undefined where the scale set knows no zones. */
   zone: string | undefined;
-  protectFromScaleIn: boolean;
-  /** People or their connections. */
-  connections: number;
+  /** It is not taken: somebody protects it, or works on it while a rule scales. */
+  isProtected: boolean;
+  people: 'nobody' | 'idle' | 'active';
   alreadyDraining: boolean;
 }
 
@@ -34,11 +35,11 @@ export function chooseScaleIn(candidates: readonly ScaleInCandidate[], count: nu
 }
 
 /** The less, the rather it goes. */
-const tierOf = ({ alreadyDraining, connections }: ScaleInCandidate): number =>
-  alreadyDraining ? 0 : connections === 0 ? 1 : 2;
+const tiers = { nobody: 1, idle: 2, active: 3 } as const;
+const tierOf = ({ alreadyDraining, people }: ScaleInCandidate): number => (alreadyDraining ? 0 : tiers[people]);
 
 function chooseOne(left: readonly ScaleInCandidate[], rule: ScaleInRule): ScaleInCandidate | undefined {
-  const free = left.filter((one) => !one.protectFromScaleIn);
+  const free = left.filter((one) => !one.isProtected);
   const tier = Math.min(...free.map(tierOf));
   const sizes = new Map<string | undefined, number>();
   for (const { zone } of left) sizes.set(zone, (sizes.get(zone) ?? 0) + 1);

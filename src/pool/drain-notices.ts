@@ -40,6 +40,7 @@ export function drainNotice(
   if (draining === undefined)
     return told === undefined || told.stage === ended ? undefined : { message: 'This machine stays.', told: undefined };
   const { since, until } = draining;
+  if (until === undefined) return undefined; // it waits for them, however long
   const before = told?.since === since ? told.stage : Number.POSITIVE_INFINITY;
   const stage = stageOf(until - now);
   if (stage >= before) return undefined;

@@ -16,6 +16,23 @@ export interface ExtensionState {
   generation: number;
 }
 
+/**
+ * Why an instance drains. What drains for `scale-in` stays when it is wanted again; `operator` and `upgrade` have no end of
+ * their own; what was to be deleted (`delete`), or was taken by somebody who pays more (`eviction`), does not come back.
+ */
+export type DrainCause = 'scale-in' | 'upgrade' | 'repair' | 'operator' | 'delete' | 'eviction';
+
+export interface Draining {
+  since: EpochMillis;
+  /** When it is over, whoever is there; undefined: as long as anybody is there. */
+  until?: EpochMillis;
+  /** Undefined: `scale-in`. */
+  by?: DrainCause;
+}
+
+/** How a standby instance waits. */
+export type StandbyPower = 'stopped' | 'frozen';
+
 export interface InstanceState {
   /** Asked for: an instance that was switched off stays off. */
   power: 'running' | 'stopped';
@@ -29,8 +46,22 @@ export interface InstanceState {
   /** People whose accounts were rendered into it, as a digest; undefined: of nobody. */
   people?: string;
   extensions: Record<string, ExtensionState>;
-  /** No new users; gone when nobody is left, or at `until`. */
-  draining?: { since: EpochMillis; until: EpochMillis };
+  /** No new users. */
+  draining?: Draining;
+  /** A prepared instance that is not counted in the capacity, and waits to join. */
+  standby?: { since: EpochMillis; as: StandbyPower };
+  /** To be stopped and started once. */
+  restart?: { since: EpochMillis };
+  /** To be made anew from its own model, or the latest one, at once, whoever is there. */
+  remake?: { since: EpochMillis; reason: string };
+  /** Somebody has asked for the latest model. */
+  upgrade?: { since: EpochMillis };
+  /** When it was given the latest model last. */
+  upgradedAt?: EpochMillis;
+  /** When it was repaired last: it has time to become well. */
+  repairedAt?: EpochMillis;
+  /** What people had changed on its own disk is in their workspaces: since then it has only drained. */
+  rescuedAt?: EpochMillis;
   /** To be removed at once, whoever is there: deleted by name, or with its scale set. */
   removal?: { since: EpochMillis; reason: string };
   protectFromScaleIn: boolean;
@@ -52,6 +83,16 @@ export interface StepFailure {
   retryAt: EpochMillis;
   /** The scale set's generation that it was tried for: a later PUT tries it again at once. */
   generation?: number;
+}
+
+/** Why it drains; undefined where it does not. */
+export function drainCause({ draining }: Pick<InstanceState, 'draining'>): DrainCause | undefined {
+  return draining === undefined ? undefined : (draining.by ?? 'scale-in');
+}
+
+/** It goes for good, whatever the capacity becomes: it is not counted any more. */
+export function isLeaving(state: Pick<InstanceState, 'removal' | 'draining'>): boolean {
+  return state.removal !== undefined || drainCause(state) === 'delete';
 }
 
 /** The failure that counts now; undefined where the last step was well, or something else has been asked for since. */

@@ -1,62 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { newInstanceState, type ExtensionState, type InstanceState } from './instance-state.ts';
-import { plan, type AskedExtension, type InstanceSnapshot, type ScaleSetSnapshot, type Step } from './plan.ts';
+import { plan } from './plan.ts';
 import { scaleSetOutcome } from './scale-set-outcome.ts';
-
-const now = 1_000_000;
-const script: AskedExtension = { name: 'files', version: 'v1', provisionAfter: [] };
-const ran = (status: ExtensionState['status'], over: Partial<ExtensionState> = {}): ExtensionState => ({
-  version: 'v1',
-  status,
-  message: 'said',
-  startedAt: now - 5_000,
-  endedAt: now - 4_000,
-  generation: 1,
-  ...over,
-});
-const ready: InstanceState = {
-  ...newInstanceState(),
-  created: true,
-  provisioned: 'p',
-  provisionedAt: now - 9_000,
-  extensions: { files: ran('succeeded') },
-};
-
-function instance(
-  instanceId: number,
-  over: Partial<InstanceSnapshot> & { state?: InstanceState } = {},
-): InstanceSnapshot {
-  return {
-    instanceId,
-    state: ready,
-    power: 'running',
-    provision: 'p',
-    people: '',
-    extensions: [script],
-    connections: 0,
-    users: 0,
-    busy: false,
-    ...over,
-  };
-}
-
-function snapshot(instances: InstanceSnapshot[], over: Partial<ScaleSetSnapshot> = {}): ScaleSetSnapshot {
-  return {
-    capacity: instances.length,
-    generation: 1,
-    deleting: false,
-    drainMilliseconds: 1_800_000,
-    scaleInRule: 'Default',
-    imageReady: true,
-    imageBusy: false,
-    imageRetryAt: undefined,
-    instances,
-    ...over,
-  };
-}
+import type { AskedExtension, ScaleSetSnapshot } from './scale-set-snapshot.ts';
+import type { Step } from './steps.ts';
+import { instance, now, ran, ready, script, snapshot } from './test-support.ts';
 
 const fresh = newInstanceState();
-const draining = (since: number, until = now + 60_000): InstanceState => ({ ...ready, draining: { since, until } });
+/** One that drains, and of which nothing is left to be rescued. */
+const draining = (since: number, until = now + 60_000): InstanceState => ({
+  ...ready,
+  draining: { since, until },
+  rescuedAt: since,
+});
 
 const cases: [what: string, world: ScaleSetSnapshot, steps: Step[]][] = [
   ['does nothing when all is as asked for', snapshot([instance(0), instance(1)]), []],
@@ -167,22 +123,39 @@ const cases: [what: string, world: ScaleSetSnapshot, steps: Step[]][] = [
   [
     'drains the highest id when there is one too many',
     snapshot([instance(0), instance(1)], { capacity: 1 }),
-    [{ step: 'drain', instanceId: 1, until: now + 1_800_000 }],
+    [{ step: 'drain', instanceId: 1, until: now + 1_800_000, by: 'scale-in' }],
   ],
   [
     'drains where nobody is rather than where somebody is',
     snapshot([instance(0), instance(1, { connections: 2 })], { capacity: 1 }),
-    [{ step: 'drain', instanceId: 0, until: now + 1_800_000 }],
+    [{ step: 'drain', instanceId: 0, until: now + 1_800_000, by: 'scale-in' }],
   ],
   [
     'spares a protected instance',
     snapshot([instance(0), instance(1, { state: { ...ready, protectFromScaleIn: true } })], { capacity: 1 }),
-    [{ step: 'drain', instanceId: 0, until: now + 1_800_000 }],
+    [{ step: 'drain', instanceId: 0, until: now + 1_800_000, by: 'scale-in' }],
   ],
   [
     'does not choose again while one drains',
     snapshot([instance(0, { state: draining(now - 100), connections: 1 }), instance(1)], { capacity: 1 }),
     [],
+  ],
+  [
+    'rescues what people have on its disk before it removes one that has drained',
+    snapshot(
+      [instance(0), instance(1, { state: { ...ready, draining: { since: now - 1_000, until: now + 60_000 } } })],
+      {
+        capacity: 1,
+      },
+    ),
+    [{ step: 'rescue', instanceId: 1 }],
+  ],
+  [
+    'rescues nothing from one that was never prepared',
+    snapshot([instance(0), instance(1, { state: { ...fresh, created: true, draining: { since: 0, until: now } } })], {
+      capacity: 1,
+    }),
+    [{ step: 'remove', instanceId: 1, reason: 'it drained and nobody is there' }],
   ],
   [
     'removes a drained one when nobody is there',
@@ -195,8 +168,10 @@ const cases: [what: string, world: ScaleSetSnapshot, steps: Step[]][] = [
     [],
   ],
   [
-    'removes it when its time is over',
-    snapshot([instance(0), instance(1, { state: draining(now - 1_000, now) })], { capacity: 1 }),
+    'removes it when its time is over, though nobody knows who is there',
+    snapshot([instance(0), instance(1, { state: draining(now - 9_000, now - 3_000), users: undefined })], {
+      capacity: 1,
+    }),
     [{ step: 'remove', instanceId: 1, reason: 'its time to drain is over' }],
   ],
   [
@@ -226,7 +201,7 @@ const cases: [what: string, world: ScaleSetSnapshot, steps: Step[]][] = [
   [
     'drains where nobody has anything running',
     snapshot([instance(0), instance(1, { users: 1 })], { capacity: 1 }),
-    [{ step: 'drain', instanceId: 0, until: now + 1_800_000 }],
+    [{ step: 'drain', instanceId: 0, until: now + 1_800_000, by: 'scale-in' }],
   ],
   [
     'ends the draining when demand returns',
@@ -275,20 +250,19 @@ describe('plan', () => {
 });
 
 describe('the outcome of a scale set', () => {
-  const outcome = (world: ScaleSetSnapshot, probed = true, at = now) =>
-    scaleSetOutcome(world, () => probed, undefined, at).outcome;
+  const outcome = (world: ScaleSetSnapshot, at = now) => scaleSetOutcome(world, undefined, at).outcome;
   it('succeeds when everything is ready and probed', () => {
     expect(outcome(snapshot([instance(0)]))).toBe('succeeded');
   });
   it('waits for the first probes, but not for ever', () => {
-    expect(outcome(snapshot([instance(0)]), false)).toBe('updating');
-    expect(outcome(snapshot([instance(0)]), false, now + 30_000)).toBe('succeeded');
+    const world = snapshot([instance(0, { healthy: false })]);
+    expect(outcome(world)).toBe('updating');
+    expect(outcome(world, now + 30_000)).toBe('succeeded');
   });
   it('fails with the script, and says what it printed', () => {
     expect(
       scaleSetOutcome(
         snapshot([instance(0, { state: { ...ready, extensions: { files: ran('failed') } } })]),
-        () => true,
         undefined,
         now,
       ),
@@ -307,12 +281,8 @@ describe('the outcome of a scale set', () => {
   });
   it('fails with the image', () => {
     expect(
-      scaleSetOutcome(
-        snapshot([], { capacity: 1, imageReady: false }),
-        () => true,
-        { code: 'ImageBuildFailed', message: 'm' },
-        now,
-      ).outcome,
+      scaleSetOutcome(snapshot([], { capacity: 1, imageReady: false }), { code: 'ImageBuildFailed', message: 'm' }, now)
+        .outcome,
     ).toBe('failed');
   });
 });

@@ -2,7 +2,7 @@
  * From load balancers and instances to the gateway's routes. Pure: a table that is computed again from the same world
  * is the same.
  */
-import type { Backend, Probe, Route } from '../link/routes.ts';
+import type { Backend, Probe, Probed, Route } from '../link/routes.ts';
 
 export interface RoutedRule {
   id: string;
@@ -41,6 +41,21 @@ export interface RoutedInstance {
   accepting: boolean;
   backendPoolKeys: readonly string[];
   natPorts: Readonly<Record<string, number>>;
+  /** What its scale set's application health extension asks; undefined where there is none. */
+  health?: Probe | undefined;
+}
+
+/** The probes of application health extensions, each with the instances that it asks. */
+export function healthProbes(instances: readonly RoutedInstance[]): { probe: Probe; backends: Backend[] }[] {
+  const probed = new Map<string, { probe: Probe; backends: Backend[] }>();
+  for (const instance of instances) {
+    const { health } = instance;
+    if (health === undefined || !(instance.running || instance.starting)) continue;
+    const known = probed.get(health.id) ?? { probe: health, backends: [] };
+    known.backends.push(backendOf(instance, health.port));
+    probed.set(health.id, known);
+  }
+  return [...probed.values()];
 }
 
 /** Routes by id, in a stable order. `listenPort` gives each route the gateway's own port. */
@@ -96,22 +111,35 @@ function backendOf(instance: RoutedInstance, port: number): Backend {
   return { instance: instance.name, address: instance.address, port, accepting: instance.accepting };
 }
 
-/** Whether an instance is in rotation, and in words why not. */
+/** How an instance stands towards its front ends. */
+export interface Rotation {
+  /** It may receive new users. */
+  inRotation: boolean;
+  /** Its probes succeed, or it has none, whether or not it may receive anybody. */
+  healthy: boolean;
+  /** In words, why it is not in rotation. */
+  reason: string;
+}
+
 export function rotationOf(
   instance: Pick<RoutedInstance, 'name' | 'running' | 'starting' | 'accepting'>,
-  routes: readonly Route[],
+  probed: readonly Probed[],
   healthy: (probeId: string, instance: string) => boolean | undefined,
-): { inRotation: boolean; reason: string } {
-  if (!instance.running && !instance.starting) return { inRotation: false, reason: 'it does not run' };
-  if (!instance.accepting) return { inRotation: false, reason: 'it is being prepared, or drains' };
-  const asking = routes.filter(
+): Rotation {
+  if (!instance.running && !instance.starting) return { inRotation: false, healthy: false, reason: 'it does not run' };
+  const asking = probed.filter(
     ({ probe, backends }) => probe !== null && backends.some((backend) => backend.instance === instance.name),
   );
-  if (instance.starting && asking.length === 0) return { inRotation: false, reason: 'it is being started' };
-  for (const route of asking) {
-    if (route.probe !== null && healthy(route.probe.id, instance.name) !== true) {
-      return { inRotation: false, reason: `the probe ${route.probe.id.split('/').at(-1) ?? ''} has not succeeded` };
-    }
-  }
-  return { inRotation: true, reason: '' };
+  if (instance.starting && asking.length === 0)
+    return { inRotation: false, healthy: false, reason: 'it is being started' };
+  const failing = asking.find(({ probe }) => probe !== null && healthy(probe.id, instance.name) !== true);
+  const isHealthy = failing === undefined;
+  if (!instance.accepting) return { inRotation: false, healthy: isHealthy, reason: 'it is being prepared, or drains' };
+  return isHealthy
+    ? { inRotation: true, healthy: true, reason: '' }
+    : {
+        inRotation: false,
+        healthy: false,
+        reason: `the probe ${failing.probe?.id.split('/').at(-1) ?? ''} has not succeeded`,
+      };
 }

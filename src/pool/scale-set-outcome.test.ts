@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { ExtensionState } from './instance-state.ts';
-import { newInstanceState } from './instance-state.ts';
-import { plan, type ScaleSetSnapshot } from './plan.ts';
+import { newInstanceState, type ExtensionState } from './instance-state.ts';
+import { plan } from './plan.ts';
 import { scaleSetOutcome } from './scale-set-outcome.ts';
+import type { ScaleSetSnapshot } from './scale-set-snapshot.ts';
+import { instance, now, ready, snapshot as world } from './test-support.ts';
 
 const ended: ExtensionState = {
   version: 'v',
@@ -15,31 +16,13 @@ const ended: ExtensionState = {
 
 /** One instance whose script ended so. */
 function snapshot(extension: ExtensionState, generation = 3): ScaleSetSnapshot {
-  return {
-    capacity: 1,
-    generation,
-    deleting: false,
-    drainMilliseconds: 0,
-    scaleInRule: 'Default',
-    imageReady: true,
-    imageBusy: false,
-    imageRetryAt: undefined,
-    instances: [
-      {
-        instanceId: 7,
-        state: { ...newInstanceState(), created: true, provisioned: 'p', extensions: { setup: extension } },
-        power: 'running',
-        provision: 'p',
-        people: '',
-        extensions: [{ name: 'setup', version: 'v', provisionAfter: [] }],
-        connections: 0,
-        users: 0,
-        busy: false,
-      },
-    ],
-  };
+  const one = instance(7, {
+    state: { ...ready, extensions: { setup: extension } },
+    extensions: [{ name: 'setup', version: 'v', provisionAfter: [] }],
+  });
+  return world([one], { generation });
 }
-const outcome = (...args: Parameters<typeof snapshot>) => scaleSetOutcome(snapshot(...args), () => true, undefined, 10);
+const outcome = (...args: Parameters<typeof snapshot>) => scaleSetOutcome(snapshot(...args), undefined, now);
 
 describe('a scale set whose script did not end well', () => {
   it('has failed, by Azure’s code, with the instance and what the script said', () => {
@@ -90,14 +73,14 @@ describe('a scale set with a step that failed too often', () => {
   };
 
   it('has failed, by the code of the step', () => {
-    expect(scaleSetOutcome(failing(3), () => true, undefined, 10)).toMatchObject({
+    expect(scaleSetOutcome(failing(3), undefined, 10)).toMatchObject({
       outcome: 'failed',
       code: 'AllocationFailed',
     });
   });
 
   it('is at work again when it is deployed again, and the step is tried at once', () => {
-    expect(scaleSetOutcome(failing(2), () => true, undefined, 10)).toMatchObject({ outcome: 'updating' });
+    expect(scaleSetOutcome(failing(2), undefined, 10)).toMatchObject({ outcome: 'updating' });
     expect(plan(failing(2), 10)).toEqual([{ step: 'create', instanceId: 7 }]);
     expect(plan(failing(3), 10)).toEqual([]);
   });

@@ -1,39 +1,40 @@
 /** How a scale set's operation stands. Design: succeeded when extensions ended well and first probes passed, or 30 s after the extensions. */
 import type { EpochMillis } from '../core/time.ts';
-import { failureOf } from './instance-state.ts';
-import { extensionsDone, type InstanceSnapshot, type ScaleSetSnapshot } from './plan.ts';
+import { drainCause, failureOf } from './instance-state.ts';
+import { isReady, type InstanceSnapshot, type ScaleSetSnapshot } from './scale-set-snapshot.ts';
 
 export type Outcome =
   | { outcome: 'updating'; reason: string }
   | { outcome: 'succeeded' }
   | { outcome: 'failed'; code: string; message: string; target?: string };
 
-/** How long after its extensions an instance may stay out of rotation before the operation succeeds all the same. */
-const probeGraceMilliseconds = 30_000;
 /** How often a step may fail for a reason that may pass, before the operation fails. The loop goes on trying. */
 const patience = 5;
 
 export function scaleSetOutcome(
   snapshot: ScaleSetSnapshot,
-  probed: (instanceId: number) => boolean,
   imageFailure: { code: string; message: string } | undefined,
   now: EpochMillis,
 ): Outcome {
-  const staying = snapshot.instances.filter((instance) => instance.state.removal === undefined);
-  const failures = staying.flatMap((instance) => failuresOf(snapshot, instance));
-  const pending = staying.filter(
-    (instance) => !isSettled(snapshot, instance, probed, now) && failuresOf(snapshot, instance).length === 0,
+  const isMember = ({ state }: InstanceSnapshot) => state.removal === undefined && state.standby === undefined;
+  const members = snapshot.instances.filter((one) => isMember(one) && drainCause(one.state) !== 'delete');
+  const failures = members.flatMap((instance) => failuresOf(snapshot, instance));
+  const pending = members.filter(
+    (instance) => !isSettled(instance, now) && failuresOf(snapshot, instance).length === 0,
   );
   if (imageFailure !== undefined && !snapshot.imageReady) return { outcome: 'failed', ...imageFailure };
-  if (staying.length < snapshot.capacity) return { outcome: 'updating', reason: 'instances are being made' };
+  if (members.length < snapshot.capacity) return { outcome: 'updating', reason: 'instances are being made' };
   if (pending.length > 0)
-    return { outcome: 'updating', reason: `${pending.length} of ${staying.length} instances are not ready yet` };
+    return { outcome: 'updating', reason: `${pending.length} of ${members.length} instances are not ready yet` };
   const [first] = failures;
   if (first !== undefined) return { outcome: 'failed', ...first };
-  if (snapshot.instances.length > staying.length) return { outcome: 'updating', reason: 'instances are being removed' };
-  if (staying.length > snapshot.capacity && staying.some((instance) => instance.state.draining !== undefined)) {
+  const leaving = snapshot.instances.filter(
+    ({ state }) => state.removal !== undefined || drainCause(state) === 'delete',
+  );
+  if (leaving.some(({ state }) => state.standby === undefined))
+    return { outcome: 'updating', reason: 'instances are being removed' };
+  if (members.some(({ state }) => drainCause(state) === 'scale-in'))
     return { outcome: 'updating', reason: 'instances are draining' };
-  }
   return { outcome: 'succeeded' };
 }
 
@@ -79,21 +80,12 @@ function failuresOf(snapshot: ScaleSetSnapshot, instance: InstanceSnapshot): Fai
   return [];
 }
 
-function isSettled(
-  snapshot: ScaleSetSnapshot,
-  instance: InstanceSnapshot,
-  probed: (instanceId: number) => boolean,
-  now: EpochMillis,
-): boolean {
-  const { state, power } = instance;
+/** Nothing that somebody has asked for is left to be done on it. */
+function isSettled(instance: InstanceSnapshot, now: EpochMillis): boolean {
+  const { state, power, behind } = instance;
+  if (state.restart !== undefined || state.remake !== undefined) return false;
+  if (state.upgrade !== undefined && behind !== 'nothing') return false;
   if (state.draining !== undefined) return true;
   if (state.power === 'stopped') return power === 'stopped';
-  if (power !== 'running' || state.provisioned !== instance.provision) return false;
-  if (!extensionsDone(instance)) return false;
-  if (probed(instance.instanceId)) return true;
-  const since = Math.max(
-    state.provisionedAt ?? 0,
-    ...Object.values(state.extensions).map((extension) => extension.endedAt ?? 0),
-  );
-  return now - since >= probeGraceMilliseconds;
+  return isReady(instance, now);
 }

@@ -3,6 +3,7 @@ import { loadBalancerChildren, loadBalancers } from './network/load-balancers.ts
 import { networkSecurityGroups, securityRules } from './network/network-security-groups.ts';
 import { publicIpAddresses, type PublicAddresses } from './network/public-ip-addresses.ts';
 import { subnets, virtualNetworks } from './network/virtual-networks.ts';
+import { rollingUpgrades } from './compute/rolling-upgrades.ts';
 import { scaleSetExtensions } from './compute/scale-set-extensions.ts';
 import { scaleSetInstances } from './compute/scale-set-instances.ts';
 import { scaleSets } from './compute/scale-sets.ts';
@@ -33,6 +34,7 @@ export function allTypes(parts: TypeParts): ResourceType[] {
     scaleSets(parts.live),
     scaleSetInstances(parts.live),
     scaleSetExtensions,
+    rollingUpgrades(parts.live),
     storageAccounts,
     fileServices,
     fileShares,

@@ -265,6 +265,21 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
     return outcome;
   }
 
+  /** Of a part that a loop takes away: its action begins the operation. */
+  async function removeByAction(act: NonNullable<VirtualType['actions']>[string], path: ResourcePath) {
+    try {
+      const { operation } = await store.transaction(async (tx) => {
+        const parent = await storedAbove(tx, path);
+        return act(parent, path, {}, actionContext(tx, parent));
+      });
+      parts.changed();
+      return { existed: true, ...(operation === undefined ? {} : { operation }) };
+    } catch (error) {
+      if (error instanceof PoolhouseError && httpLikeNotFound(error)) return { existed: false };
+      throw error;
+    }
+  }
+
   function actionContext(queries: Queries, record: ResourceRecord): ActionContext {
     return {
       ...contextFor(queries),
@@ -350,6 +365,7 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
       if (path.type.toLowerCase() !== groupType) await requireGroup(store.db, path);
       if (type.kind === 'virtual') {
         const parent = await storedAbove(store.db, path);
+        if (type.actions?.['delete'] !== undefined) return removeByAction(type.actions['delete'], path);
         if (type.remove === undefined) throw unsupported('DELETE', path);
         const document = await type.remove(parent, path, contextFor(store.db));
         if (document === undefined) return { existed: false };

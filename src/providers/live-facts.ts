@@ -2,6 +2,10 @@
 export interface LiveInstance {
   power: 'running' | 'stopped' | 'frozen' | 'absent';
   inRotation: boolean;
+  /** Its probes succeed, or it has none. */
+  healthy: boolean;
+  /** Somebody works on it: no rule takes it away. */
+  active: boolean;
   /** In words, where it is not in rotation. */
   reason: string;
 }

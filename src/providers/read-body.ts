@@ -1,5 +1,6 @@
 /** Reads values out of ARM bodies, with errors that name the property as ARM does. Parse, do not trust. */
 import { PoolhouseError } from '../core/errors.ts';
+import { parseIsoDuration } from '../core/iso-duration.ts';
 import { dig, isObject, type Json, type JsonObject } from '../core/json.ts';
 
 type Path = readonly (string | number)[];
@@ -54,6 +55,24 @@ export function requiredInteger(body: Json, range: { minimum: number; maximum: n
   if (value === undefined)
     throw invalid(nameOfPath(path), `Required parameter '${nameOfPath(path)}' is missing (null).`);
   return value;
+}
+
+/** The milliseconds of the ISO 8601 duration at a path. `range` is written as durations, too, for the error. */
+export function optionalDuration(
+  body: Json,
+  range: { minimum: string; maximum: string },
+  ...path: Path
+): number | undefined {
+  const value = optionalString(body, ...path);
+  if (value === undefined || value === '') return undefined;
+  const length = parseIsoDuration(value);
+  const [minimum = 0, maximum = Infinity] = [range.minimum, range.maximum].map(parseIsoDuration);
+  if (length === undefined || length < minimum || length > maximum)
+    throw invalid(
+      nameOfPath(path),
+      `The value '${value.slice(0, 40)}' of '${nameOfPath(path)}' is not valid: an ISO 8601 duration from ${range.minimum} to ${range.maximum} is expected, such as '${range.minimum}'.`,
+    );
+  return length;
 }
 
 export function optionalBoolean(body: Json, ...path: Path): boolean | undefined {

@@ -5,7 +5,7 @@ import type { ResourceKey } from '../core/resource-id.ts';
 import type { EpochMillis } from '../core/time.ts';
 import { engineName, instanceSuffix } from '../pool/claim.ts';
 import { spreadOverZones } from '../pool/zones.ts';
-import { newInstanceState, type InstanceState } from '../pool/instance-state.ts';
+import { newInstanceState, type InstanceState, type StandbyPower } from '../pool/instance-state.ts';
 import { nextOf, raiseCounter, type Queries } from './store.ts';
 import type { InstanceRow } from './schema.ts';
 
@@ -69,6 +69,8 @@ export interface NewInstances {
   natPools: readonly { key: string; portStart: number; portEnd: number }[];
   /** Those that the scale set spreads its instances over. */
   zones: readonly string[];
+  /** How they wait, where they are not to be counted. */
+  standby: StandbyPower | undefined;
   now: EpochMillis;
 }
 
@@ -100,7 +102,12 @@ export async function allocateInstances(tx: Queries, request: NewInstances): Pro
         hostname: `${request.hostnamePrefix}${instanceSuffix(instanceId)}`.toLowerCase(),
         address: nextAddress(),
         model_version: request.modelVersion,
-        state_json: JSON.stringify({ ...newInstanceState(), natPorts, zone: zones[made] }),
+        state_json: JSON.stringify({
+          ...newInstanceState(),
+          natPorts,
+          zone: zones[made],
+          ...(request.standby === undefined ? {} : { standby: { since: request.now, as: request.standby } }),
+        }),
         created_at: request.now,
       })
       .execute();
@@ -113,7 +120,7 @@ export async function allocateInstances(tx: Queries, request: NewInstances): Pro
  */
 export async function adoptInstance(
   tx: Queries,
-  adopted: Omit<InstanceRecord, 'state'> & { natPools: NewInstances['natPools'] },
+  adopted: Omit<InstanceRecord, 'state'> & { natPools: NewInstances['natPools']; zone: string | undefined },
 ): Promise<void> {
   const natPorts = freeNatPorts(adopted.natPools, await natPortsOf(tx, adopted.scaleSetKey));
   await raiseCounter(tx, counterOf(adopted.scaleSetKey), adopted.instanceId);
@@ -126,7 +133,7 @@ export async function adoptInstance(
       hostname: adopted.hostname,
       address: adopted.address,
       model_version: adopted.modelVersion,
-      state_json: JSON.stringify({ ...newInstanceState(), created: true, natPorts }),
+      state_json: JSON.stringify({ ...newInstanceState(), created: true, natPorts, zone: adopted.zone }),
       created_at: adopted.createdAt,
     })
     .execute();
@@ -183,11 +190,30 @@ export async function updateInstanceState(
     .execute();
 }
 
+/** What an instance is made of from now on. */
+export async function setInstanceModel(
+  tx: Queries,
+  instance: Pick<InstanceRecord, 'scaleSetKey' | 'instanceId'>,
+  version: string,
+): Promise<void> {
+  await tx
+    .updateTable('instances')
+    .set({ model_version: version })
+    .where('scale_set_key', '=', instance.scaleSetKey)
+    .where('instance_id', '=', instance.instanceId)
+    .execute();
+}
+
+/** The handles for keys that its scripts were given are good for nothing any more. */
+export async function forgetMountGrants(tx: Queries, { name }: Pick<InstanceRecord, 'name'>): Promise<void> {
+  await tx.deleteFrom('mount_grants').where('instance_name', '=', name).execute();
+}
+
 export async function eraseInstance(
   tx: Queries,
   instance: Pick<InstanceRecord, 'scaleSetKey' | 'instanceId' | 'name'>,
 ): Promise<void> {
-  await tx.deleteFrom('mount_grants').where('instance_name', '=', instance.name).execute();
+  await forgetMountGrants(tx, instance);
   await tx
     .deleteFrom('instances')
     .where('scale_set_key', '=', instance.scaleSetKey)

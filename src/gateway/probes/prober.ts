@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../core/time.ts';
-import type { Probe, Report, Route } from '../../link/routes.ts';
+import type { Probe, Probed, Report } from '../../link/routes.ts';
 import { initialProbeState, nextProbeState, probeDelayMs, probeLimitMs } from './probe-state.ts';
 import type { ProbeState } from './probe-state.ts';
 import type { RunProbe } from './run-probe.ts';
@@ -39,7 +39,7 @@ interface Target {
 
 export interface Prober {
   /** Begins what is new at once, goes on with what stays, ends what is gone. */
-  watch(routes: readonly Route[]): void;
+  watch(probed: readonly Probed[]): void;
   /** True where the route has no probe, or the instance passes it. */
   isHealthy(probe: Probe | null, instance: string): boolean;
   /** Resolves once every one of these instances was probed, or one of them is healthy; at once where there is no probe. */
@@ -85,9 +85,9 @@ export function createProber({ clock, runProbe, onChange, onOutcome }: ProberOpt
   }
 
   return {
-    watch(routes) {
+    watch(probed) {
       const wanted = new Map<string, { probe: Probe; instance: string; address: string }>();
-      for (const { probe, backends } of routes) {
+      for (const { probe, backends } of probed) {
         if (probe === null) continue;
         for (const { instance, address } of backends)
           wanted.set(keyOf(probe.id, instance), { probe, instance, address });

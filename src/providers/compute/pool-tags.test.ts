@@ -9,6 +9,7 @@ describe('the settings of a pool', () => {
     expect(readPoolTags({})).toEqual({
       placement: { prefer: 'fewest-users' },
       signIn: 'gateway',
+      standby: { count: 0, as: 'stopped' },
       mayWake: true,
       wokenMilliseconds: 30 * minute,
       keepHours: 24,

@@ -1,5 +1,6 @@
 /** Settings of a pool beyond Azure's: tags `poolhouse-…` on its scale set. `docs/operating.md` lists them. */
 import { dig, type Json, type JsonObject } from '../../core/json.ts';
+import type { StandbyPower } from '../../pool/instance-state.ts';
 import type { PlacementPolicy } from '../../pool/placement.ts';
 import { invalid } from '../read-body.ts';
 
@@ -16,6 +17,8 @@ export interface PoolTags {
   keepHours: number;
   /** How long a surplus instance waits for those who are on it. */
   drainMilliseconds: number;
+  /** Prepared instances beside the capacity. */
+  standby: { count: number; as: StandbyPower };
   /** How long a script of an extension may run. */
   scriptMilliseconds: number;
 }
@@ -42,6 +45,10 @@ export function readPoolTags(document: JsonObject): PoolTags {
     wokenMilliseconds: minutes(document, 'poolhouse-wake-minutes', usualWokenMinutes, 0),
     keepHours: hours(document, 'poolhouse-keep-hours', usualKeepHours),
     drainMilliseconds: minutes(document, 'poolhouse-drain-minutes', usualDrainMinutes, 0),
+    standby: {
+      count: count(document, 'poolhouse-standby', 0) ?? 0,
+      as: choice(document, 'poolhouse-standby-power', ['stopped', 'frozen']),
+    },
     scriptMilliseconds: minutes(document, 'poolhouse-script-minutes', usualScriptMinutes, 0.05),
   };
 }
@@ -83,15 +90,15 @@ function choice<Word extends string>(document: JsonObject, name: string, words: 
   return word;
 }
 
-/** A whole number from 1 on; undefined where nothing is said: no limit. */
-function count(document: JsonObject, name: string): number | undefined {
+/** A whole number; undefined where nothing is said. */
+function count(document: JsonObject, name: string, least = 1): number | undefined {
   const value = dig(document, 'tags', name);
   if (value === undefined || value === null) return undefined;
-  const number = typeof value === 'string' && /^\d{1,5}$/.test(value) ? Number(value) : 0;
-  if (number < 1)
+  const number = typeof value === 'string' && /^\d{1,5}$/.test(value) ? Number(value) : Number.NaN;
+  if (!(number >= least))
     throw invalid(
       `tags.${name}`,
-      `The value ${JSON.stringify(value)} of the tag '${name}' is not valid: a whole number from 1 to 99999 is expected.`,
+      `The value ${JSON.stringify(value)} of the tag '${name}' is not valid: a whole number from ${String(least)} to 99999 is expected.`,
     );
   return number;
 }

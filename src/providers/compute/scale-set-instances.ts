@@ -12,8 +12,10 @@ import type { ResourceRecord } from '../../store/resource-records.ts';
 import { nameOf } from '../../store/resource-records.ts';
 import type { LiveFacts } from '../live-facts.ts';
 import { objectAt, optionalBoolean } from '../read-body.ts';
-import type { TypeContext, VirtualType } from '../resource-type.ts';
-import { modelVersion, uuidOf } from './scale-sets.ts';
+import type { ActionContext, TypeContext, VirtualType } from '../resource-type.ts';
+import { modelVersion } from './model-version.ts';
+import { changeOne, deleteInstances, instanceChanges, type InstanceActionName } from './scale-set-actions.ts';
+import { uuidOf } from './scale-sets.ts';
 
 const type = 'Microsoft.Compute/virtualMachineScaleSets/virtualMachines';
 
@@ -40,27 +42,18 @@ export function scaleSetInstances(live: LiveFacts): VirtualType {
       return parent.document;
     },
     actions: {
+      delete: async (parent, path, _body, context) =>
+        deleteInstances(parent, [await require(parent, path, context)], context),
       instanceview: async (parent, path, _body, context) => ({ body: view(await require(parent, path, context)) }),
-      start: (parent, path, _body, context) => switchPower(parent, path, context, 'running'),
-      poweroff: (parent, path, _body, context) => switchPower(parent, path, context, 'stopped'),
-      deallocate: (parent, path, _body, context) => switchPower(parent, path, context, 'stopped'),
+      ...Object.fromEntries(
+        (Object.keys(instanceChanges) as InstanceActionName[]).map((name) => [
+          name,
+          async (parent: ResourceRecord, path: ResourcePath, _body: JsonObject, context: ActionContext) =>
+            changeOne(parent, await require(parent, path, context), name, context),
+        ]),
+      ),
     },
   };
-
-  async function switchPower(
-    parent: ResourceRecord,
-    path: ResourcePath,
-    context: Parameters<NonNullable<VirtualType['actions']>[string]>[3],
-    power: 'running' | 'stopped',
-  ) {
-    await updateInstanceState(context.queries, await require(parent, path, context), (state) => ({ ...state, power }));
-    await context.queries
-      .updateTable('resources')
-      .set({ provisioning_state: 'Updating' })
-      .where('key', '=', parent.key)
-      .execute();
-    return context.begin(power === 'running' ? 'start' : 'deallocate', parent.generation);
-  }
 
   async function require(parent: ResourceRecord, path: ResourcePath, context: TypeContext): Promise<InstanceRecord> {
     const name = path.names.at(-1) ?? '';
@@ -95,7 +88,7 @@ export function scaleSetInstances(live: LiveFacts): VirtualType {
       ],
       vmHealth: {
         status: {
-          code: `HealthState/${now?.inRotation === true ? 'healthy' : 'unhealthy'}`,
+          code: `HealthState/${now?.healthy === true ? 'healthy' : 'unhealthy'}`,
           level: 'Info',
           displayStatus: now?.inRotation === true ? 'in rotation' : (now?.reason ?? 'not known yet'),
         },
@@ -161,7 +154,8 @@ export function scaleSetInstances(live: LiveFacts): VirtualType {
           networkInterfaces: [{ id: `${id}/networkInterfaces/${typeof nic === 'string' ? nic : 'nic'}` }],
         },
         protectionPolicy: {
-          protectFromScaleIn: instance.state.protectFromScaleIn,
+          // Who works on it protects it, as long as they do.
+          protectFromScaleIn: instance.state.protectFromScaleIn || live.instance(instance.name)?.active === true,
           protectFromScaleSetActions: instance.state.protectFromScaleSetActions,
         },
         provisioningState: state(instance),

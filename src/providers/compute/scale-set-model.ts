@@ -4,6 +4,7 @@
  */
 import ssh2 from 'ssh2';
 import { scaleInRules, type ScaleInRule } from '../../pool/choose-scale-in.ts';
+import type { RepairsPolicy, UpgradePolicy } from '../../pool/scale-set-snapshot.ts';
 import { PoolhouseError } from '../../core/errors.ts';
 import { dig, type JsonObject } from '../../core/json.ts';
 import { isPlaceholder } from '../../secrets/secrets.ts';
@@ -13,11 +14,17 @@ import {
   objects,
   optionalBoolean,
   optionalChoice,
+  optionalDuration,
   optionalInteger,
   optionalString,
   requiredInteger,
   requiredString,
 } from '../read-body.ts';
+
+/** Azure's defaults. */
+const usualPercent = 20;
+const usualGrace = 10 * 60_000;
+const usualNotice = 5 * 60_000;
 
 export interface ImageModel {
   publisher: string;
@@ -58,7 +65,11 @@ export interface ProfileModel {
 export interface ScaleSetModel {
   sizeName: string;
   capacity: number;
-  upgradeMode: 'Manual' | 'Automatic' | 'Rolling';
+  upgrade: Omit<UpgradePolicy, 'canceled'>;
+  /** Undefined: nothing is repaired by itself. */
+  repairs: RepairsPolicy | undefined;
+  /** How long an instance is told before it is terminated; 0: not at all. */
+  noticeMilliseconds: number;
   scaleInRule: ScaleInRule;
   /** Where its instances are spread over; none: it knows no zones. */
   zones: string[];
@@ -72,12 +83,42 @@ export function readScaleSet(body: JsonObject): ScaleSetModel {
   return {
     sizeName: requiredString(body, 'sku', 'name'),
     capacity: requiredInteger(body, { minimum: 0, maximum: 1000 }, 'sku', 'capacity'),
-    upgradeMode:
-      optionalChoice(body, ['Manual', 'Automatic', 'Rolling'], 'properties', 'upgradePolicy', 'mode') ?? 'Manual',
+    upgrade: readUpgradePolicy(objectAt(body, 'properties', 'upgradePolicy')),
+    repairs: readRepairs(objectAt(body, 'properties', 'automaticRepairsPolicy')),
+    noticeMilliseconds: readNotice(objectAt(body, 'properties', 'virtualMachineProfile')),
     scaleInRule: readScaleInRule(body),
     zones: readZones(body),
     profile: readProfile(objectAt(body, 'properties', 'virtualMachineProfile')),
   };
+}
+
+/** https://learn.microsoft.com/azure/virtual-machine-scale-sets/virtual-machine-scale-sets-configure-rolling-upgrades */
+function readUpgradePolicy(policy: JsonObject): ScaleSetModel['upgrade'] {
+  const rolling = objectAt(policy, 'rollingUpgradePolicy');
+  const percent = (member: string, minimum: number) =>
+    optionalInteger(rolling, { minimum, maximum: 100 }, member) ?? usualPercent;
+  return {
+    mode: optionalChoice(policy, ['Manual', 'Automatic', 'Rolling'], 'mode') ?? 'Manual',
+    maxBatchPercent: percent('maxBatchInstancePercent', 5),
+    maxUnhealthyPercent: percent('maxUnhealthyInstancePercent', 5),
+    maxUnhealthyUpgradedPercent: percent('maxUnhealthyUpgradedInstancePercent', 0),
+    pauseMilliseconds: optionalDuration(rolling, { minimum: 'PT0S', maximum: 'P1D' }, 'pauseTimeBetweenBatches') ?? 0,
+  };
+}
+
+/** https://learn.microsoft.com/azure/virtual-machine-scale-sets/virtual-machine-scale-sets-automatic-instance-repairs */
+function readRepairs(policy: JsonObject): RepairsPolicy | undefined {
+  const graceMilliseconds =
+    optionalDuration(policy, { minimum: 'PT10M', maximum: 'PT90M' }, 'gracePeriod') ?? usualGrace;
+  const action = optionalChoice(policy, ['Replace', 'Reimage', 'Restart'], 'repairAction') ?? 'Replace';
+  return optionalBoolean(policy, 'enabled') === true ? { action, graceMilliseconds } : undefined;
+}
+
+/** https://learn.microsoft.com/azure/virtual-machine-scale-sets/virtual-machine-scale-sets-terminate-notification */
+function readNotice(profile: JsonObject): number {
+  const path = ['scheduledEventsProfile', 'terminateNotificationProfile'] as const;
+  const length = optionalDuration(profile, { minimum: 'PT5M', maximum: 'PT15M' }, ...path, 'notBeforeTimeout');
+  return optionalBoolean(profile, ...path, 'enable') === true ? (length ?? usualNotice) : 0;
 }
 
 /** The first one that the list names decides. */
@@ -249,6 +290,42 @@ export interface CustomScript {
   isScript: boolean;
   fileUris: string[];
   timestamp: number | undefined;
+}
+
+/** True for the extension that says how the health of an instance is seen: its probe is the gateway's, and nothing runs inside. */
+export function isApplicationHealth(extension: Pick<ExtensionModel, 'publisher' | 'type'>): boolean {
+  const name = `${extension.publisher}/${extension.type}`.toLowerCase();
+  return name === 'microsoft.managedservices/applicationhealthlinux';
+}
+
+export interface HealthProbeModel {
+  protocol: 'tcp' | 'http' | 'https';
+  port: number;
+  path: string;
+  intervalSeconds: number;
+  failures: number;
+}
+
+/**
+ * The settings of the application health extension.
+ * https://learn.microsoft.com/azure/virtual-machine-scale-sets/virtual-machine-scale-sets-health-extension
+ */
+export function readApplicationHealth(settings: JsonObject): HealthProbeModel {
+  const protocol = optionalChoice(settings, ['tcp', 'http', 'https'], 'protocol') ?? 'http';
+  const usualPort = { tcp: undefined, http: 80, https: 443 }[protocol];
+  const port = optionalInteger(settings, { minimum: 1, maximum: 65_535 }, 'port') ?? usualPort;
+  if (port === undefined)
+    throw invalid(
+      'settings.port',
+      `The application health extension needs 'port' in its settings where it probes by tcp.`,
+    );
+  return {
+    protocol,
+    port,
+    path: `/${(optionalString(settings, 'requestPath') ?? '').replace(/^\/+/, '')}`,
+    intervalSeconds: optionalInteger(settings, { minimum: 5, maximum: 60 }, 'intervalInSeconds') ?? 5,
+    failures: optionalInteger(settings, { minimum: 1, maximum: 24 }, 'numberOfProbes') ?? 1,
+  };
 }
 
 /** True for the extension that runs scripts on Linux, in all its publishers' names. */

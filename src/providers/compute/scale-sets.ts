@@ -1,18 +1,25 @@
 import { createHash } from 'node:crypto';
 import { PoolhouseError } from '../../core/errors.ts';
-import { dig, isObject, withoutDeep, type Json, type JsonObject } from '../../core/json.ts';
+import { dig, isObject, withoutDeep, type JsonObject } from '../../core/json.ts';
 import { hideIn, isPlaceholder } from '../../secrets/secrets.ts';
-import { findInstances, saveModel, updateInstanceState, type InstanceRecord } from '../../store/instance-records.ts';
+import { findInstances, saveModel, type InstanceRecord } from '../../store/instance-records.ts';
 import { uidOf } from '../../store/accounts.ts';
 import { keyOf, tryParseResourceId } from '../../core/resource-id.ts';
 import { findResources, type ResourceRecord } from '../../store/resource-records.ts';
-import type { ActionOutcome } from '../resource-service.ts';
 import { invalid, objectAt, objects } from '../read-body.ts';
-import type { AcceptContext, ActionContext, RoomContext, StoredType } from '../resource-type.ts';
+import type { AcceptContext, RoomContext, StoredType } from '../resource-type.ts';
 import type { LiveFacts } from '../live-facts.ts';
 import { requireFreeAdminName } from '../identity/names-in-use.ts';
+import { modelVersion } from './model-version.ts';
 import { readPoolTags } from './pool-tags.ts';
-import { isCustomScript, readCustomScript, readScaleSet } from './scale-set-model.ts';
+import { scaleSetActions } from './scale-set-actions.ts';
+import {
+  isApplicationHealth,
+  isCustomScript,
+  readApplicationHealth,
+  readCustomScript,
+  readScaleSet,
+} from './scale-set-model.ts';
 import { allSizes, sizeOf } from './sizes.ts';
 
 const type = 'Microsoft.Compute/virtualMachineScaleSets';
@@ -56,10 +63,11 @@ export function scaleSets(live: LiveFacts): StoredType {
         );
       }
       for (const extension of model.profile.extensions) {
-        if (!isCustomScript(extension)) {
+        if (isApplicationHealth(extension)) readApplicationHealth(extension.settings);
+        else if (!isCustomScript(extension)) {
           throw invalid(
             `extensionProfile.extensions.${extension.name}`,
-            `The extension '${extension.publisher}/${extension.type}' is not known here. Known: Microsoft.Azure.Extensions/CustomScript.`,
+            `The extension '${extension.publisher}/${extension.type}' is not known here. Known: Microsoft.Azure.Extensions/CustomScript, Microsoft.ManagedServices/ApplicationHealthLinux.`,
           );
         }
         const unknown = extension.provisionAfter.find(
@@ -70,6 +78,7 @@ export function scaleSets(live: LiveFacts): StoredType {
             `extensionProfile.extensions.${extension.name}`,
             `The extension '${extension.name}' is to run after '${unknown}', which does not exist.`,
           );
+        if (isApplicationHealth(extension)) continue;
         if (extension.protectedSettings === undefined) readCustomScript(extension.settings, {});
         else if (!isPlaceholder(extension.protectedSettings)) {
           const parsed: unknown = JSON.parse(extension.protectedSettings);
@@ -123,6 +132,17 @@ export function scaleSets(live: LiveFacts): StoredType {
                 displayStatus: `Provisioning ${record.provisioningState.toLowerCase()}`,
               },
             ],
+            orchestrationServices: [
+              {
+                serviceName: 'AutomaticRepairs',
+                serviceState:
+                  readScaleSet(record.document).repairs === undefined
+                    ? 'NotRunning'
+                    : repairsSuspended(record)
+                      ? 'Suspended'
+                      : 'Running',
+              },
+            ],
           },
         };
       },
@@ -136,10 +156,7 @@ export function scaleSets(live: LiveFacts): StoredType {
             })),
           },
         }),
-      delete: removeInstances,
-      start: (record, body, context) => switchPower(record, body, context, 'running', 'start'),
-      poweroff: (record, body, context) => switchPower(record, body, context, 'stopped', 'powerOff'),
-      deallocate: (record, body, context) => switchPower(record, body, context, 'stopped', 'deallocate'),
+      ...scaleSetActions,
     },
     extra: () => Promise.resolve({}),
   };
@@ -210,82 +227,6 @@ export function scaleSets(live: LiveFacts): StoredType {
     }
   }
 
-  async function removeInstances(
-    record: ResourceRecord,
-    body: JsonObject,
-    context: ActionContext,
-  ): Promise<ActionOutcome> {
-    const instances = await named(record, body, context);
-    for (const instance of instances) {
-      await updateInstanceState(context.queries, instance, (state) => ({
-        ...state,
-        removal: { since: context.now, reason: 'it was deleted by its id' },
-      }));
-    }
-    // Deleting by id lowers the capacity, as in Azure: nothing comes back in its place.
-    const sku = objectAt(record.document, 'sku');
-    const capacity = Math.max(0, Number(sku['capacity'] ?? 0) - instances.length);
-    await context.queries
-      .updateTable('resources')
-      .set({
-        document_json: JSON.stringify({ ...record.document, sku: { ...sku, capacity } }),
-        provisioning_state: 'Updating',
-        changed_at: context.now,
-      })
-      .where('key', '=', record.key)
-      .execute();
-    return context.begin('delete', record.generation);
-  }
-
-  async function switchPower(
-    record: ResourceRecord,
-    body: JsonObject,
-    context: ActionContext,
-    power: 'running' | 'stopped',
-    action: string,
-  ): Promise<ActionOutcome> {
-    const chosen = Array.isArray(body['instanceIds'])
-      ? await named(record, body, context)
-      : await findInstances(context.queries, record.key);
-    for (const instance of chosen) {
-      if (power === 'stopped' && instance.state.protectFromScaleSetActions && !Array.isArray(body['instanceIds']))
-        continue;
-      await updateInstanceState(context.queries, instance, (state) => ({ ...state, power }));
-    }
-    const { $off: _before, ...found } = record.found;
-    const isWhole = power === 'stopped' && !Array.isArray(body['instanceIds']);
-    await context.queries
-      .updateTable('resources')
-      .set({
-        found_json: JSON.stringify(isWhole ? { ...found, $off: record.generation } : found),
-        provisioning_state: 'Updating',
-        changed_at: context.now,
-      })
-      .where('key', '=', record.key)
-      .execute();
-    return context.begin(action, record.generation);
-  }
-
-  async function named(record: ResourceRecord, body: JsonObject, context: ActionContext): Promise<InstanceRecord[]> {
-    const ids = body['instanceIds'];
-    if (!Array.isArray(ids) || ids.length === 0)
-      throw invalid(
-        'instanceIds',
-        `Required parameter 'instanceIds' is missing (null): name the instances, as in {"instanceIds": ["0", "3"]}.`,
-      );
-    const instances = await findInstances(context.queries, record.key);
-    if (ids.length === 1 && ids[0] === '*') return instances;
-    return [...new Set(ids.map(String))].map((id) => {
-      const instance = instances.find((one) => String(one.instanceId) === id);
-      if (instance === undefined)
-        throw invalid(
-          'instanceIds',
-          `The provided instanceId ${id.slice(0, 40)} is not an active Virtual Machine Scale Set VM instanceId.`,
-        );
-      return instance;
-    });
-  }
-
   function provisioningStateOf(instance: InstanceRecord): string {
     if (instance.state.removal !== undefined) return 'Deleting';
     if (instance.state.failure !== undefined && live.instance(instance.name)?.power !== 'running') return 'Failed';
@@ -299,27 +240,19 @@ export function scriptsCanceled(record: ResourceRecord): boolean {
   return record.found['$canceled'] === record.generation;
 }
 
+/** Whether the upgrade to its latest model was cancelled. */
+export function upgradeCanceled(record: ResourceRecord): boolean {
+  return record.found['$upgradeCanceled'] === modelVersion(record.document);
+}
+
+/** Whether its operator has suspended automatic repairs. */
+export function repairsSuspended(record: ResourceRecord): boolean {
+  return record.found['$repairsSuspended'] === true;
+}
+
 /** Whether all of it was switched off, and nothing else asked for since: nobody but its operator starts it again. */
 export function switchedOff(record: ResourceRecord): boolean {
   return record.found['$off'] === record.generation;
-}
-
-/** The digest of what instances are made of: two documents with the same digest make the same instances. */
-export function modelVersion(document: JsonObject): string {
-  const made: Json = {
-    profile: objectAt(document, 'properties', 'virtualMachineProfile'),
-    size: dig(document, 'sku', 'name') ?? null,
-  };
-  return createHash('sha256').update(stableText(made)).digest('hex').slice(0, 16);
-}
-
-function stableText(value: Json): string {
-  if (Array.isArray(value)) return `[${value.map(stableText).join(',')}]`;
-  if (!isObject(value)) return JSON.stringify(value);
-  return `{${Object.keys(value)
-    .sort()
-    .map((name) => `${JSON.stringify(name)}:${stableText(value[name] ?? null)}`)
-    .join(',')}}`;
 }
 
 /** A client that PUTs what it has read (`az vmss scale`) has not seen the secrets: they stay as they were. */

@@ -1,0 +1,122 @@
+/**
+ * Executors of the steps that change what becomes of an instance that is there: whether it joins, drains, starts again, is made
+ * anew or goes. Each can be cut off anywhere and carried out again.
+ */
+import type { Transaction } from 'kysely';
+import type { ResourceKey } from '../core/resource-id.ts';
+import type { InstanceState } from '../pool/instance-state.ts';
+import type { Executors } from '../pool/steps.ts';
+import { eraseInstance, forgetMountGrants, setInstanceModel, type InstanceRecord } from '../store/instance-records.ts';
+import type { ResourceRecord } from '../store/resource-records.ts';
+import type { Tables } from '../store/schema.ts';
+import type { InstanceDoors } from './instance-doors.ts';
+import type { World } from './world.ts';
+
+export type LifeStepName = 'join' | 'drain' | 'undrain' | 'restart' | 'upgrade' | 'rescue' | 'remake' | 'remove';
+
+export interface LifeStepParts {
+  world: World;
+  doors: InstanceDoors;
+  subject: (key: ResourceKey, instanceId: number) => Promise<{ instance: InstanceRecord; set: ResourceRecord }>;
+  change: (
+    instance: InstanceRecord,
+    how: (state: InstanceState) => InstanceState,
+    also?: (tx: Transaction<Tables>) => Promise<void>,
+  ) => Promise<void>;
+  /** Writes down what new instances of a scale set are made of, and gives its version. */
+  latestModel: (tx: Transaction<Tables>, set: ResourceRecord) => Promise<string>;
+  /** Brings what people have changed on an instance's own disk into their workspaces. */
+  rescue: (instance: InstanceRecord, signal: AbortSignal) => Promise<void>;
+}
+
+export function lifeSteps(key: ResourceKey, parts: LifeStepParts): Pick<Executors, LifeStepName> {
+  const { world, doors, subject, change } = parts;
+  const { store, engine, clock } = world;
+
+  return {
+    async join({ instanceId }, signal) {
+      const { instance } = await subject(key, instanceId);
+      await change(instance, ({ standby: _standby, ...state }) => ({ ...state, power: 'running' }));
+      // At once, and not with the next pass: somebody waits for it. One that is not made yet is started when it is.
+      if (world.live.instance(instance.name)?.power === 'absent') return;
+      if (engine.capabilities().real) await doors.open(instance.name);
+      await engine.setPower(instance.name, 'running', signal);
+    },
+    async drain({ instanceId, until, by }) {
+      const { instance } = await subject(key, instanceId);
+      const since = clock.now();
+      await change(instance, ({ rescuedAt: _rescued, ...state }) => ({
+        ...state,
+        draining: { since, by, ...(until === undefined ? {} : { until }) },
+      }));
+    },
+    async undrain({ instanceId }) {
+      const { instance } = await subject(key, instanceId);
+      await change(instance, ({ draining: _draining, rescuedAt: _rescued, ...state }) => state);
+    },
+    async restart({ instanceId }, signal) {
+      const { instance } = await subject(key, instanceId);
+      await engine.setPower(instance.name, 'stopped', signal);
+      if (engine.capabilities().real) await doors.open(instance.name);
+      await engine.setPower(instance.name, 'running', signal);
+      const repairedAt = clock.now();
+      await change(instance, ({ restart: _restart, draining, rescuedAt: _rescued, ...state }) => ({
+        ...state,
+        repairedAt,
+        ...operatorsOwn(draining),
+      }));
+    },
+    async upgrade({ instanceId }) {
+      const { instance, set } = await subject(key, instanceId);
+      const upgradedAt = clock.now();
+      await change(
+        instance,
+        ({ upgrade: _upgrade, ...state }) => ({ ...state, upgradedAt }),
+        async (tx) => setInstanceModel(tx, instance, await parts.latestModel(tx, set)),
+      );
+    },
+    async rescue({ instanceId }, signal) {
+      const { instance } = await subject(key, instanceId);
+      await parts.rescue(instance, signal);
+      const rescuedAt = clock.now();
+      await change(instance, (state) => ({ ...state, rescuedAt }));
+    },
+    async remake({ instanceId, model }, signal) {
+      const { instance, set } = await subject(key, instanceId);
+      await engine.delete(instance.name, signal);
+      const at = clock.now();
+      await change(
+        instance,
+        (state) => ({ ...asNew(state), ...(model === 'latest' ? { upgradedAt: at } : { repairedAt: at }) }),
+        async (tx) => {
+          await forgetMountGrants(tx, instance);
+          if (model === 'latest') await setInstanceModel(tx, instance, await parts.latestModel(tx, set));
+        },
+      );
+    },
+    async remove({ instanceId, reason }, signal) {
+      const { instance } = await subject(key, instanceId);
+      const since = clock.now();
+      await change(instance, (state) => ({ ...state, removal: state.removal ?? { since, reason } }));
+      await engine.delete(instance.name, signal);
+      await doors.close(instance.name);
+      await store.transaction((tx) => eraseInstance(tx, instance));
+    },
+  };
+}
+
+/** Who drains an instance by hand says when that ends. */
+const operatorsOwn = (draining: InstanceState['draining']) => (draining?.by === 'operator' ? { draining } : {});
+
+/** What is left of an instance's state when it has lost its machine: what was asked for, and nothing that was found. */
+function asNew(state: InstanceState): InstanceState {
+  const { power, protectFromScaleIn, protectFromScaleSetActions, natPorts, zone, draining, standby } = state;
+  return {
+    ...{ power, protectFromScaleIn, protectFromScaleSetActions, natPorts },
+    created: false,
+    extensions: {},
+    ...(zone === undefined ? {} : { zone }),
+    ...(standby === undefined ? {} : { standby }),
+    ...operatorsOwn(draining),
+  };
+}

@@ -1,0 +1,124 @@
+/**
+ * Brings instances to the latest model as the upgrade policy says. What can be done while an instance runs is done so; for
+ * another image or size it is made anew, once nobody is there: an upgrade that nobody asked for by name ends no session.
+ * Pure, a part of `plan`.
+ * https://learn.microsoft.com/azure/virtual-machine-scale-sets/virtual-machine-scale-sets-upgrade-policy
+ */
+import type { EpochMillis } from '../core/time.ts';
+import { drainCause } from './instance-state.ts';
+import {
+  isEmpty,
+  isPrepared,
+  isReady,
+  preparedAt,
+  probeGraceMilliseconds,
+  type InstanceSnapshot,
+  type ScaleSetSnapshot,
+  type UpgradePolicy,
+} from './scale-set-snapshot.ts';
+import type { Step } from './steps.ts';
+
+/** @param members the instances that the capacity counts */
+export function planUpgrade(
+  snapshot: ScaleSetSnapshot,
+  members: readonly InstanceSnapshot[],
+  now: EpochMillis,
+): Step[] {
+  const outdated = members.filter(
+    ({ behind, state }) => behind !== 'nothing' && state.remake === undefined && drainCause(state) !== 'scale-in',
+  );
+  const steps: Step[] = members
+    .filter(({ state, behind, busy }) => drainCause(state) === 'upgrade' && behind === 'nothing' && !busy)
+    .map(({ instanceId }) => ({ step: 'undrain', instanceId }));
+  const named = outdated.filter(({ state }) => state.upgrade !== undefined);
+  for (const one of named) steps.push(...begin(one, now + snapshot.drainMilliseconds));
+  const { mode, canceled } = snapshot.upgrade;
+  if (mode === 'Manual' || canceled) {
+    for (const { instanceId, state, busy } of outdated)
+      if (drainCause(state) === 'upgrade' && state.upgrade === undefined && !busy)
+        steps.push({ step: 'undrain', instanceId });
+    return steps;
+  }
+  const others = outdated.filter(({ state }) => state.upgrade === undefined && !state.protectFromScaleSetActions);
+  steps.push(...chooseBatch(snapshot, members, others, now).flatMap((one) => begin(one, undefined)));
+  return steps;
+}
+
+/** The first step of one instance's upgrade; none where it was taken already. */
+function begin({ instanceId, behind, state, busy, power }: InstanceSnapshot, until: EpochMillis | undefined): Step[] {
+  if (busy) return [];
+  if (behind === 'settings') return [{ step: 'upgrade', instanceId }];
+  if (state.draining !== undefined) return [];
+  // What was never made has nobody, and what is switched off is made anew when it is started.
+  if (power === 'absent') return [{ step: 'upgrade', instanceId }];
+  return [{ step: 'drain', instanceId, by: 'upgrade', ...(until === undefined ? {} : { until }) }];
+}
+
+/** The instances whose turn it is now, those with people only where others serve meanwhile. */
+function chooseBatch(
+  { upgrade }: ScaleSetSnapshot,
+  members: readonly InstanceSnapshot[],
+  outdated: readonly InstanceSnapshot[],
+  now: EpochMillis,
+): InstanceSnapshot[] {
+  const isRolling = upgrade.mode === 'Rolling';
+  const batch = isRolling
+    ? Math.max(1, Math.floor((members.length * upgrade.maxBatchPercent) / 100))
+    : Math.max(1, members.length);
+  const isTaken = ({ state }: InstanceSnapshot) => drainCause(state) === 'upgrade';
+  const canGoOn =
+    !isRolling || (!isFaulted({ upgrade }, members, now) && isPaused(upgrade, members, now) === undefined);
+  if (!canGoOn) return [];
+  // Of one batch all are done before the next begins; those that wait for people do not hold it up.
+  const underWay = isRolling
+    ? members.filter((one) => (isTaken(one) && isEmpty(one)) || (wasUpgraded(one) && !isReady(one, now)))
+    : [];
+  const free = underWay.length > 0 ? 0 : batch;
+  const untaken = outdated.filter((one) => !isTaken(one));
+  const now_ = untaken.filter((one) => one.behind === 'settings' || isEmpty(one) || one.power !== 'running');
+  const chosen = now_.slice(0, free);
+
+  const serving = members.filter((one) => one.inRotation && one.state.draining === undefined && !chosen.includes(one));
+  const waiting = outdated.filter((one) => isTaken(one) && !isEmpty(one)).length;
+  const withPeople = untaken.filter((one) => !now_.includes(one) && one.state.draining === undefined);
+  const drainable = withPeople.slice(0, Math.max(0, batch - waiting));
+  for (const one of drainable) {
+    if (!serving.some((other) => other !== one && !chosen.includes(other))) break;
+    chosen.push(one);
+  }
+  return chosen;
+}
+
+/** It was given the latest model, and has it. */
+const wasUpgraded = ({ behind, state }: InstanceSnapshot) => behind === 'nothing' && state.upgradedAt !== undefined;
+
+const share = (part: number, of: number) => (of === 0 ? 0 : (part * 100) / of);
+
+/** Whether too many instances are ill for a rolling upgrade to go on. */
+export function isFaulted(
+  { upgrade }: Pick<ScaleSetSnapshot, 'upgrade'>,
+  members: readonly InstanceSnapshot[],
+  now: EpochMillis,
+): boolean {
+  const isIll = (one: InstanceSnapshot) =>
+    one.power === 'running' &&
+    isPrepared(one) &&
+    one.unhealthySince !== undefined &&
+    now - Math.max(one.unhealthySince, preparedAt(one)) >= probeGraceMilliseconds;
+  const upgraded = members.filter(wasUpgraded);
+  return (
+    share(members.filter(isIll).length, members.length) > upgrade.maxUnhealthyPercent ||
+    share(upgraded.filter(isIll).length, upgraded.length) > upgrade.maxUnhealthyUpgradedPercent
+  );
+}
+
+/** Until when the pause after the last batch lasts; undefined where there is none. */
+function isPaused(
+  { pauseMilliseconds }: UpgradePolicy,
+  members: readonly InstanceSnapshot[],
+  now: EpochMillis,
+): EpochMillis | undefined {
+  const ended = members.filter(wasUpgraded).map((one) => Math.max(one.state.upgradedAt ?? 0, preparedAt(one)));
+  const until = Math.max(0, ...ended) + pauseMilliseconds;
+  return ended.length > 0 && now < until ? until : undefined;
+}
