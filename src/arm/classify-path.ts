@@ -113,14 +113,6 @@ function inProvider(subscriptionId: string, resourceGroup: string, segments: str
         type: typeOf(types.length - 1),
         action: `operations/${names.at(-1) ?? ''}`,
       };
-    // …/NAME/rollingUpgrades/cancel: a verb where a name would stand.
-    if (before === 'rollingupgrades' && names.at(-1)?.toLowerCase() === 'cancel')
-      return {
-        asked: 'action',
-        id: idOf(types.length - 1),
-        type: typeOf(types.length - 1),
-        action: 'rollingUpgrades/cancel',
-      };
     return { asked: 'resource', id: idOf(types.length), type: typeOf(types.length) };
   }
   const last = types.at(-1) ?? '';
@@ -136,6 +128,12 @@ function inProvider(subscriptionId: string, resourceGroup: string, segments: str
 /** A POST to a path that reads like a collection of children is an action on the resource above: `…/NAME/listKeys`. */
 export function asAction(asked: Asked): Extract<Asked, { asked: 'action' }> | undefined {
   if (asked.asked === 'action') return asked;
+  // …/NAME/rollingUpgrades/cancel: a verb where a name would stand.
+  const upgraded = asked.asked === 'resource' ? /^(.*)\/rollingUpgrades\/cancel$/i.exec(asked.id)?.[1] : undefined;
+  if (upgraded !== undefined && asked.asked === 'resource') {
+    const type = asked.type.slice(0, asked.type.lastIndexOf('/'));
+    return { asked: 'action', id: upgraded as ResourceId, type, action: 'cancelRollingUpgrade' }; // the beginning of an id is one
+  }
   if (asked.asked !== 'collection' || asked.parent === undefined || asked.type === undefined) return undefined;
   const at = asked.type.lastIndexOf('/');
   return { asked: 'action', id: asked.parent, type: asked.type.slice(0, at), action: asked.type.slice(at + 1) };

@@ -58,7 +58,7 @@ export interface ScaleSetStepParts {
   trust: Omit<InstanceTrust, 'signIn'>;
   hashPassword(password: string, signal: AbortSignal): Promise<string>;
   /** Brings what people have changed on an instance's own disk into their workspaces. */
-  rescue(instance: InstanceRecord, signal: AbortSignal): Promise<void>;
+  rescue: (instance: InstanceRecord, signal: AbortSignal) => Promise<void>;
 }
 
 export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {

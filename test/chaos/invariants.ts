@@ -57,6 +57,7 @@ function* breaches(database: DatabaseSync, engine: EngineFacts, history: History
   }
 
   const instances = rows('SELECT * FROM instances');
+  const stateOf = (row: Row) => JSON.parse(text(row['state_json'])) as { power: string; standby?: { as: string } };
   for (const row of instances) {
     if (!resources.has(text(row['scale_set_key'])))
       yield `the instance ${text(row['name'])} is of a scale set that is gone`;
@@ -69,7 +70,7 @@ function* breaches(database: DatabaseSync, engine: EngineFacts, history: History
     if (text(row['type_key']) !== 'microsoft.compute/virtualmachinescalesets') continue;
     if (text(row['provisioning_state']) !== 'Succeeded') continue;
     const { sku } = JSON.parse(text(row['document_json'])) as { sku?: { capacity?: number } };
-    const count = instances.filter((one) => one['scale_set_key'] === key).length;
+    const count = instances.filter((one) => one['scale_set_key'] === key && stateOf(one).standby === undefined).length;
     if (count !== sku?.capacity)
       yield `${key} has ${count} instances and succeeded with ${sku?.capacity ?? 'no'} asked for`;
   }
@@ -84,7 +85,8 @@ function* breaches(database: DatabaseSync, engine: EngineFacts, history: History
   const present = new Map(engine.instances.map((one) => [one.name, one]));
   for (const [name, row] of known) {
     const set = resources.get(text(row['scale_set_key']));
-    const { power: asked } = JSON.parse(text(row['state_json'])) as { power: string };
+    const { power, standby } = stateOf(row);
+    const asked = standby?.as ?? power;
     if (text(set?.['provisioning_state']) === 'Succeeded' && present.get(name)?.power !== asked)
       yield `${name} is ${present.get(name)?.power ?? 'absent'} in the engine, and ${asked} is asked for`;
   }

@@ -61,6 +61,14 @@ export async function runSimRound(seed: number): Promise<RoundResult> {
       'delete instance',
       'cancel',
       'complete',
+      'restart',
+      'reimage',
+      'deallocate',
+      'start',
+      'upgrade policy',
+      'other size',
+      'update instances',
+      'standby',
     ]);
     say(`${kind} ${name} ${count}`);
     if (kind === 'deploy' || kind === 'complete') {
@@ -74,6 +82,28 @@ export async function runSimRound(seed: number): Promise<RoundResult> {
     if (kind === 'scale') await service.patch(scaleSet(name), { sku: { capacity: count } }, {});
     if (kind === 'delete group') await service.remove(group(name));
     if (kind === 'delete instance') await service.act(scaleSet(name), 'delete', { instanceIds: [String(count)] });
+    if (kind === 'restart' || kind === 'reimage' || kind === 'deallocate' || kind === 'start')
+      await service.act(scaleSet(name), kind, random.below(2) === 0 ? {} : { instanceIds: [String(count)] });
+    if (kind === 'update instances') await service.act(scaleSet(name), 'manualupgrade', { instanceIds: ['*'] });
+    if (kind === 'upgrade policy')
+      await service.patch(
+        scaleSet(name),
+        { properties: { upgradePolicy: { mode: random.pick(['Manual', 'Automatic', 'Rolling']) } } },
+        {},
+      );
+    if (kind === 'other size')
+      await service.patch(scaleSet(name), { sku: { name: random.pick(['Standard_B1s', 'Standard_B2s']) } }, {});
+    if (kind === 'standby')
+      await service.patch(
+        scaleSet(name),
+        {
+          tags: {
+            'poolhouse-standby': String(random.below(3)),
+            'poolhouse-standby-power': random.pick(['stopped', 'frozen']),
+          },
+        },
+        {},
+      );
     if (kind === 'cancel') await service.act(thing(name, 'Microsoft.Resources/deployments', 'd0'), 'cancel', {});
   }
 

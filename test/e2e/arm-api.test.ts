@@ -398,6 +398,69 @@ describe('the ARM API', () => {
     });
   });
 
+  it('restarts, reimages, upgrades and protects instances, and deletes one by its own path', async () => {
+    const path = thing('team', 'Microsoft.Compute/virtualMachineScaleSets', 'life');
+    const body = scaleSet('team');
+    change(body, { upgradePolicy: { mode: 'Manual' } });
+    expect(await done(await send('PUT', path, body))).toBe('Succeeded');
+    const seen = async () => {
+      const value = dig((await send('GET', `${path}/virtualMachines`)).body, 'value');
+      return Array.isArray(value)
+        ? value.filter(isObject).map((one) => [one['instanceId'], dig(one, 'properties', 'latestModelApplied')])
+        : [];
+    };
+    expect(await seen()).toEqual([['0', true], ['1', true]]); // prettier-ignore
+    for (const action of ['restart', 'reimage']) {
+      expect(await done(await send('POST', `${path}/${action}`, { instanceIds: ['1'] }))).toBe('Succeeded');
+      expect(await done(await send('POST', `${path}/virtualMachines/0/${action}`))).toBe('Succeeded');
+    }
+    // A new size: nothing changes by itself where the policy is Manual.
+    expect(await done(await send('PATCH', path, { sku: { name: 'Standard_B2s' } }))).toBe('Succeeded');
+    expect(await seen()).toEqual([['0', false], ['1', false]]); // prettier-ignore
+    expect(await done(await send('POST', `${path}/manualupgrade`, { instanceIds: ['1'] }))).toBe('Succeeded');
+    expect(await seen()).toEqual([['0', false], ['1', true]]); // prettier-ignore
+    expect(
+      await done(await send('PATCH', path, { properties: { upgradePolicy: { mode: 'Rolling', rollingUpgradePolicy: { pauseTimeBetweenBatches: 'PT0S' } } } })),
+    ).toBe('Succeeded'); // prettier-ignore
+    const latest = () => send('GET', `${path}/rollingUpgrades/latest`);
+    await until('the rolling upgrade is over', async () => {
+      const status = dig((await latest()).body, 'properties', 'progress', 'pendingInstanceCount');
+      return status === 0 ? status : undefined;
+    });
+    expect(await seen()).toEqual([['0', true], ['1', true]]); // prettier-ignore
+    expect((await send('POST', `${path}/rollingUpgrades/cancel`)).status).toBe(202);
+    expect(await done(await send('PUT', `${path}/virtualmachines/0`, { properties: { protectionPolicy: { protectFromScaleIn: true } } }))).toBe('Succeeded'); // prettier-ignore
+    expect((await send('GET', `${path}/virtualMachines/0`)).body).toMatchObject({
+      properties: { protectionPolicy: { protectFromScaleIn: true, protectFromScaleSetActions: false } },
+    });
+    expect(await done(await send('DELETE', `${path}/virtualMachines/1`))).toBe('Succeeded');
+    expect(await seen()).toEqual([['0', true]]);
+    expect((await send('GET', path)).body).toMatchObject({ sku: { capacity: 1 } });
+    expect((await send('DELETE', `${path}/virtualMachines/1`)).status).toBe(204);
+    expect(dig((await send('GET', `${path}/instanceView`)).body, 'orchestrationServices', 0, 'serviceState')).toBe(
+      'NotRunning',
+    );
+  });
+
+  it('keeps standby instances beside the capacity, which join when it grows', async () => {
+    const path = thing('team', 'Microsoft.Compute/virtualMachineScaleSets', 'ready');
+    const body = scaleSet('team');
+    body['tags'] = { 'poolhouse-standby': '1' };
+    body['sku'] = { name: 'Standard_B1s', capacity: 1 };
+    expect(await done(await send('PUT', path, body))).toBe('Succeeded');
+    const power = async (id: number) => {
+      const statuses = dig((await send('GET', `${path}/virtualMachines/${id}/instanceView`)).body, 'statuses');
+      return Array.isArray(statuses) ? dig(statuses[1] ?? null, 'code') : undefined;
+    };
+    await until('a standby is at rest', async () => ((await power(1)) === 'PowerState/deallocated' ? true : undefined));
+    expect((await send('GET', path)).body).toMatchObject({ sku: { capacity: 1 } });
+    expect(await done(await send('PATCH', path, { sku: { capacity: 2 } }))).toBe('Succeeded');
+    expect(await power(1)).toBe('PowerState/running');
+    await until('it is filled up again', async () =>
+      (await power(2)) === 'PowerState/deallocated' ? true : undefined,
+    );
+  });
+
   function change(body: JsonObject, properties: JsonObject): void {
     body['properties'] = { ...(isObject(body['properties']) ? body['properties'] : {}), ...properties };
   }
@@ -413,6 +476,19 @@ describe('the ARM API', () => {
     [
       'a rule that is no list',
       (body) => change(body, { scaleInPolicy: { rules: 'OldestVM' } }),
+      400,
+      'InvalidParameter',
+    ],
+    [
+      'a pause that is no duration',
+      (body) =>
+        change(body, { upgradePolicy: { mode: 'Rolling', rollingUpgradePolicy: { pauseTimeBetweenBatches: '5m' } } }),
+      400,
+      'InvalidParameter',
+    ],
+    [
+      'a grace period that Azure does not allow',
+      (body) => change(body, { automaticRepairsPolicy: { enabled: true, gracePeriod: 'PT1M' } }),
       400,
       'InvalidParameter',
     ],

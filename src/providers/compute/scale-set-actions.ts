@@ -58,7 +58,7 @@ export const scaleSetActions: NonNullable<StoredType['actions']> = {
     return beginWork(record, record.found, 'manualUpgrade', context);
   },
   /** Instances that were begun are carried to their end; no other is begun until there is another model. */
-  'rollingupgrades/cancel': (record, _body, context) =>
+  cancelrollingupgrade: (record, _body, context) =>
     beginWork(record, { ...record.found, $upgradeCanceled: modelVersion(record.document) }, 'cancel', context),
   async setorchestrationservicestate(record, body, context) {
     optionalChoice(body, ['AutomaticRepairs'], 'serviceName');
