@@ -6,6 +6,7 @@ import { describeBuild, readBuild } from '../host/build.ts';
 import { azEnvCommand } from './az-env.ts';
 import { deployCommand } from './deploy.ts';
 import { downCommand } from './down.ts';
+import { drainCommand } from './drain.ts';
 import { gatewayCommand } from './gateway.ts';
 import { groupsCommand } from './groups.ts';
 import { hostKeysCommand } from './host-keys.ts';
@@ -54,6 +55,7 @@ async function main(argv: readonly string[]): Promise<number> {
     usersCommand,
     groupsCommand,
     sessionsCommand,
+    drainCommand,
     hostKeysCommand,
     gatewayCommand,
     rotateKeyCommand,

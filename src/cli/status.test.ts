@@ -12,6 +12,7 @@ const instance = (over: Partial<Instance>): Instance => ({
   power: 'running',
   inRotation: true,
   draining: false,
+  standby: false,
   sessions: 0,
   reason: '',
   ...over,
@@ -104,6 +105,7 @@ describe('the status in words', () => {
   const states: [instance: Partial<Instance>, words: string][] = [
     [{}, 'in rotation'],
     [{ draining: true }, 'draining'],
+    [{ standby: true, power: 'frozen' }, 'standby, frozen'],
     [{ inRotation: false, reason: 'the probe fails' }, 'not in rotation: the probe fails'],
     [{ inRotation: false }, 'running'],
     [{ inRotation: false, power: 'stopped', reason: 'it is stopped' }, 'stopped'],

@@ -113,6 +113,7 @@ export function describeStatus(status: StatusDocument, width: number): string {
 }
 
 function stateOf(instance: StatusDocument['pools'][number]['instances'][number]): string {
+  if (instance.standby) return `standby, ${instance.power}`;
   if (instance.draining) return 'draining';
   if (instance.inRotation) return 'in rotation';
   return instance.power === 'running' && instance.reason !== ''

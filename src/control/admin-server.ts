@@ -15,6 +15,8 @@ export interface AdminServerParts {
   /** The newest lines of an instance's journal, of this level and graver. */
   journal(instance: string, lines: number, level: LogLevel, signal: AbortSignal): Promise<string>;
   sessions: SessionDesk;
+  /** An operator drains an instance, or ends that. */
+  drain(request: unknown): Promise<object>;
   /** Public host keys, as lines of OpenSSH's. */
   hostKeys(): readonly string[];
   /** What the command line and az sign in with. */
@@ -72,6 +74,7 @@ async function change(
   }
   if (url.pathname === '/v1/sessions')
     return json({ sessions: await parts.sessions.order(JSON.parse(await bodyOf(request))) });
+  if (url.pathname === '/v1/drains') return json(await parts.drain(JSON.parse(await bodyOf(request))));
   throw new PoolhouseError('NotFound', `There is nothing at ${url.pathname}.`);
 }
 

@@ -7,12 +7,14 @@ import type { ResourceKey } from '../core/resource-id.ts';
 import type { InstanceState } from '../pool/instance-state.ts';
 import type { Executors } from '../pool/steps.ts';
 import { eraseInstance, forgetMountGrants, setInstanceModel, type InstanceRecord } from '../store/instance-records.ts';
-import type { ResourceRecord } from '../store/resource-records.ts';
+import { objectAt } from '../providers/read-body.ts';
+import { findResource, saveResource, type ResourceRecord } from '../store/resource-records.ts';
 import type { Tables } from '../store/schema.ts';
 import type { InstanceDoors } from './instance-doors.ts';
 import type { World } from './world.ts';
 
-export type LifeStepName = 'join' | 'drain' | 'undrain' | 'restart' | 'upgrade' | 'rescue' | 'remake' | 'remove';
+export type LifeStepName =
+  'join' | 'drain' | 'undrain' | 'restart' | 'upgrade' | 'rescue' | 'remake' | 'evict' | 'remove';
 
 export interface LifeStepParts {
   world: World;
@@ -94,6 +96,21 @@ export function lifeSteps(key: ResourceKey, parts: LifeStepParts): Pick<Executor
         },
       );
     },
+    async evict({ instanceId, policy }) {
+      const { instance, set } = await subject(key, instanceId);
+      if (policy === 'Deallocate')
+        return change(instance, ({ draining: _draining, rescuedAt: _rescued, ...state }) => ({
+          ...state,
+          power: 'stopped',
+        }));
+      const removal = { since: clock.now(), reason: 'another scale set needs its memory' };
+      // Nothing comes back in its place.
+      await change(
+        instance,
+        (state) => ({ ...state, removal: state.removal ?? removal }),
+        (tx) => (instance.state.removal === undefined ? lowerCapacity(tx, set.id) : Promise.resolve()),
+      );
+    },
     async remove({ instanceId, reason }, signal) {
       const { instance } = await subject(key, instanceId);
       const since = clock.now();
@@ -119,4 +136,12 @@ function asNew(state: InstanceState): InstanceState {
     ...(standby === undefined ? {} : { standby }),
     ...operatorsOwn(draining),
   };
+}
+
+async function lowerCapacity(tx: Transaction<Tables>, id: string): Promise<void> {
+  const set = await findResource(tx, id);
+  if (set === undefined) return;
+  const sku = objectAt(set.document, 'sku');
+  const capacity = Math.max(0, Number(sku['capacity'] ?? 0) - 1);
+  await saveResource(tx, { ...set, document: { ...set.document, sku: { ...sku, capacity } } });
 }

@@ -55,6 +55,7 @@ import { createListenPorts } from './listen-ports.ts';
 import { createLoopWatch } from './loop-watch.ts';
 import { observeBuild, observeFetch } from './observe-downloads.ts';
 import { observeEngine } from './observe-engine.ts';
+import { createOperatorDrain } from './operator-drain.ts';
 import { applyRedirects, readRefused } from './redirects.ts';
 import { createRecipeServices } from './recipe-services.ts';
 import { createRefusedPackets } from './refused-packets.ts';
@@ -350,6 +351,7 @@ async function main(): Promise<void> {
     },
     hostKeys: () => publicHostKeys(sshIdentity),
     sessions: createSessionDesk(world, control.orders),
+    drain: createOperatorDrain(world),
     clientSecret: () => Promise.resolve(clientSecret),
     changeMasterKey: async (key, path) => {
       await changeMasterKey(key, path);

@@ -22,6 +22,7 @@ export const observedSteps = [
   'upgrade',
   'rescue',
   'remake',
+  'evict',
   'remove',
 ] as const satisfies (StepName | 'adopt')[];
 

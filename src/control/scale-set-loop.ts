@@ -21,7 +21,7 @@ import { readModel, type InstanceModel } from './instance-model.ts';
 import type { Placements } from './placements.ts';
 import type { ScaleSetSteps } from './scale-set-steps.ts';
 import type { ImageKeeper } from './image-keeper.ts';
-import { createTakeSnapshot, standbyRooms } from './take-snapshot.ts';
+import { createTakeSnapshot, roomOf, type Room } from './take-snapshot.ts';
 import type { Unclaimed } from './unclaimed.ts';
 import type { World } from './world.ts';
 
@@ -71,17 +71,11 @@ export function createScaleSetLoop(
     const waiting = await unclaimed.settle(records, found, signal);
     const people = await readPeople(store.db);
     const instances = Map.groupBy(await findInstances(store.db), (one) => one.scaleSetKey);
-    const rooms = standbyRooms(
-      records.map((record) => {
-        const own = instances.get(record.key) ?? [];
-        return { record, standing: own.filter(({ state }) => state.standby !== undefined).length };
-      }),
-      engine.capabilities().memoryBytes,
-    );
+    const rooms = roomOf(records, instances, engine.capabilities().memoryBytes);
     let settled = waiting.size === 0;
     for (const record of records) {
       if (waiting.has(record.key)) continue;
-      const view = { byName, people, standbyRoom: rooms.get(record.key) ?? 0 };
+      const view = { byName, people, room: rooms.get(record.key) ?? { standbyRoom: 0, evictions: 0 } };
       if (!(await passOne(record, view, signal))) settled = false;
     }
     return settled ? settledDelay : unsettledDelay;
@@ -90,11 +84,7 @@ export function createScaleSetLoop(
   /** True when nothing is left to do for this scale set. */
   async function passOne(
     record: ResourceRecord,
-    {
-      byName,
-      people,
-      standbyRoom,
-    }: { byName: ReadonlyMap<string, EngineInstance>; people: People; standbyRoom: number },
+    { byName, people, room }: { byName: ReadonlyMap<string, EngineInstance>; people: People; room: Room },
     signal: AbortSignal,
   ): Promise<boolean> {
     const instances = await findInstances(store.db, record.key);
@@ -107,7 +97,7 @@ export function createScaleSetLoop(
         engine: byName,
         people,
         image: images.state(steps.imageOf(record)),
-        standbyRoom,
+        ...room,
         isUnderWay: (instanceId) => underWay.has(slotOf(record.key, instanceId)),
       },
       now,

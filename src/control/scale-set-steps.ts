@@ -309,6 +309,8 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
           return executors.rescue(step, signal);
         case 'remake':
           return executors.remake(step, signal);
+        case 'evict':
+          return executors.evict(step, signal);
         case 'remove':
           return executors.remove(step, signal);
       }

@@ -39,6 +39,8 @@ export interface PoolStatus {
     power: string;
     inRotation: boolean;
     draining: boolean;
+    /** Prepared, and not counted in the capacity until it joins. */
+    standby: boolean;
     sessions: number;
     /** In words, where it is not in rotation. */
     reason: string;
@@ -72,6 +74,7 @@ export async function statusDocument(
         power: now?.power ?? 'absent',
         inRotation: now?.inRotation ?? false,
         draining: instance.state.draining !== undefined,
+        standby: instance.state.standby !== undefined,
         sessions: reports.sessionsOn(instance.name),
         reason: now?.inRotation === true ? '' : reason,
         engineName: instance.name,

@@ -2,6 +2,7 @@
 import type { EpochMillis } from '../core/time.ts';
 import type { EngineInstance } from '../engines/engine.ts';
 import { poolAccounts } from '../identity/render-accounts.ts';
+import { chooseEvictions } from '../pool/choose-evictions.ts';
 import type { InstanceSnapshot, ScaleSetSnapshot } from '../pool/scale-set-snapshot.ts';
 import { isPrepared } from '../pool/scale-set-snapshot.ts';
 import { readPoolTags } from '../providers/compute/pool-tags.ts';
@@ -30,6 +31,8 @@ export interface SnapshotParts {
   image: ImageState;
   /** Standby instances that the host's memory allows. */
   standbyRoom: number;
+  /** How many of them others need the memory of. */
+  evictions: number;
   isUnderWay: (instanceId: number) => boolean;
 }
 
@@ -59,7 +62,10 @@ export function createTakeSnapshot(
     };
   }
 
-  return function takeSnapshot({ record, instances, models, engine, people, image, standbyRoom, isUnderWay }, now) {
+  return function takeSnapshot(
+    { record, instances, models, engine, people, image, standbyRoom, evictions, isUnderWay },
+    now,
+  ) {
     const asked = readScaleSet(record.document);
     const tags = readPoolTags(record.document);
     const accounts = poolAccounts(people.users, people.groups, poolNameOf(record.id));
@@ -99,6 +105,8 @@ export function createTakeSnapshot(
       standby: { ...tags.standby, room: standbyRoom },
       upgrade: { ...asked.upgrade, canceled: upgradeCanceled(record) },
       repairs: repairsSuspended(record) ? undefined : asked.repairs,
+      evictions,
+      evictionPolicy: asked.spot?.evictionPolicy ?? 'Deallocate',
       imageReady: image.ready,
       imageBusy: image.busy,
       imageRetryAt: image.retryAt,
@@ -115,23 +123,37 @@ function behindOf(model: InstanceModel | undefined, latest: InstanceModel): Inst
   return model.machineDigest === latest.machineDigest ? 'settings' : 'machine';
 }
 
+/** What the memory of the host means for each scale set. */
+export interface Room {
+  standbyRoom: number;
+  evictions: number;
+}
+
 /**
- * How many standby instances of each scale set the host's memory allows: what all capacities promise comes first, then what
- * the other sets have standing by.
+ * How many standby instances of each scale set the host's memory allows (what all capacities promise comes first, then what the
+ * other sets have standing by), and how many instances of preemptible ones have to go.
  */
-export function standbyRooms(
-  sets: readonly { record: ResourceRecord; standing: number }[],
+export function roomOf(
+  records: readonly ResourceRecord[],
+  instances: ReadonlyMap<string, readonly InstanceRecord[]>,
   hostBytes: number,
-): Map<string, number> {
-  const known = sets.map(({ record, standing }) => {
-    const { capacity, sizeName } = readScaleSet(record.document);
-    return { key: record.key, size: sizeOf(sizeName).memoryGiB * 2 ** 30, capacity, standing };
+): Map<string, Room> {
+  const known = records.map((record) => {
+    const { capacity, sizeName, spot } = readScaleSet(record.document);
+    const own = instances.get(record.key) ?? [];
+    const standing = own.filter(({ state }) => state.standby !== undefined).length;
+    const off = own.filter(({ state }) => state.standby === undefined && state.power === 'stopped').length;
+    const count = spot === undefined ? capacity : Math.max(0, capacity - off);
+    const size = sizeOf(sizeName).memoryGiB * 2 ** 30;
+    return { key: record.key, size, count, standing, isPreemptible: spot !== undefined };
   });
-  const promised = known.reduce((sum, { capacity, size }) => sum + capacity * size, 0);
+  const promised = known.reduce((sum, { count, size }) => sum + count * size, 0);
+  const evictions = chooseEvictions(known, hostBytes);
   return new Map(
     known.map(({ key, size }) => {
       const others = known.reduce((sum, other) => (other.key === key ? sum : sum + other.standing * other.size), 0);
-      return [key, Math.max(0, Math.floor((hostBytes - promised - others) / size))];
+      const standbyRoom = Math.max(0, Math.floor((hostBytes - promised - others) / size));
+      return [key, { standbyRoom, evictions: evictions.get(key) ?? 0 }];
     }),
   );
 }

@@ -24,12 +24,12 @@ export function planCapacity(
     ),
   );
   const steps: Step[] = [];
-  for (const { instanceId, state, busy } of members) {
+  for (const { instanceId, state } of members) {
     const cause = drainCause(state);
     // Those that drain for this are wanted again before others are made.
     if (!chosen.has(instanceId) && cause === 'scale-in') steps.push({ step: 'undrain', instanceId });
     // Drained first even where nobody is: the gateway must have stopped sending people before it goes.
-    else if (chosen.has(instanceId) && cause !== 'scale-in' && !(busy && cause !== undefined))
+    else if (chosen.has(instanceId) && cause !== 'scale-in' && cause !== 'eviction')
       steps.push({
         step: 'drain',
         instanceId,

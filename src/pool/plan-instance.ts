@@ -74,6 +74,7 @@ function planEnd(
     return { step: 'restart', instanceId, reason: 'its probes fail: it is repaired' };
   if (cause === 'repair' && snapshot.repairs?.action === 'Reimage')
     return { step: 'remake', instanceId, model: 'own', reason: 'its probes fail: it is repaired' };
+  if (cause === 'eviction') return { step: 'evict', instanceId, policy: snapshot.evictionPolicy };
   return { step: 'remove', instanceId, reason: endReasons[cause](isNobodyThere) };
 }
 
@@ -84,7 +85,6 @@ const endReasons = {
   upgrade: drained,
   repair: () => 'its probes fail: it is replaced',
   delete: () => 'it was deleted by its id',
-  eviction: () => 'another scale set needs its memory',
 } as const;
 
 /** A standby is brought to rest once it serves: what is frozen too early answers late. */

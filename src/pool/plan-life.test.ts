@@ -221,6 +221,24 @@ const cases: [what: string, world: ScaleSetSnapshot, steps: Step[]][] = [
     snapshot([instance(0, { state: drained('delete'), users: 1 })], { capacity: 1 }),
     [{ step: 'allocate', count: 1 }],
   ],
+  [
+    'tells those that it evicts half a minute before, where nobody is first',
+    snapshot([instance(0, { users: 1 }), instance(1), instance(2, { users: 1, active: 0 })], { evictions: 2 }),
+    [
+      { step: 'drain', instanceId: 1, until: now + 30_000, by: 'eviction' },
+      { step: 'drain', instanceId: 2, until: now + 30_000, by: 'eviction' },
+    ],
+  ],
+  [
+    'evicts no more while some go already',
+    snapshot([instance(0), instance(1, { state: drained('eviction'), users: 1 })], { evictions: 1 }),
+    [],
+  ],
+  [
+    'switches off what it evicts, or removes it',
+    snapshot([instance(0, { state: drained('eviction') })], { evictions: 1, evictionPolicy: 'Delete' }),
+    [{ step: 'evict', instanceId: 0, policy: 'Delete' }],
+  ],
 ];
 
 describe('the life of instances', () => {

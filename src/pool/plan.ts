@@ -4,11 +4,12 @@
  *
  * Steps of one plan are independent of each other and may run at the same time. An instance that has a step under way
  * (`busy`) gets no further one until that has ended. What is decided about the set as a whole has a file each
- * (`plan-capacity`, `plan-standby`, `plan-upgrade`, `plan-repairs`); what one instance needs next stands in `plan-instance`.
+ * (`plan-capacity`, `plan-standby`, `plan-upgrade`, `plan-repairs`, `plan-eviction`); what one instance needs next stands in `plan-instance`.
  */
 import type { EpochMillis } from '../core/time.ts';
 import { isLeaving } from './instance-state.ts';
 import { planCapacity } from './plan-capacity.ts';
+import { planEviction } from './plan-eviction.ts';
 import { planInstance } from './plan-instance.ts';
 import { planRepairs } from './plan-repairs.ts';
 import { planStandby } from './plan-standby.ts';
@@ -31,6 +32,7 @@ export function plan(snapshot: ScaleSetSnapshot, now: EpochMillis): Step[] {
     ...planStandby(snapshot, members, waiting),
     ...planRepairs(snapshot, members, now),
     ...planUpgrade(snapshot, members, now),
+    ...planEviction(snapshot, members, now),
   );
   const concerned = new Set(steps.flatMap((step) => ('instanceId' in step ? [step.instanceId] : [])));
   for (const instance of snapshot.instances) {

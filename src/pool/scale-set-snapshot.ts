@@ -52,6 +52,10 @@ export interface ScaleSetSnapshot {
   upgrade: UpgradePolicy;
   /** Undefined: nothing is repaired by itself. */
   repairs: RepairsPolicy | undefined;
+  /** How many of its instances others need the memory of; it is preemptible then. */
+  evictions: number;
+  /** What becomes of an instance that is evicted. */
+  evictionPolicy: 'Deallocate' | 'Delete';
   /** The image of the latest model stands ready in the engine. */
   imageReady: boolean;
   /** `prepareImage` is under way. */

@@ -23,6 +23,8 @@ export interface StepArguments {
   rescue: { instanceId: number };
   /** Makes it anew under its own id, name and address, from the latest model or from its own. */
   remake: { instanceId: number; model: 'own' | 'latest'; reason: string };
+  /** Switches an evicted instance off, or has it removed and the capacity lowered. */
+  evict: { instanceId: number; policy: 'Deallocate' | 'Delete' };
   remove: { instanceId: number; reason: string };
 }
 

@@ -68,6 +68,8 @@ export function snapshot(
       canceled: false,
     },
     repairs: undefined,
+    evictions: 0,
+    evictionPolicy: 'Deallocate',
     imageReady: true,
     imageBusy: false,
     imageRetryAt: undefined,

@@ -23,6 +23,7 @@ export const instanceChanges = {
   restart: (state, since) => ({ ...state, power: 'running', restart: { since } }),
   reimage: (state, since) => ({ ...state, remake: { since, reason: 'it was reimaged' } }),
   reimageall: (state, since) => ({ ...state, remake: { since, reason: 'it was reimaged' } }),
+  simulateeviction: (state, since) => ({ ...state, draining: { since, until: since + 30_000, by: 'eviction' } }),
 } as const satisfies Record<string, InstanceChange>;
 export type InstanceActionName = keyof typeof instanceChanges;
 
@@ -34,6 +35,7 @@ const operationNames: Record<InstanceActionName, string> = {
   restart: 'restart',
   reimage: 'reimage',
   reimageall: 'reimageAll',
+  simulateeviction: 'simulateEviction',
 };
 
 export const scaleSetActions: NonNullable<StoredType['actions']> = {

@@ -71,6 +71,8 @@ export interface ScaleSetModel {
   /** How long an instance is told before it is terminated; 0: not at all. */
   noticeMilliseconds: number;
   scaleInRule: ScaleInRule;
+  /** Its instances go when others need their memory, Azure's spot; undefined: they do not. */
+  spot: { evictionPolicy: 'Deallocate' | 'Delete' } | undefined;
   /** Where its instances are spread over; none: it knows no zones. */
   zones: string[];
   profile: ProfileModel;
@@ -87,6 +89,7 @@ export function readScaleSet(body: JsonObject): ScaleSetModel {
     repairs: readRepairs(objectAt(body, 'properties', 'automaticRepairsPolicy')),
     noticeMilliseconds: readNotice(objectAt(body, 'properties', 'virtualMachineProfile')),
     scaleInRule: readScaleInRule(body),
+    spot: readSpot(objectAt(body, 'properties', 'virtualMachineProfile')),
     zones: readZones(body),
     profile: readProfile(objectAt(body, 'properties', 'virtualMachineProfile')),
   };
@@ -119,6 +122,13 @@ function readNotice(profile: JsonObject): number {
   const path = ['scheduledEventsProfile', 'terminateNotificationProfile'] as const;
   const length = optionalDuration(profile, { minimum: 'PT5M', maximum: 'PT15M' }, ...path, 'notBeforeTimeout');
   return optionalBoolean(profile, ...path, 'enable') === true ? (length ?? usualNotice) : 0;
+}
+
+/** `Low` is what Azure called it before. Prices are not looked at: nobody bids on the team's own machines. */
+function readSpot(profile: JsonObject): ScaleSetModel['spot'] {
+  const evictionPolicy = optionalChoice(profile, ['Deallocate', 'Delete'], 'evictionPolicy');
+  const priority = optionalChoice(profile, ['Regular', 'Low', 'Spot'], 'priority') ?? 'Regular';
+  return priority === 'Regular' ? undefined : { evictionPolicy: evictionPolicy ?? 'Deallocate' };
 }
 
 /** The first one that the list names decides. */

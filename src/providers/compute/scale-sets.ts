@@ -204,9 +204,12 @@ export function scaleSets(live: LiveFacts): StoredType {
     const { queries, id, existing, surroundings, planned } = context;
     const { real, memoryBytes } = surroundings.engine;
     if (!real) return;
+    const isSpot = readScaleSet(asked).spot !== undefined;
     const sizes = new Map<string, number>();
     for (const set of await findResources(queries, { type }))
-      if (set.deletingSince === undefined) sizes.set(set.key, memoryOf(set.document));
+      // What is preemptible makes room for what is not.
+      if (set.deletingSince === undefined && (isSpot || readScaleSet(set.document).spot === undefined))
+        sizes.set(set.key, memoryOf(set.document));
     for (const other of planned) {
       const path = tryParseResourceId(other.id);
       if (path?.type.toLowerCase() !== type.toLowerCase()) continue;
