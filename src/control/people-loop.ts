@@ -10,7 +10,7 @@ import { decideWake, describeWait, type WakeSnapshot } from '../pool/wake.ts';
 import { readPoolTags } from '../providers/compute/pool-tags.ts';
 import { readScaleSet } from '../providers/compute/scale-set-model.ts';
 import { switchedOff } from '../providers/compute/scale-sets.ts';
-import { findAutoscaleSettings } from '../providers/insights/autoscale-settings.ts';
+import { findAutoscaled } from '../providers/insights/autoscale-settings.ts';
 import { findInstances, type InstanceRecord } from '../store/instance-records.ts';
 import { findResources, type ResourceRecord } from '../store/resource-records.ts';
 import type { Presence } from './bindings.ts';
@@ -151,9 +151,7 @@ export function createPeopleLoop({ world, placements, orders, leases, presences 
     const nextNotice = tellOfDraining(seen.sessions, states, clock.now());
     placements.setPools(new Map(living.map((set) => [set.key, seatsOf(set, instances.get(set.key) ?? [])])));
     const bound = new Set([...placements.bindings()].map((binding) => binding.pool));
-    const autoscaled = new Set(
-      (await findAutoscaleSettings(store.db)).flatMap(({ setting, target }) => (setting.enabled ? [target] : [])),
-    );
+    const autoscaled = await findAutoscaled(store.db);
     let isWaiting = false;
     for (const set of living) {
       const waiting = placements.waiting(set.key);

@@ -259,6 +259,22 @@ describe('autoscale', { timeout: 60_000 }, () => {
     expect(await activities(control)).toHaveLength(2);
   });
 
+  it('takes fewer away than asked for where it would be too many, and says so', async () => {
+    const rules = [
+      rule('Increase', { operator: 'GreaterThanOrEqual', threshold: 80 }),
+      rule('Decrease', { operator: 'LessThanOrEqual', threshold: 60 }, { value: 3 }),
+    ];
+    const { control, turn, count, measured } = await prepare(rules, 4);
+    measured.set('Percentage CPU', 50);
+    await turn();
+    expect(await count()).toBe(3);
+    const sentence = 'Scaled in from 4 to 3 instances and not to 1';
+    expect((await activities(control)).toSorted()).toEqual([
+      expect.stringContaining(`FlappingOccurred Succeeded: ${sentence}`),
+      expect.stringContaining(`Scaledown Succeeded: ${sentence}`),
+    ]);
+  });
+
   it('says why it cannot have more, once, and goes on trying', async () => {
     const { control, clock, turn, count, measured, record } = await prepare(
       [rule('Increase', { metricName: 'Users Per Instance', operator: 'GreaterThan', threshold: 4 }, { value: '9' })],

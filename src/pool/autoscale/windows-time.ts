@@ -2,7 +2,7 @@
  * Local time in time zones by the names that Windows, and so Azure, has for them. IANA's names are taken too. `Intl` knows
  * the zones and their daylight saving. Pure: it reads the tables that the runtime carries.
  */
-import { findIana, WINDOWS_TO_IANA_MAP } from 'windows-iana';
+import { WINDOWS_TO_IANA_MAP } from 'windows-iana';
 import type { EpochMillis } from '../../core/time.ts';
 
 /** A date and time of day as a clock on the wall shows it. */
@@ -18,11 +18,17 @@ export interface LocalTime {
 
 const day = 24 * 3_600_000;
 
+/** The zones that Windows has, by their names in lower case. Territory `001` is the world: what a name means by itself. */
+const windowsZones: ReadonlyMap<string, { name: string; iana: string }> = new Map(
+  WINDOWS_TO_IANA_MAP.flatMap(({ windowsName: name, territory, iana: [iana] }) =>
+    territory === '001' ? [[name.toLowerCase(), { name, iana }]] : [],
+  ),
+);
+
 /** IANA's name of a time zone, given that or Windows' name in any case; undefined where there is no such zone. */
 export function findTimeZone(name: string): string | undefined {
   const wanted = name.replace(/\s+/g, ' ').trim();
-  const windows = windowsNames().find((one) => one.toLowerCase() === wanted.toLowerCase());
-  const iana = windows === undefined ? wanted : findIana(windows)[0];
+  const iana = windowsZones.get(wanted.toLowerCase())?.iana ?? wanted;
   try {
     return new Intl.DateTimeFormat('en-US', { timeZone: iana }).resolvedOptions().timeZone;
   } catch {
@@ -32,7 +38,7 @@ export function findTimeZone(name: string): string | undefined {
 
 /** All the names that Windows has. */
 export function windowsNames(): string[] {
-  return [...new Set(WINDOWS_TO_IANA_MAP.map(({ windowsName }) => windowsName))];
+  return [...windowsZones.values()].map(({ name }) => name);
 }
 
 /** A time zone that tells what its clocks show. Making one is dear: make it once for many questions. */

@@ -3,6 +3,7 @@ import { keyOf, type ResourceKey } from '../../core/resource-id.ts';
 import type { AutoscaleSetting } from '../../pool/autoscale/setting.ts';
 import { findResources, type ResourceRecord } from '../../store/resource-records.ts';
 import type { Queries } from '../../store/store.ts';
+import { optionalBoolean, requiredString } from '../read-body.ts';
 import type { StoredType } from '../resource-type.ts';
 import { readAutoscaleSetting } from './autoscale-setting-model.ts';
 
@@ -21,15 +22,15 @@ export const autoscaleSettings: StoredType = {
   references: (body) => [readAutoscaleSetting(body).target],
   async accept(body, { queries, id }) {
     const target = keyOf(readAutoscaleSetting(body).target);
-    for (const other of await findAutoscaleSettings(queries)) {
-      if (other.record.key === keyOf(id) || other.target !== target) continue;
-      throw new PoolhouseError(
-        'Conflict',
-        `'${readAutoscaleSetting(body).target}' has an autoscale setting already: '${other.record.id}'. A resource has one; change or delete that.`,
-        { target: 'properties.targetResourceUri' },
-      );
-    }
-    return body;
+    const other = (await findResources(queries, { type })).find(
+      (one) => one.key !== keyOf(id) && targetOf(one) === target,
+    );
+    if (other === undefined) return body;
+    throw new PoolhouseError(
+      'Conflict',
+      `'${readAutoscaleSetting(body).target}' has an autoscale setting already: '${other.id}'. A resource has one; change or delete that.`,
+      { target: 'properties.targetResourceUri' },
+    );
   },
 };
 
@@ -47,3 +48,14 @@ export async function findAutoscaleSettings(queries: Queries): Promise<StoredAut
     return { record, setting, target: keyOf(setting.target) };
   });
 }
+
+/** The keys of the scale sets whose capacity an autoscale setting sees to. */
+export async function findAutoscaled(queries: Queries): Promise<ReadonlySet<ResourceKey>> {
+  const enabled = (await findResources(queries, { type })).filter(
+    ({ document }) => optionalBoolean(document, 'properties', 'enabled') === true,
+  );
+  return new Set(enabled.map(targetOf));
+}
+
+const targetOf = ({ document }: ResourceRecord): ResourceKey =>
+  keyOf(requiredString(document, 'properties', 'targetResourceUri'));

@@ -6,7 +6,7 @@ const pattern = /^P(?:(\d{1,5})W)?(?:(\d{1,5})D)?(?:T(?:(\d{1,5})H)?(?:(\d{1,5})
 const units = [7 * 24 * 3_600_000, 24 * 3_600_000, 3_600_000, 60_000, 1_000];
 
 /** Milliseconds; undefined where the text is no duration. Years and months, which differ in length, are none here. */
-export function parseDuration(text: string): number | undefined {
+function parseDuration(text: string): number | undefined {
   const match = pattern.exec(text.trim());
   if (match === null || /[PT]$/i.test(text.trim())) return undefined;
   return units.reduce((sum, unit, index) => sum + unit * Number(match[index + 1] ?? 0), 0);
