@@ -43,6 +43,7 @@ export async function takeAutoscaleSnapshot(
     ),
     lastScale,
     wokenAt: change?.by === 'wake' && change.to > change.from ? change.at : undefined,
+    inRotation: staying.some(({ name, state }) => world.live.rotation(name).inRotation && state.power === 'running'),
     waiting: placements.waiting(set.key),
     // Where nobody has looked yet, somebody may be.
     activeInstances: staying.filter(({ name }) => placements.activeUsersOn(name) !== 0).length,

@@ -44,6 +44,7 @@ const measured = fc.record({
   waiting: count(3),
   activeInstances: count(8),
   measurable: fc.boolean(),
+  inRotation: fc.boolean(),
   seatsPerInstance: fc.option(fc.integer({ min: 1, max: 8 }), { nil: undefined }),
 });
 type Measured = typeof measured extends fc.Arbitrary<infer Some> ? Some : never;
@@ -165,7 +166,7 @@ describe('whatever is measured', () => {
                 lastScale: undefined,
                 wokenAt: undefined,
               },
-              ...{ waiting: 0, activeInstances: 0, measurable: true, seatsPerInstance: undefined },
+              ...{ waiting: 0, activeInstances: 0, measurable: true, inRotation: true, seatsPerInstance: undefined },
               readings: both.map(() => readingOf(each, false, start)),
             },
             start,

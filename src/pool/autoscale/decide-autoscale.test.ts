@@ -58,7 +58,7 @@ const snapshot = ({ rules = [], bounds = [0, 100, 0], metrics = {}, ...rest }: W
       const found = metrics[metric];
       return typeof found === 'object' ? found : steady(found);
     }),
-    ...{ capacity: 2, measurable: true, lastScale: undefined, wokenAt: undefined },
+    ...{ capacity: 2, measurable: true, lastScale: undefined, wokenAt: undefined, inRotation: true },
     ...{ waiting: 0, activeInstances: 0, seatsPerInstance: undefined, ...rest },
   };
 };
@@ -389,6 +389,17 @@ describe('people', () => {
     expect(decide({ rules: onlyIn, capacity: 1, wokenAt, metrics: quiet })).toMatchObject({
       until: wokenAt + 5 * minute,
     });
+  });
+
+  it('who woke the pool get no second instance while the first is on its way, unless it has too few places', () => {
+    const queue = [when('out', 'Waiting Users > 0')];
+    const metrics = { 'Waiting Users': right({ '': 3 }) };
+    const world = { rules: queue, capacity: 1, waiting: 3, metrics, wokenAt: now - minute, inRotation: false };
+    expect(brief(world)).toBe('cool down');
+    expect(brief({ ...world, seatsPerInstance: 3 })).toBe('cool down');
+    expect(brief({ ...world, seatsPerInstance: 2 })).toBe('out to 2');
+    expect(brief({ ...world, inRotation: true })).toBe('out to 2');
+    expect(brief({ ...world, wokenAt: now - 5 * minute })).toBe('out to 2');
   });
 });
 

@@ -28,6 +28,8 @@ export interface AutoscaleSnapshot {
   lastScale: { at: EpochMillis; cooldownMilliseconds: number } | undefined;
   /** When people woke the pool, where its capacity comes from that. */
   wokenAt: EpochMillis | undefined;
+  /** Whether there is an instance that takes people. */
+  inRotation: boolean;
   /** People who wait for a place. */
   waiting: number;
   /** Instances on which somebody works, without those that drain already. */
@@ -112,7 +114,7 @@ function decideOut(
   }));
   const to = Math.max(safe, ...asked.map(({ target }) => target));
   if (to <= capacity) return outRules.length > 0 ? { decision: 'none', because: 'at the bound' } : undefined;
-  const until = cooldownEnd(snapshot, now);
+  const until = cooldownEnd(snapshot, now) ?? (isComing(snapshot) ? wakeEnd(snapshot, now) : undefined);
   if (until !== undefined) return { decision: 'cool down', direction: 'out', from: capacity, intended: to, until };
   const deciding = asked.flatMap(({ one, target }) => (target === to ? [one] : []));
   return deciding.length === 0
@@ -180,7 +182,15 @@ function cooldownEnd({ lastScale }: AutoscaleSnapshot, now: EpochMillis): EpochM
   return until > now ? until : undefined;
 }
 
-/** A wake counts as a scale-out, as far as scaling in is concerned: more people may come, and more is made for them. */
+/** Whether a wake brings a place for everybody who waits, and has not yet: nobody needs more than that. */
+function isComing({ inRotation, waiting, capacity, seatsPerInstance }: AutoscaleSnapshot): boolean {
+  return !inRotation && (seatsPerInstance === undefined || waiting <= capacity * seatsPerInstance);
+}
+
+/**
+ * A wake counts as a scale-out after which nothing shrinks. More may be added for those who come after it: who woke the
+ * pool asked for one instance only.
+ */
 function wakeEnd({ wokenAt, profile }: AutoscaleSnapshot, now: EpochMillis): EpochMillis | undefined {
   if (wokenAt === undefined) return undefined;
   const cooldowns = profile.rules.flatMap(({ action }) =>
