@@ -9,6 +9,8 @@ it.each([
   ['PT0S', 0],
   ['PT1.5S', 1_500],
   ['pt10m', 600_000],
+  ['P1W', 604_800_000],
+  [' PT1S ', 1_000],
 ])('reads %s', (text, milliseconds) => {
   expect(parseIsoDuration(text)).toBe(milliseconds);
 });

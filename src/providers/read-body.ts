@@ -58,22 +58,30 @@ export function requiredInteger(body: Json, range: { minimum: number; maximum: n
   return value;
 }
 
-/** The milliseconds of the ISO 8601 duration at a path. `range` is written as durations, too, for the error. */
-export function optionalDuration(
-  body: Json,
-  range: { minimum: string; maximum: string },
-  ...path: Path
-): number | undefined {
+/** The ends of what is allowed, as durations of ISO 8601: an error shows them. */
+export interface DurationRange {
+  minimum: string;
+  maximum: string;
+}
+
+/** The milliseconds of the ISO 8601 duration at a path. */
+export function optionalDuration(body: Json, range: DurationRange, ...path: Path): number | undefined {
   const value = optionalString(body, ...path);
-  if (value === undefined || value === '') return undefined;
+  return value === undefined || value === '' ? undefined : durationOf(value, range, path);
+}
+
+export function requiredDuration(body: Json, range: DurationRange, ...path: Path): number {
+  return durationOf(requiredString(body, ...path), range, path);
+}
+
+function durationOf(value: string, range: DurationRange, path: Path): number {
   const length = parseIsoDuration(value);
   const [minimum = 0, maximum = Infinity] = [range.minimum, range.maximum].map(parseIsoDuration);
-  if (length === undefined || length < minimum || length > maximum)
-    throw invalid(
-      nameOfPath(path),
-      `The value '${value.slice(0, 40)}' of '${nameOfPath(path)}' is not valid: an ISO 8601 duration from ${range.minimum} to ${range.maximum} is expected, such as '${range.minimum}'.`,
-    );
-  return length;
+  if (length !== undefined && length >= minimum && length <= maximum) return length;
+  throw invalid(
+    nameOfPath(path),
+    `The value '${value.slice(0, 40)}' of '${nameOfPath(path)}' is not valid: an ISO 8601 duration from ${range.minimum} to ${range.maximum} is expected, such as '${range.minimum}'.`,
+  );
 }
 
 export function optionalBoolean(body: Json, ...path: Path): boolean | undefined {

@@ -6,7 +6,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { dig, isObject, type Json } from '../../src/core/json.ts';
+import { dig, isObject, type JsonObject } from '../../src/core/json.ts';
+import { engineNames } from '../../src/engines/incus/names.ts';
 import { SshClient } from './gateway-ground.ts';
 import { missingForSystemTests, must, repository, run, TestInstallation, until, type Result } from './installation.ts';
 
@@ -31,7 +32,7 @@ describe.skipIf(missing !== undefined)(`capacity${missing === undefined ? '' : `
   const pool = () => installation.pool('nat');
   const when = (what: string, is: (found: Awaited<ReturnType<typeof pool>>) => boolean) =>
     until(what, async () => (is(await pool()) ? true : undefined));
-  const patch = (body: Json) => arm.send('PATCH', set, body);
+  const patch = (body: JsonObject) => arm.send('PATCH', set, body);
   const scale = async (capacity: number) => {
     await patch({ sku: { capacity } });
     await when(`${capacity} are in rotation, and no other counts`, ({ instances }) => {
@@ -40,7 +41,7 @@ describe.skipIf(missing !== undefined)(`capacity${missing === undefined ? '' : `
     });
   };
   const machines = async () => {
-    const value = dig(await arm.send('GET', `${set}/virtualMachines`), 'value');
+    const value = dig((await arm.send('GET', `${set}/virtualMachines`)).body, 'value');
     return (Array.isArray(value) ? value : []).filter(isObject).map((one) => ({
       id: String(one['instanceId']),
       isLatest: dig(one, 'properties', 'latestModelApplied') === true,
@@ -61,7 +62,10 @@ describe.skipIf(missing !== undefined)(`capacity${missing === undefined ? '' : `
     );
     arm = await installation.arm();
     set = `/subscriptions/${arm.subscriptionId}/resourcegroups/${group}/providers/Microsoft.Compute/virtualMachineScaleSets/nat`;
-    await when('two are in rotation', ({ instances }) => instances.length === 2 && instances.every((one) => one.inRotation));
+    await when(
+      'two are in rotation',
+      ({ instances }) => instances.length === 2 && instances.every((one) => one.inRotation),
+    );
     address = (await pool()).frontEnds[0]?.address ?? '';
   });
   afterAll(async () => {
@@ -72,7 +76,9 @@ describe.skipIf(missing !== undefined)(`capacity${missing === undefined ? '' : `
   it('has a frozen standby that serves whoever comes to an empty pool, and makes another', async () => {
     await patch({ tags: { 'poolhouse-standby': '1', 'poolhouse-standby-power': 'frozen' } });
     await scale(0);
-    await when('a standby is frozen', ({ instances }) => instances.some((one) => one.standby && one.power === 'frozen'));
+    await when('a standby is frozen', ({ instances }) =>
+      instances.some((one) => one.standby && one.power === 'frozen'),
+    );
     const standby = (await pool()).instances[0]?.name ?? '';
     const began = Date.now();
     expect(await as('alice', 'hostname')).toMatchObject({ exitCode: 0, stdout: `${standby}\n` });
@@ -85,23 +91,22 @@ describe.skipIf(missing !== undefined)(`capacity${missing === undefined ? '' : `
 
   it('upgrades to another image under ten living sessions, and ends none of them', async () => {
     await scale(3);
-    const clients = Array.from({ length: 10 }, (_, index) => new SshClient(argv(people[index % 3] ?? '', 'hostname; cat'), true));
+    const clients = Array.from(
+      { length: 10 },
+      (_, index) => new SshClient(argv(people[index % 3] ?? '', 'hostname; cat'), true),
+    );
     for (const [index, client] of clients.entries()) await client.echo(`first ${String(index)}`);
     const hosts = new Set(clients.map(({ text }) => text.split('\n')[0]));
     expect(hosts.size).toBe(3);
     expect((await machines()).every((one) => one.isProtected)).toBe(true);
 
+    const profile = dig((await arm.send('GET', set)).body, 'properties', 'virtualMachineProfile');
+    const image = { publisher: 'microsoft-dsvm', offer: 'ubuntu-1804', sku: '1804', version: 'latest' };
     await patch({
       properties: {
         upgradePolicy: { mode: 'Rolling', rollingUpgradePolicy: { maxBatchInstancePercent: 40 } },
-        virtualMachineProfile: {
-          ...((await arm.send('GET', set)) as { properties: { virtualMachineProfile: object } }).properties
-            .virtualMachineProfile,
-          storageProfile: {
-            imageReference: { publisher: 'microsoft-dsvm', offer: 'ubuntu-1804', sku: '1804', version: 'latest' },
-          },
-        },
-      } as unknown as Json,
+        virtualMachineProfile: { ...(isObject(profile) ? profile : {}), storageProfile: { imageReference: image } },
+      },
     });
     await when('one drains for it', ({ instances }) => instances.some((one) => one.draining));
     for (const [index, client] of clients.entries()) await client.echo(`second ${String(index)}`);
@@ -117,21 +122,29 @@ describe.skipIf(missing !== undefined)(`capacity${missing === undefined ? '' : `
       const left = clients.filter((one) => one.child.exitCode === null);
       for (const [index, client] of left.entries()) await client.echo(`after ${user} ${String(index)}`);
     }
-    await until('all are of the new image', async () => ((await machines()).every((one) => one.isLatest) ? true : undefined), 120_000);
+    await until(
+      'all are of the new image',
+      async () => ((await machines()).every((one) => one.isLatest) ? true : undefined),
+      120_000,
+    );
     await when('and serve', ({ instances }) => instances.length === 3 && instances.every((one) => one.inRotation));
     const latest = await arm.send('GET', `${set}/rollingUpgrades/latest`);
-    expect(dig(latest, 'properties', 'runningStatus', 'code')).toBe('Completed');
+    expect(dig(latest.body, 'properties', 'runningStatus', 'code')).toBe('Completed');
     expect((await as('alice', 'test -e /usr/bin/jupyterhub && echo new')).stdout).toBe('new\n');
     expect(await readFile(join(folder, 'known'), 'utf8')).not.toBe('');
   });
 
   it('makes a machine again that was killed', async () => {
     const before = await machines();
-    const { project } = await installation.engineNames();
-    const victim = (await must('lxc', ['list', '--project', project, '-f', 'csv', '-c', 'n'])).stdout.split('\n')[0] ?? '';
+    const { project } = engineNames((await installation.id()) ?? '');
+    const victim =
+      (await must('lxc', ['list', '--project', project, '-f', 'csv', '-c', 'n', 'nat'])).split('\n')[0] ?? '';
     await must('lxc', ['delete', '--force', '--project', project, victim]);
     await when('it is missed', ({ instances }) => instances.some((one) => !one.inRotation));
-    await when('all serve again', ({ instances }) => instances.length === 3 && instances.every((one) => one.inRotation));
+    await when(
+      'all serve again',
+      ({ instances }) => instances.length === 3 && instances.every((one) => one.inRotation),
+    );
     expect((await machines()).map(({ id }) => id)).toEqual(before.map(({ id }) => id));
   });
 

@@ -28,22 +28,22 @@ import {
   optionalString,
   requiredChoice,
   requiredInteger,
+  requiredDuration,
   requiredNumber,
   requiredString,
+  type DurationRange,
 } from '../read-body.ts';
-import { requiredDuration, type DurationRange } from './read-duration.ts';
 import { readFixedDate, readRecurrence } from './read-profile-times.ts';
 
 type Path = readonly (string | number)[];
 
 const minute = 60_000;
-const hour = 60 * minute;
 /** https://learn.microsoft.com/azure/azure-monitor/service-limits#autoscale, and the setting's own page. */
 const mostProfiles = 20;
 const mostRules = 10;
-const timeGrains: DurationRange = { minimum: minute, maximum: 12 * hour, words: '1 minute to 12 hours' };
-const timeWindows: DurationRange = { minimum: 5 * minute, maximum: 12 * hour, words: '5 minutes to 12 hours' };
-const cooldowns: DurationRange = { minimum: minute, maximum: 7 * 24 * hour, words: '1 minute to 1 week' };
+const timeGrains: DurationRange = { minimum: 'PT1M', maximum: 'PT12H' };
+const timeWindows: DurationRange = { minimum: 'PT5M', maximum: 'PT12H' };
+const cooldowns: DurationRange = { minimum: 'PT1M', maximum: 'P7D' };
 const counts = { minimum: 0, maximum: 1_000 };
 const metricNames: readonly MetricName[] = [...instanceMetrics, ...sessionMetrics];
 const scaleSetType = 'Microsoft.Compute/virtualMachineScaleSets';
