@@ -12,6 +12,8 @@ interface SleepingPool {
   /** Puts the pool to sleep, and waits until it does. */
   stop: () => Promise<void>;
   empty: () => Promise<void>;
+  /** Empties it, and waits until a standby instance is frozen. */
+  freeze: () => Promise<void>;
   /** Seconds until a person who connects has the answer of their command. */
   answer: () => Promise<number>;
 }
@@ -50,6 +52,12 @@ async function withPool(say: (text: string) => void, work: (pool: SleepingPool) 
         await arm.send('PATCH', set, { sku: { capacity: 0 } });
         await when('the pool is empty', (all) => all.length === 0);
       },
+      freeze: async () => {
+        await nobody();
+        const tags = { 'poolhouse-standby': '1', 'poolhouse-standby-power': 'frozen' };
+        await arm.send('PATCH', set, { tags, sku: { capacity: 0 } });
+        await when('a standby is frozen', (all) => all.length === 1 && all[0]?.power === 'frozen');
+      },
       answer: async () => {
         const begun = performance.now();
         await must('ssh', [
@@ -66,7 +74,7 @@ async function withPool(say: (text: string) => void, work: (pool: SleepingPool) 
   }
 }
 
-function wake(name: string, atMost: number, sleep: 'stop' | 'empty'): Benchmark {
+function wake(name: string, atMost: number, sleep: 'stop' | 'empty' | 'freeze'): Benchmark {
   return {
     name,
     unit: 's',
@@ -88,3 +96,4 @@ function wake(name: string, atMost: number, sleep: 'stop' | 'empty'): Benchmark 
 
 export const wakeStopped = wake('wake.stopped.s', 1.5, 'stop');
 export const wakeNothing = wake('wake.nothing.s', 6, 'empty');
+export const wakeFrozen = wake('wake.frozen.s', 0.5, 'freeze');
