@@ -13,7 +13,7 @@ import { deployInRotation, scaleInRotation } from './pool.ts';
 import { sshConnect, sshIdle, sshThroughput, sshThroughputAes, sshThroughputJump } from './ssh.ts';
 import { tcpConnect, tcpThroughput } from './tcp.ts';
 import { templateExpand } from './template-expand.ts';
-import { wakeNothing, wakeStopped } from './wake.ts';
+import { wakeFrozen, wakeNothing, wakeStopped } from './wake.ts';
 
 const benchmarks: readonly Benchmark[] = [
   deployInRotation,
@@ -30,6 +30,7 @@ const benchmarks: readonly Benchmark[] = [
   wsRateChp,
   placement,
   templateExpand,
+  wakeFrozen,
   wakeStopped,
   wakeNothing,
 ];
