@@ -35,6 +35,8 @@ import { createPlacements, type Placements } from './placements.ts';
 import { createLeases, type Leases } from './leases.ts';
 import type { ListenPorts } from './listen-ports.ts';
 import { createLiveView } from './live-view.ts';
+import type { MetricReader } from './metric-reader.ts';
+import { createMetricSeries } from './metric-series.ts';
 import { createMounts } from './mounts.ts';
 import { observeMounts } from './observe-mounts.ts';
 import { observeSteps } from './observe-steps.ts';
@@ -99,6 +101,7 @@ export interface Control {
   doors: InstanceDoors;
   frontEnds: FrontEnds;
   placements: Placements;
+  metrics: MetricReader;
   answerSelf: (question: SelfQuestion) => Promise<SelfAnswer>;
   keep: Leases['keep'];
   keepEndedSignIns: (ended: readonly EndedSignIn[]) => Promise<void>;
@@ -187,6 +190,7 @@ export function assembleControl(parts: ControlParts): Control {
     },
   });
   const scaleSets = createScaleSetLoop(world, steps, images, createUnclaimed(world, steps, doors), placements);
+  const metrics = createMetricSeries({ world, placements });
   const leases = createLeases({ store, clock: world.clock, placements, log: world.log });
   const frontEnds = createFrontEndLoop({
     world,
@@ -214,6 +218,7 @@ export function assembleControl(parts: ControlParts): Control {
     doors,
     frontEnds,
     placements,
+    metrics,
     keep: leases.keep,
     answerSelf: createAnswerSelf({ store, secrets, users: identity.users }),
     keepEndedSignIns: createKeepEndedSignIns({ store, clock, changed }),
@@ -227,6 +232,7 @@ export function assembleControl(parts: ControlParts): Control {
       { name: 'resource groups', pass: createResourceGroupLoop(world, typeContext) },
       { name: 'deployments', pass: createDeploymentLoop(world) },
       { name: 'operations', pass: createForgetOperations(world) },
+      { name: 'metrics', pass: (signal) => metrics.pass(signal) },
     ],
     idle: () => scaleSets.idle(),
   };
