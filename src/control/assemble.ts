@@ -12,6 +12,7 @@ import type { Directory, SelfAnswer, SelfQuestion } from '../link/people.ts';
 import type { OrderList } from '../link/orders.ts';
 import type { RoutingTable } from '../link/routes.ts';
 import { createIdentityService, type IdentityService } from '../providers/identity/identity-service.ts';
+import { createInsights, type Insights } from '../providers/insights/insights.ts';
 import { allTypes } from '../providers/all-types.ts';
 import { createResourceService, type InnerResourceService } from '../providers/create-resource-service.ts';
 import { createRegistry, type Surroundings } from '../providers/resource-type.ts';
@@ -96,6 +97,7 @@ export interface NamedPass {
 export interface Control {
   service: InnerResourceService;
   identity: IdentityService;
+  insights: Insights;
   world: World;
   reports: GatewayReports;
   doors: InstanceDoors;
@@ -212,6 +214,7 @@ export function assembleControl(parts: ControlParts): Control {
   return {
     service,
     identity,
+    insights: createInsights({ store, service, series: metrics, now: () => clock.now() }),
     orders,
     world,
     reports,

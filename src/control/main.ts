@@ -309,6 +309,7 @@ async function main(): Promise<void> {
   const arm = createArmServer({
     service,
     identity,
+    insights: control.insights,
     tokens: createTokens(
       () => secrets.tokenKeys(),
       {
