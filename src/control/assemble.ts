@@ -38,6 +38,7 @@ import type { ListenPorts } from './listen-ports.ts';
 import { createLiveView } from './live-view.ts';
 import type { MetricReader } from './metric-reader.ts';
 import { createMetricSeries } from './metric-series.ts';
+import type { Notify } from './notification.ts';
 import { createMounts } from './mounts.ts';
 import { observeMounts } from './observe-mounts.ts';
 import { observeSteps } from './observe-steps.ts';
@@ -80,6 +81,8 @@ export interface ControlParts {
   redirect: FrontEndLoopParts['redirect'];
   /** What machines made by a recipe offer, by port. */
   servicesOf: (recipe: string) => Promise<Readonly<Record<string, Service>>>;
+  /** Tells whom an autoscale setting names that a capacity has changed. */
+  notify?: Notify;
   observer?: Observer;
   clock: Clock;
   log: Logger;

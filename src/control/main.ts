@@ -60,6 +60,8 @@ import { createRecipeServices } from './recipe-services.ts';
 import { createRefusedPackets } from './refused-packets.ts';
 import { rotateLogs } from './rotate-logs.ts';
 import { runLoop, type Loop } from './run-loop.ts';
+import { createSendMail } from './send-mail.ts';
+import { createNotifications } from './send-notifications.ts';
 import { createSessionDesk } from './session-desk.ts';
 import { openSecrets } from './open-secrets.ts';
 import { createHostCertificates } from './host-certificates.ts';
@@ -164,6 +166,11 @@ async function main(): Promise<void> {
     metrics,
   );
 
+  const notifications = createNotifications({
+    ...{ store, post: (address, options) => fetcher.post(address, options), clock, log, newId: randomUUID, signal },
+    sendMail: config.smtp === undefined ? undefined : createSendMail(config.smtp),
+  });
+
   const loopbackAddresses = blockAddresses(installation.addressBlock);
   await settleAddresses(store, config.publicAddresses, loopbackAddresses, log);
 
@@ -264,6 +271,7 @@ async function main(): Promise<void> {
         users: new Map(people.map(({ uid, name }) => [uid, name])),
       });
     },
+    notify: notifications.notify,
     observer: metrics,
     clock,
     log,
@@ -410,7 +418,7 @@ async function main(): Promise<void> {
   await arm.close();
   await link.close();
   await Promise.all([...loops, ...ownLoops, renewal, refusals].map((one) => one.stopped));
-  await Promise.all([control.idle(), images.idle()]);
+  await Promise.all([control.idle(), images.idle(), notifications.idle()]);
   await doors.closeAll();
   await monitor.close();
   await store.close();
