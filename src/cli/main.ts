@@ -4,6 +4,7 @@ import { homeAt } from '../core/home.ts';
 import { errorBodyOf, PoolhouseError, type ErrorBody } from '../core/errors.ts';
 import { describeBuild, readBuild } from '../host/build.ts';
 import { azEnvCommand } from './az-env.ts';
+import { costsCommand } from './costs.ts';
 import { deployCommand } from './deploy.ts';
 import { downCommand } from './down.ts';
 import { gatewayCommand } from './gateway.ts';
@@ -54,6 +55,7 @@ async function main(argv: readonly string[]): Promise<number> {
     usersCommand,
     groupsCommand,
     sessionsCommand,
+    costsCommand,
     hostKeysCommand,
     gatewayCommand,
     rotateKeyCommand,

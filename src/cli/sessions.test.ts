@@ -74,6 +74,7 @@ describe('poolhouse sessions', () => {
     const never = () => Promise.reject(new Error('nobody asks this here'));
     const admin = await startAdminServer({
       hostKeys: () => [],
+      costs: never,
       socketPath: run.adminSocket,
       sessions: { list: take, order: take },
       ...{ status: never, journal: never, clientSecret: never, changeMasterKey: never, onError: () => undefined },

@@ -1,9 +1,8 @@
 import { Command } from 'commander';
 import type { SessionDocument } from '../control/choose-sessions.ts';
 import { PoolhouseError } from '../core/errors.ts';
-import { runtimeFolderOf } from '../core/home.ts';
-import { readInstallation } from '../host/installations.ts';
 import { askControl, tellControl } from '../host/local-api.ts';
+import { adminSocketOf } from './admin-socket.ts';
 import { printAnswer } from './people-words.ts';
 import { plainLine } from './plain-text.ts';
 import type { Shared } from './shared.ts';
@@ -125,24 +124,14 @@ function choiceOf(id: string | undefined, options: ChoiceOptions, verb?: string)
 
 async function read(shared: Shared, choice: Record<string, string>): Promise<SessionDocument[]> {
   const query = new URLSearchParams(choice).toString();
-  return documentsOf(await askControl(await socketOf(shared), `/v1/sessions${query === '' ? '' : `?${query}`}`));
+  return documentsOf(await askControl(await adminSocketOf(shared), `/v1/sessions${query === '' ? '' : `?${query}`}`));
 }
 
 async function order(shared: Shared, request: object): Promise<SessionDocument[]> {
-  return documentsOf(await tellControl(await socketOf(shared), '/v1/sessions', request));
+  return documentsOf(await tellControl(await adminSocketOf(shared), '/v1/sessions', request));
 }
 
 const documentsOf = (text: string) => (JSON.parse(text) as { sessions: SessionDocument[] }).sessions; // of our own process
-
-async function socketOf({ home }: Shared): Promise<string> {
-  const installation = await readInstallation(home);
-  if (installation === undefined)
-    throw new PoolhouseError(
-      'HostNotReady',
-      `There is no installation in ${home.folder} yet. 'poolhouse up' makes one.`,
-    );
-  return runtimeFolderOf(home, installation.id, process.getuid?.() === 0).adminSocket;
-}
 
 const howMany = (sessions: readonly SessionDocument[]) =>
   sessions.length === 1 ? '1 session was' : `${String(sessions.length)} sessions were`;

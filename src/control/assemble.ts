@@ -33,6 +33,7 @@ import { createInstanceDoors, type InstanceDoors } from './instance-doors.ts';
 import { createKeepEndedSignIns } from './keep-ended-sign-ins.ts';
 import { createPeopleLoop } from './people-loop.ts';
 import { createPlacements, type Placements } from './placements.ts';
+import { createLedger } from './ledger.ts';
 import { createLeases, type Leases } from './leases.ts';
 import type { ListenPorts } from './listen-ports.ts';
 import { createLiveView } from './live-view.ts';
@@ -239,6 +240,7 @@ export function assembleControl(parts: ControlParts): Control {
       { name: 'deployments', pass: createDeploymentLoop(world) },
       { name: 'operations', pass: createForgetOperations(world) },
       { name: 'metrics', pass: (signal) => metrics.pass(signal) },
+      { name: 'ledger', pass: createLedger({ world, placements }) },
     ],
     idle: () => scaleSets.idle(),
   };

@@ -55,6 +55,7 @@ import { createListenPorts } from './listen-ports.ts';
 import { createLoopWatch } from './loop-watch.ts';
 import { observeBuild, observeFetch } from './observe-downloads.ts';
 import { observeEngine } from './observe-engine.ts';
+import { readCosts } from './read-costs.ts';
 import { applyRedirects, readRefused } from './redirects.ts';
 import { createRecipeServices } from './recipe-services.ts';
 import { createRefusedPackets } from './refused-packets.ts';
@@ -359,6 +360,7 @@ async function main(): Promise<void> {
     },
     hostKeys: () => publicHostKeys(sshIdentity),
     sessions: createSessionDesk(world, control.orders),
+    costs: (query) => readCosts(world, config, query),
     clientSecret: () => Promise.resolve(clientSecret),
     changeMasterKey: async (key, path) => {
       await changeMasterKey(key, path);

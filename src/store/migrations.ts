@@ -209,4 +209,21 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (grain, start, series, instance)
   ) STRICT, WITHOUT ROWID;
   `,
+  // Who has used how much of what, by day. A pool is named by its resource group and scale set: what it cost outlives it.
+  `
+  CREATE TABLE ledger (
+    day TEXT NOT NULL,
+    pool TEXT NOT NULL,
+    user_name TEXT NOT NULL,
+    size TEXT NOT NULL,
+    used INTEGER NOT NULL,
+    idle INTEGER NOT NULL,
+    standby INTEGER NOT NULL,
+    PRIMARY KEY (day, pool, user_name, size)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE ledger_seen (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    until_at INTEGER NOT NULL
+  ) STRICT;
+  `,
 ];

@@ -22,6 +22,8 @@ export interface Tables {
   activity_log: ActivityRow;
   metric_series: MetricSeriesRow;
   metric_samples: MetricSampleRow;
+  ledger: LedgerRow;
+  ledger_seen: LedgerSeenRow;
 }
 
 /** A resource: the document as asked for, and what was found. */
@@ -215,4 +217,24 @@ export interface MetricSampleRow {
   minimum: number;
   maximum: number;
   last: number;
+}
+
+/** Instance-time of a day (UTC), in milliseconds. */
+export interface LedgerRow {
+  /** `2026-03-01` */
+  day: string;
+  /** `resourcegroup/scaleset`, in lower case. */
+  pool: string;
+  /** '': of nobody, or of somebody whom nobody knows. */
+  user_name: string;
+  size: string;
+  used: number;
+  idle: number;
+  standby: number;
+}
+
+/** One row: until when the ledger holds what was. */
+export interface LedgerSeenRow {
+  one: 1;
+  until_at: number;
 }
