@@ -43,6 +43,17 @@ describe('classifyPath', () => {
       { asked: 'collection', subscriptionId: 'S', resourceGroup: 'G', type: setType },
     ],
     [set, { asked: 'resource', id: set, type: setType }],
+    [`${set}/providers/microsoft.insights/Metrics`, { asked: 'metrics', of: set, what: 'values' }],
+    [`${set}/providers/Microsoft.Insights/metricDefinitions`, { asked: 'metrics', of: set, what: 'definitions' }],
+    [
+      `${set}/virtualMachines/0/providers/Microsoft.Insights/metrics`,
+      { asked: 'metrics', of: `${set}/virtualMachines/0`, what: 'values' },
+    ],
+    [
+      '/subscriptions/S/providers/Microsoft.Insights/eventtypes/management/values',
+      { asked: 'activities', subscriptionId: 'S' },
+    ],
+    ['/subscriptions/S/providers/Microsoft.Insights/eventtypes/management', undefined],
     [`${set}/instanceView`, { asked: 'action', id: set, type: setType, action: 'instanceView' }],
     [
       `${set}/virtualMachines`,

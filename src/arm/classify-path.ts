@@ -1,5 +1,5 @@
 /** What a path of the ARM API asks for. Pure. Clients write paths in any case, and some leave segments out. */
-import { formatResourceId, groupId, type ResourceId } from '../core/resource-id.ts';
+import { formatResourceId, groupId, tryParseResourceId, type ResourceId } from '../core/resource-id.ts';
 
 export type Asked =
   | { asked: 'subscriptions' }
@@ -9,6 +9,8 @@ export type Asked =
   | { asked: 'providers'; subscriptionId: string; namespace?: string; action?: string }
   | { asked: 'identity'; kind: 'users' | 'groups'; name?: string }
   | { asked: 'operation'; subscriptionId: string; operationId: string; result: boolean }
+  | { asked: 'metrics'; of: ResourceId; what: 'values' | 'definitions' }
+  | { asked: 'activities'; subscriptionId: string }
   | { asked: 'collection'; subscriptionId: string; resourceGroup?: string; type?: string; parent?: ResourceId }
   | { asked: 'resource'; id: ResourceId; type: string }
   | { asked: 'action'; id: ResourceId; type: string; action: string };
@@ -26,6 +28,8 @@ export function classifyPath(path: string): Asked | undefined {
   if (lower[0] !== 'subscriptions') return undefined;
   const subscriptionId = parts[1];
   if (subscriptionId === undefined) return { asked: 'subscriptions' };
+  const measured = metricsOf(parts, lower);
+  if (measured !== undefined) return measured;
   const word = lower[2];
   const rest = parts.slice(3);
   switch (word) {
@@ -42,6 +46,20 @@ export function classifyPath(path: string): Asked | undefined {
     default:
       return undefined;
   }
+}
+
+const metricViews: Readonly<Record<string, 'values' | 'definitions'>> = {
+  metrics: 'values',
+  metricdefinitions: 'definitions',
+};
+
+/** `…/providers/Microsoft.Insights/metrics` behind a resource's id: what is measured of it. */
+function metricsOf(parts: readonly string[], lower: readonly string[]): Asked | undefined {
+  const [providers, namespace, view = ''] = lower.slice(-3);
+  const what = Object.hasOwn(metricViews, view) ? metricViews[view] : undefined;
+  if (providers !== 'providers' || namespace !== 'microsoft.insights' || what === undefined) return undefined;
+  const path = tryParseResourceId(`/${parts.slice(0, -3).join('/')}`);
+  return path === undefined ? undefined : { asked: 'metrics', of: formatResourceId(path), what };
 }
 
 /** People belong to no subscription. */
@@ -66,6 +84,8 @@ function underSubscription(subscriptionId: string, rest: string[]): Asked | unde
   ) {
     return { asked: 'operation', subscriptionId, operationId: segments[1], result: lower[0] === 'operationresults' };
   }
+  if (namespace.toLowerCase() === 'microsoft.insights' && lower.join('/') === 'eventtypes/management/values')
+    return { asked: 'activities', subscriptionId };
   if (segments.length === 1) return { asked: 'collection', subscriptionId, type: `${namespace}/${segments[0] ?? ''}` };
   return undefined;
 }

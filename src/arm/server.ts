@@ -13,6 +13,7 @@ import Fastify, {
 import type { Logger } from 'pino';
 import { errorBodyOf, httpStatusOf, PoolhouseError, type ErrorBody, type ErrorCode } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
+import type { Insights } from '../providers/insights/insights.ts';
 import type { IdentityService } from '../providers/identity/identity-service.ts';
 import type { Operation, ResourceService, Written } from '../providers/resource-service.ts';
 import { answerIdentity } from './answer-identity.ts';
@@ -25,6 +26,7 @@ import type { Tokens } from './tokens.ts';
 export interface ArmServerParts {
   service: ResourceService;
   identity: IdentityService;
+  insights: Insights;
   tokens: Tokens;
   tls: { key: string; cert: string };
   /** Where clients reach it: `https://127.0.0.1:PORT`. */
@@ -48,13 +50,21 @@ const countedMethods = new Set(['GET', 'HEAD', 'PUT', 'PATCH', 'POST', 'DELETE']
 /** A template of 4 MB, and what is around it. */
 const largestBody = 8 * 2 ** 20;
 /** What there is only to look at. */
-const readOnly = new Set<Asked['asked']>(['subscriptions', 'subscription', 'tenants', 'locations', 'operation']);
+const readOnly = new Set<Asked['asked']>([
+  'subscriptions',
+  'subscription',
+  'tenants',
+  'locations',
+  'operation',
+  'metrics',
+  'activities',
+]);
 const everyPath = '/*';
 /** Types that answer 200 to a PUT that made something new, where all others answer 201. */
 const neverCreated = new Set(['microsoft.storage/storageaccounts']);
 
 export function createArmServer(parts: ArmServerParts): FastifyInstance {
-  const { service, identity, tokens, log } = parts;
+  const { service, identity, insights, tokens, log } = parts;
   const logger: FastifyBaseLogger = log; // so that the server's type does not become one of pino's
   const app = Fastify({
     https: { key: parts.tls.key, cert: parts.tls.cert, minVersion: 'TLSv1.2' },
@@ -163,6 +173,13 @@ export function createArmServer(parts: ArmServerParts): FastifyInstance {
       case 'operation':
         requireSubscription(asked.subscriptionId);
         return answerOperation(asked.operationId, asked.result, request, reply);
+      case 'metrics':
+        return asked.what === 'definitions'
+          ? insights.metricDefinitions(asked.of)
+          : insights.metrics(asked.of, (name) => query(request, name));
+      case 'activities':
+        requireSubscription(asked.subscriptionId);
+        return insights.activities(query(request, '$filter'));
       case 'resource':
         return answerResource(asked, request, reply, expand);
       case 'action':

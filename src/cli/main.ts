@@ -4,6 +4,7 @@ import { homeAt } from '../core/home.ts';
 import { errorBodyOf, PoolhouseError, type ErrorBody } from '../core/errors.ts';
 import { describeBuild, readBuild } from '../host/build.ts';
 import { azEnvCommand } from './az-env.ts';
+import { costsCommand } from './costs.ts';
 import { deployCommand } from './deploy.ts';
 import { downCommand } from './down.ts';
 import { drainCommand } from './drain.ts';
@@ -56,6 +57,7 @@ async function main(argv: readonly string[]): Promise<number> {
     groupsCommand,
     sessionsCommand,
     drainCommand,
+    costsCommand,
     hostKeysCommand,
     gatewayCommand,
     rotateKeyCommand,

@@ -75,6 +75,7 @@ describe('poolhouse sessions', () => {
     const admin = await startAdminServer({
       hostKeys: () => [],
       drain: () => Promise.reject(new Error('not asked here')),
+      costs: never,
       socketPath: run.adminSocket,
       sessions: { list: take, order: take },
       ...{ status: never, journal: never, clientSecret: never, changeMasterKey: never, onError: () => undefined },

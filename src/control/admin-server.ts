@@ -17,6 +17,8 @@ export interface AdminServerParts {
   sessions: SessionDesk;
   /** An operator drains an instance, or ends that. */
   drain(request: unknown): Promise<object>;
+  /** What pools have cost; `query` as the command line asks. */
+  costs(query: Record<string, string>): Promise<object>;
   /** Public host keys, as lines of OpenSSH's. */
   hostKeys(): readonly string[];
   /** What the command line and az sign in with. */
@@ -93,6 +95,7 @@ async function answer(parts: AdminServerParts, url: URL, signal: AbortSignal): P
   if (url.pathname === '/v1/status') return json(await parts.status());
   if (url.pathname === '/v1/sessions')
     return json({ sessions: await parts.sessions.list(Object.fromEntries(url.searchParams)) });
+  if (url.pathname === '/v1/costs') return json(await parts.costs(Object.fromEntries(url.searchParams)));
   const journal = /^\/v1\/instances\/([^/]+)\/journal$/.exec(url.pathname);
   if (journal !== null) {
     const level = logLevels.find((one) => one === url.searchParams.get('level')) ?? 'trace';

@@ -12,6 +12,7 @@ import type { Directory, SelfAnswer, SelfQuestion } from '../link/people.ts';
 import type { OrderList } from '../link/orders.ts';
 import type { RoutingTable } from '../link/routes.ts';
 import { createIdentityService, type IdentityService } from '../providers/identity/identity-service.ts';
+import { createInsights, type Insights } from '../providers/insights/insights.ts';
 import { allTypes } from '../providers/all-types.ts';
 import { createResourceService, type InnerResourceService } from '../providers/create-resource-service.ts';
 import { createRegistry, type Surroundings } from '../providers/resource-type.ts';
@@ -33,12 +34,14 @@ import { createInstanceDoors, type InstanceDoors } from './instance-doors.ts';
 import { createKeepEndedSignIns } from './keep-ended-sign-ins.ts';
 import { createPeopleLoop } from './people-loop.ts';
 import { createPlacements, type Placements } from './placements.ts';
+import { createLedger } from './ledger.ts';
 import { createLeases, type Leases } from './leases.ts';
 import type { ListenPorts } from './listen-ports.ts';
 import { createLiveView } from './live-view.ts';
-import { createMounts } from './mounts.ts';
 import type { MetricReader } from './metric-reader.ts';
+import { createMetricSeries } from './metric-series.ts';
 import type { Notify } from './notification.ts';
+import { createMounts } from './mounts.ts';
 import { observeMounts } from './observe-mounts.ts';
 import { observeSteps } from './observe-steps.ts';
 import { nobodyObserves, type Observer } from './observer.ts';
@@ -80,9 +83,9 @@ export interface ControlParts {
   redirect: FrontEndLoopParts['redirect'];
   /** What machines made by a recipe offer, by port. */
   servicesOf: (recipe: string) => Promise<Readonly<Record<string, Service>>>;
-  /** What was measured; nothing where it is left out. */
+  /** Read in place of what is measured here. */
   metrics?: MetricReader;
-  /** Tells of what autoscale has changed; nobody where it is left out. */
+  /** Tells whom an autoscale setting names that a capacity has changed. */
   notify?: Notify;
   observer?: Observer;
   clock: Clock;
@@ -91,9 +94,6 @@ export interface ControlParts {
   /** Wakes every loop. */
   changed: () => void;
 }
-
-/** For a control that measures nothing. */
-const nothingMeasured: MetricReader = { read: () => Promise.resolve([]), current: () => undefined };
 
 /** One loop: `pass` looks at the world once, and tells after how many milliseconds to look again at the latest. */
 export interface NamedPass {
@@ -104,11 +104,13 @@ export interface NamedPass {
 export interface Control {
   service: InnerResourceService;
   identity: IdentityService;
+  insights: Insights;
   world: World;
   reports: GatewayReports;
   doors: InstanceDoors;
   frontEnds: FrontEnds;
   placements: Placements;
+  metrics: MetricReader;
   answerSelf: (question: SelfQuestion) => Promise<SelfAnswer>;
   keep: Leases['keep'];
   keepEndedSignIns: (ended: readonly EndedSignIn[]) => Promise<void>;
@@ -198,6 +200,7 @@ export function assembleControl(parts: ControlParts): Control {
     },
   });
   const scaleSets = createScaleSetLoop(world, steps, images, createUnclaimed(world, steps, doors), placements);
+  const metrics = createMetricSeries({ world, placements });
   const leases = createLeases({ store, clock: world.clock, placements, log: world.log });
   const frontEnds = createFrontEndLoop({
     world,
@@ -219,12 +222,14 @@ export function assembleControl(parts: ControlParts): Control {
   return {
     service,
     identity,
+    insights: createInsights({ store, service, series: metrics, now: () => clock.now() }),
     orders,
     world,
     reports,
     doors,
     frontEnds,
     placements,
+    metrics,
     keep: leases.keep,
     answerSelf: createAnswerSelf({ store, secrets, users: identity.users }),
     keepEndedSignIns: createKeepEndedSignIns({ store, clock, changed }),
@@ -239,7 +244,7 @@ export function assembleControl(parts: ControlParts): Control {
         pass: createAutoscaleLoop({
           world,
           placements,
-          metrics: parts.metrics ?? nothingMeasured,
+          metrics: parts.metrics ?? metrics,
           notify: parts.notify ?? (() => undefined),
         }),
       },
@@ -247,6 +252,8 @@ export function assembleControl(parts: ControlParts): Control {
       { name: 'resource groups', pass: createResourceGroupLoop(world, typeContext) },
       { name: 'deployments', pass: createDeploymentLoop(world) },
       { name: 'operations', pass: createForgetOperations(world) },
+      { name: 'metrics', pass: (signal) => metrics.pass(signal) },
+      { name: 'ledger', pass: createLedger({ world, placements }) },
     ],
     idle: () => scaleSets.idle(),
   };

@@ -1,5 +1,6 @@
 /** Which sessions an operator means. Pure. */
 import { PoolhouseError } from '../core/errors.ts';
+import { choosePool } from './choose-pool.ts';
 
 /** A session as an operator sees it. */
 export interface SessionDocument {
@@ -39,7 +40,7 @@ export function chooseSessions(
   places: { pools: readonly string[]; instances: readonly string[] },
   { id, user, pool, instance }: SessionChoice,
 ): SessionDocument[] {
-  const poolName = pool === undefined ? undefined : poolOf(pool, places.pools);
+  const poolName = pool === undefined ? undefined : choosePool(pool, places.pools);
   if (instance !== undefined && !places.instances.includes(instance))
     throw new PoolhouseError('ResourceNotFound', `There is no instance '${instance}'. 'poolhouse status' lists them.`);
   const found = sessions.filter(
@@ -63,20 +64,6 @@ export function chooseSessions(
       `More than one session begins with '${id}': ${shown(found)}. Give more of the one that you mean.`,
     );
   return found;
-}
-
-function poolOf(asked: string, pools: readonly string[]): string {
-  const name = asked.toLowerCase();
-  const found = pools.filter((pool) => pool === name || (!name.includes('/') && pool.endsWith(`/${name}`)));
-  const [first] = found;
-  if (first === undefined)
-    throw new PoolhouseError(
-      'ResourceNotFound',
-      `There is no pool '${asked}'${pools.length === 0 ? '' : ` (there are ${pools.join(', ')})`}. 'poolhouse status' shows the pools.`,
-    );
-  if (found.length > 1)
-    throw new PoolhouseError('Conflict', `There is more than one pool '${asked}': say which, ${found.join(' or ')}.`);
-  return first;
 }
 
 const mostShown = 5;

@@ -23,7 +23,7 @@ async function prepare(tags: Record<string, string> = {}) {
   });
   await allocateInstances(store.db, {
     ...{ scaleSetKey: pool, count: 1, nameStem: 'p', hostnamePrefix: 'team', modelVersion: 'm' },
-    ...{ addresses: ['10.0.0.2'], taken: new Set<string>(), natPools: [], zones: [], standby: undefined, now: 0 },
+    ...{ addresses: ['10.0.0.2'], taken: new Set<string>(), natPools: [], zones: [], now: 0 },
   });
   const instance = (await store.db.selectFrom('instances').select('name').executeTakeFirstOrThrow()).name;
   const world = { now: noon };

@@ -56,11 +56,14 @@ import { createLoopWatch } from './loop-watch.ts';
 import { observeBuild, observeFetch } from './observe-downloads.ts';
 import { observeEngine } from './observe-engine.ts';
 import { createOperatorDrain } from './operator-drain.ts';
+import { readCosts } from './read-costs.ts';
 import { applyRedirects, readRefused } from './redirects.ts';
 import { createRecipeServices } from './recipe-services.ts';
 import { createRefusedPackets } from './refused-packets.ts';
 import { rotateLogs } from './rotate-logs.ts';
 import { runLoop, type Loop } from './run-loop.ts';
+import { createSendMail } from './send-mail.ts';
+import { createNotifications } from './send-notifications.ts';
 import { createSessionDesk } from './session-desk.ts';
 import { openSecrets } from './open-secrets.ts';
 import { createHostCertificates } from './host-certificates.ts';
@@ -165,6 +168,11 @@ async function main(): Promise<void> {
     metrics,
   );
 
+  const notifications = createNotifications({
+    ...{ store, post: (address, options) => fetcher.post(address, options), clock, log, newId: randomUUID, signal },
+    sendMail: config.smtp === undefined ? undefined : createSendMail(config.smtp),
+  });
+
   const loopbackAddresses = blockAddresses(installation.addressBlock);
   await settleAddresses(store, config.publicAddresses, loopbackAddresses, log);
 
@@ -265,6 +273,7 @@ async function main(): Promise<void> {
         users: new Map(people.map(({ uid, name }) => [uid, name])),
       });
     },
+    notify: notifications.notify,
     observer: metrics,
     clock,
     log,
@@ -310,6 +319,7 @@ async function main(): Promise<void> {
   const arm = createArmServer({
     service,
     identity,
+    insights: control.insights,
     tokens: createTokens(
       () => secrets.tokenKeys(),
       {
@@ -352,6 +362,7 @@ async function main(): Promise<void> {
     hostKeys: () => publicHostKeys(sshIdentity),
     sessions: createSessionDesk(world, control.orders),
     drain: createOperatorDrain(world),
+    costs: (query) => readCosts(world, config, query),
     clientSecret: () => Promise.resolve(clientSecret),
     changeMasterKey: async (key, path) => {
       await changeMasterKey(key, path);
@@ -411,7 +422,7 @@ async function main(): Promise<void> {
   await arm.close();
   await link.close();
   await Promise.all([...loops, ...ownLoops, renewal, refusals].map((one) => one.stopped));
-  await Promise.all([control.idle(), images.idle()]);
+  await Promise.all([control.idle(), images.idle(), notifications.idle()]);
   await doors.closeAll();
   await monitor.close();
   await store.close();

@@ -25,7 +25,7 @@ describe('an operator’s own drain', () => {
     await store.transaction((tx) =>
       allocateInstances(tx, {
         ...{ scaleSetKey, count: 1, modelVersion: 'v', hostnamePrefix: 'team', nameStem: 'pool-1', now: 0 },
-        ...{ addresses: ['10.0.0.2'], taken: new Set<string>(), natPools: [], zones: [], standby: undefined },
+        ...{ addresses: ['10.0.0.2'], taken: new Set<string>(), natPools: [], zones: [] },
       }),
     );
   });

@@ -24,6 +24,8 @@ export interface Placements {
    */
   answer: (question: PlacementQuestion, signal: AbortSignal) => Promise<PlacementAnswer>;
   setPools(pools: ReadonlyMap<string, PoolSeats>): void;
+  /** A pool as it was told last. */
+  pool(key: string): PoolSeats | undefined;
   setSeen(seen: { sessions: readonly Session[]; presences: readonly Presence[] }): void;
   /** How many wait in a pool. */
   waiting(pool: string): number;
@@ -179,6 +181,7 @@ export function createPlacements({
       pools = next;
       serve();
     },
+    pool: (key) => pools.get(key),
     setSeen({ sessions, presences }) {
       hasSeen = true;
       bindings.see(sessions, presences, clock.now());

@@ -16,6 +16,8 @@ const defaults = {
   fetchAllow: [],
   instanceRange: '10.231.0.0/16',
   poolGiB: 100,
+  prices: {},
+  currency: 'EUR',
 };
 
 describe('config.json', () => {
@@ -41,6 +43,20 @@ describe('config.json', () => {
     ['how many gateways serve, and how long one leaves', { gateways: 4, leaveHours: 0.5 }],
     ['certificates of host keys', { hostCertificateFiles: ['/srv/host-cert.pub'] }],
     ['the size', { poolGiB: 5 }],
+    ['prices', { prices: { Standard_DS2_v2: 0.114, Standard_D1: 0 }, currency: 'CHF' }],
+    [
+      'a server for e-mail',
+      {
+        smtp: {
+          host: 'mail.example',
+          port: 465,
+          secure: true,
+          user: 'a',
+          passwordFile: '/p',
+          from: 'Pool <a@b.example>',
+        },
+      },
+    ],
   ];
   it.each(valid)('sets %s', (_what, value) => {
     expect(readConfig(value, 'config.json')).toEqual({ ...defaults, ...(value as object) });
@@ -73,6 +89,16 @@ describe('config.json', () => {
     ['a range that is too small', { instanceRange: '10.0.0.0/24' }, /'instanceRange': expected a network of \/22/],
     ['a range of no address', { instanceRange: '10.999.0.0/16' }, /'instanceRange': expected a network/],
     ['too small a size', { poolGiB: 1 }, /'poolGiB'/],
+    [
+      'a misspelt key in another',
+      { smtp: { hots: 'a', from: 'a@b' } },
+      /'smtp\.hots' is not a known key: did you mean 'host'/,
+    ],
+    ['a server without a sender', { smtp: { host: 'a' } }, /'smtp\.from'/],
+    ['a sender of two lines', { smtp: { host: 'a', from: 'a@b\nBcc: c@d' } }, /'smtp\.from': expected an address/],
+    ['a user without a password', { smtp: { host: 'a', from: 'a@b', user: 'a' } }, /'smtp': user and passwordFile/],
+    ['a price below nothing', { prices: { Standard_D1: -1 } }, /'prices\.Standard_D1'/],
+    ['a currency that is none', { currency: 'Euro' }, /'currency': expected three capital letters/],
     ['a list', [], /expected object/],
     ['nothing', null, /expected object/],
   ];

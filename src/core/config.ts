@@ -14,6 +14,25 @@ const hostAndPort = z.string().regex(/^(\[[0-9a-f:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$
 /** The gateway has no right to any other. */
 const unprivilegedPort = z.int().min(1024).max(65535);
 
+/** Of an hour of an instance. */
+const price = z.number().min(0).max(1_000_000);
+
+const smtpSchema = z
+  .strictObject({
+    host: z.string().min(1),
+    port: z.int().min(1).max(65535).default(587),
+    /** TLS from the first byte on (port 465); without it the connection is made secret by STARTTLS where the server offers it. */
+    secure: z.boolean().default(false),
+    user: z.string().min(1).optional(),
+    /** Holds the password and nothing else. */
+    passwordFile: z.string().min(1).optional(),
+    /** `Poolhouse <poolhouse@example.com>` */
+    from: z.string().regex(/^[^\p{Cc}]*@[^\p{Cc}]*$/u, 'expected an address such as "Poolhouse <pool@example.com>"'),
+  })
+  .refine(({ user, passwordFile }) => (user === undefined) === (passwordFile === undefined), {
+    error: 'user and passwordFile belong together',
+  });
+
 const configSchema = z.strictObject({
   /** Where the key is kept that opens all secrets: a file beside the store, nowhere (`up` asks), or a credential of systemd. */
   masterKey: z.enum(['file', 'passphrase', 'credential']).default('file'),
@@ -48,6 +67,15 @@ const configSchema = z.strictObject({
   mirrors: z.record(z.string(), z.string()).default({}),
   /** Inner addresses that downloads may reach all the same. */
   fetchAllow: z.array(hostAndPort).default([]),
+  /** The server that e-mail of notifications goes through; without it none is sent. */
+  smtp: smtpSchema.optional(),
+  /** What an hour of an instance costs, by its size. */
+  prices: z.record(z.string().min(1), price).default({}),
+  /** What the prices are in. */
+  currency: z
+    .string()
+    .regex(/^[A-Z]{3}$/, 'expected three capital letters such as EUR')
+    .default('EUR'),
   /** Where the instances' network is taken from. */
   instanceRange: cidr.default('10.231.0.0/16'),
   /** Size of each of the two storage files, which grow as they are filled. */
@@ -56,6 +84,11 @@ const configSchema = z.strictObject({
 
 export type Config = z.infer<typeof configSchema>;
 const configKeys: readonly string[] = Object.keys(configSchema.shape);
+/** Of the keys that hold keys themselves. */
+const innerKeys: Readonly<Record<string, readonly string[]>> = {
+  metricsPorts: ['control', 'gateway'],
+  smtp: Object.keys(smtpSchema.shape),
+};
 
 /** `InvalidConfiguration` names the key, what is wrong with it, and the nearest known key. */
 export function readConfig(value: Json, file: string): Config {
@@ -66,9 +99,8 @@ export function readConfig(value: Json, file: string): Config {
       return issue.path.length === 0 ? issue.message : `'${issue.path.join('.')}': ${issue.message}`;
     return issue.keys
       .map((key) => {
-        if (issue.path.length > 0) return `'${[...issue.path, key].join('.')}' is not a known key`;
-        const near = nearestWord(key, configKeys);
-        return `'${key}' is not a known key${near === undefined ? '' : `: did you mean '${near}'?`}`;
+        const near = nearestWord(key, issue.path.length === 0 ? configKeys : (innerKeys[issue.path.join('.')] ?? []));
+        return `'${[...issue.path, key].join('.')}' is not a known key${near === undefined ? '' : `: did you mean '${near}'?`}`;
       })
       .join('; ');
   });

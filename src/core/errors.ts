@@ -12,6 +12,7 @@ export const httpStatusOf = {
   AnotherOperationInProgress: 409,
   AuthenticationFailed: 401,
   AuthorizationFailed: 403,
+  BadRequest: 400,
   Canceled: 409,
   Conflict: 409,
   DeploymentActive: 409,

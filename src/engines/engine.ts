@@ -77,13 +77,19 @@ export interface ExecOptions {
   cwd?: string;
 }
 
+/** What a running instance uses. What is counted begins anew when the instance starts. */
 export interface InstanceMetrics {
   name: InstanceName;
-  /** CPU seconds used since the instance started. */
+  /** CPU seconds used since the instance started, of all its CPUs together. */
   cpuSeconds: number;
+  /** In use, without what could be given back at once. */
   memoryBytes: number;
+  /** What it may use at most. */
+  memoryLimitBytes: number;
   networkInBytes: number;
   networkOutBytes: number;
+  diskReadBytes: number;
+  diskWriteBytes: number;
 }
 
 export interface ShareSpec {

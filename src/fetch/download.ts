@@ -1,6 +1,6 @@
 /**
  * One download over the network: each address is looked up once, checked, and that very address is connected to; every
- * redirect is checked again. Runs in the helper process (`fetch-main.ts`), which has no rights.
+ * redirect is checked again. By the same rules something is posted; a redirect of that is not followed. Runs in the helper process (`fetch-main.ts`), which has no rights.
  *
  * What comes is passed on as it is: nothing is unpacked, so nothing can grow.
  */
@@ -8,7 +8,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
 import { getCACertificates } from 'node:tls';
-import { checkAddress, checkUrl, describeSize, describeUrl, type FetchPolicy } from './policy.ts';
+import { checkAddress, checkUrl, describeOrigin, describeSize, describeUrl, type FetchPolicy } from './policy.ts';
 
 export interface DownloadRequest {
   url: string;
@@ -16,6 +16,8 @@ export interface DownloadRequest {
   maxBytes: number;
   /** How long a server may take until its answer begins. */
   connectMs: number;
+  /** Sent to the server, whose answer counts by its status only; nothing is downloaded. */
+  post?: { contentType: string; body: string };
 }
 
 export interface DownloadParts {
@@ -35,8 +37,24 @@ export class Refusal extends Error {
   }
 }
 
-/** Fails with a `Refusal` whose message holds nothing of the body. */
+/** An address for messages. */
+const describerOf = ({ post }: DownloadRequest) => (post === undefined ? describeUrl : describeOrigin);
+
+/** Fails with a `Refusal` whose message holds nothing of the body, and of a post nothing of the path. */
 export async function download(request: DownloadRequest, parts: DownloadParts): Promise<void> {
+  if (request.post === undefined) await get(request, parts);
+  else await post(request, parts);
+}
+
+async function post(request: DownloadRequest, parts: DownloadParts): Promise<void> {
+  const response = await open(request.url, request, parts);
+  response.destroy();
+  const status = response.statusCode ?? 0;
+  if (status < 200 || status > 299)
+    throw new Refusal('FetchFailed', `${describeOrigin(request.url)} answered with status ${status}`);
+}
+
+async function get(request: DownloadRequest, parts: DownloadParts): Promise<void> {
   let address = request.url;
   for (let redirects = 0; ; redirects += 1) {
     const response = await open(address, request, parts);
@@ -61,15 +79,16 @@ export async function download(request: DownloadRequest, parts: DownloadParts): 
 }
 
 async function open(address: string, request: DownloadRequest, parts: DownloadParts): Promise<IncomingMessage> {
+  const describe = describerOf(request);
+  const verb = request.post === undefined ? 'fetched' : 'told anything';
   const checked = checkUrl(address);
-  if ('why' in checked) throw new Refusal('FetchNotAllowed', `${describeUrl(address)} is not fetched: ${checked.why}`);
+  if ('why' in checked) throw new Refusal('FetchNotAllowed', `${describe(address)} is not ${verb}: ${checked.why}`);
   const { url, host, port } = checked;
   const found =
     isIP(host) === 0 ? await parts.lookup(host).catch(() => undefined) : { address: host, family: isIP(host) };
-  if (found === undefined)
-    throw new Refusal('FetchFailed', `the host name of ${describeUrl(address)} could not be found`);
+  if (found === undefined) throw new Refusal('FetchFailed', `the host name of ${describe(address)} could not be found`);
   const verdict = checkAddress(found.address, host, port, request.policy);
-  if (!verdict.allowed) throw new Refusal('FetchNotAllowed', `${describeUrl(address)} is not fetched: ${verdict.why}`);
+  if (!verdict.allowed) throw new Refusal('FetchNotAllowed', `${describe(address)} is not ${verb}: ${verdict.why}`);
 
   return new Promise((resolve, reject) => {
     const start = url.protocol === 'https:' ? httpsRequest : httpRequest;
@@ -77,6 +96,7 @@ async function open(address: string, request: DownloadRequest, parts: DownloadPa
       host: found.address,
       family: found.family,
       port,
+      method: request.post === undefined ? 'GET' : 'POST',
       path: `${url.pathname}${url.search}`,
       headers: {
         host: url.host,
@@ -84,6 +104,12 @@ async function open(address: string, request: DownloadRequest, parts: DownloadPa
         accept: '*/*',
         'accept-encoding': 'identity',
         connection: 'close',
+        ...(request.post === undefined
+          ? {}
+          : {
+              'content-type': request.post.contentType,
+              'content-length': Buffer.byteLength(request.post.body),
+            }),
       },
       ...(url.protocol === 'https:'
         ? {
@@ -103,11 +129,9 @@ async function open(address: string, request: DownloadRequest, parts: DownloadPa
     });
     outgoing.on('error', (error: NodeJS.ErrnoException) => {
       clearTimeout(limit);
-      reject(
-        new Refusal('FetchFailed', `${describeUrl(address)} could not be reached: ${error.code ?? error.message}`),
-      );
+      reject(new Refusal('FetchFailed', `${describe(address)} could not be reached: ${error.code ?? error.message}`));
     });
-    outgoing.end();
+    outgoing.end(request.post?.body);
   });
 }
 

@@ -286,3 +286,65 @@ describe('mirrors', () => {
     );
   });
 });
+
+describe('posting', () => {
+  let site: Site;
+  beforeEach(async () => {
+    site = new Site();
+    await site.listen();
+  });
+  afterEach(() => {
+    site.close();
+  });
+
+  const post = async (path: string, fetchAllow: string[], timeoutMs = 10_000) =>
+    createFetcher({ policy: { mirrors: { [`http://${site.host}/`]: '/etc' }, fetchAllow, forbidden: [] }, log }).post(
+      `http://${site.host}${path}`,
+      { contentType: 'application/json', body: '{"ü":1}', timeoutMs, signal },
+    );
+
+  it('sends the body, and takes every status of success', async () => {
+    let seen = '';
+    site.paths.set('/hook/secret?token=1', (request, response) => {
+      seen = `${request.method ?? ''} ${request.headers['content-type'] ?? ''} `;
+      request.setEncoding('utf8').on('data', (chunk: string) => (seen += chunk));
+      request.on('end', () => response.writeHead(202).end('x'.repeat(100_000)));
+    });
+    await post('/hook/secret?token=1', [site.host]);
+    expect(seen).toBe('POST application/json {"ü":1}');
+  });
+
+  it.each([
+    [
+      'a status of failure',
+      'answered with status 500',
+      (response: ServerResponse) => response.writeHead(500).end('why'),
+    ],
+    [
+      'a redirect',
+      'answered with status 307',
+      (response: ServerResponse) => response.writeHead(307, { location: '/elsewhere' }).end(),
+    ],
+  ])('fails at %s, and shows nothing of the path', async (_what, told, answer) => {
+    site.paths.set('/secret', (_request, response) => answer(response));
+    await expect(post('/secret', [site.host])).rejects.toMatchObject({
+      ...{ code: 'FetchFailed', message: `'http://${site.host}/…' ${told}.` },
+    });
+    expect(site.requests).toEqual(['/secret']);
+  });
+
+  it('reaches no inner address that is not listed', async () => {
+    await expect(post('/secret', [])).rejects.toMatchObject({
+      code: 'FetchNotAllowed',
+      message: expect.stringMatching(/^'http:\S+\/…' is not told anything: .*fetchAllow/) as unknown,
+    });
+    expect(site.requests).toEqual([]);
+  });
+
+  it('gives up after its limit', async () => {
+    site.paths.set('/secret', () => undefined);
+    await expect(post('/secret', [site.host], 1_500)).rejects.toMatchObject({
+      ...{ code: 'FetchFailed', message: `'http://${site.host}/…' did not answer within 2 s.` },
+    });
+  });
+});

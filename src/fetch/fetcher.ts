@@ -1,4 +1,4 @@
-/** Downloads for control: templates, parameters, scripts. The network is touched only by an unprivileged process. */
+/** Downloads for control (templates, parameters, scripts), and what it tells others. The network is touched only by an unprivileged process. */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
 import { open, realpath } from 'node:fs/promises';
@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import { PoolhouseError } from '../core/errors.ts';
 import { guardedProgram } from '../core/guarded-program.ts';
 import { programFiles } from '../core/program-files.ts';
-import { checkUrl, describeSize, describeUrl, type FetchPolicy } from './policy.ts';
+import { checkUrl, describeOrigin, describeSize, describeUrl, type FetchPolicy } from './policy.ts';
 import type { FetchEnd, FetchRequest } from './fetch-main.ts';
 
 export interface FetchOptions {
@@ -16,9 +16,21 @@ export interface FetchOptions {
   signal: AbortSignal;
 }
 
+export interface PostOptions {
+  contentType: string;
+  body: string;
+  timeoutMs: number;
+  signal: AbortSignal;
+}
+
 export interface Fetcher {
   /** The body. `FetchNotAllowed` where the policy forbids it, `FetchFailed` where it could not be had. */
   fetch(url: string, options: FetchOptions): Promise<Uint8Array>;
+  /**
+   * Posts to a URL that may hold a secret: no message and no log shows its path. Resolves where the answer has a status from 200
+   * to 299. Mirrors do not count, redirects are not followed. `FetchNotAllowed`, `FetchFailed`.
+   */
+  post(url: string, options: PostOptions): Promise<void>;
 }
 
 export interface FetcherParts {
@@ -59,6 +71,30 @@ export function createFetcher({ policy, user, log }: FetcherParts): Fetcher {
     }
   }
 
+  /** Has the helper do it, when it is its turn. */
+  async function inHelper(
+    request: Pick<FetchRequest, 'url' | 'maxBytes' | 'post'>,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<Uint8Array> {
+    return inTurn(signal, async () => {
+      signal.throwIfAborted();
+      if (request.post === undefined) log.info({ url: describeUrl(request.url) }, 'fetching');
+      return run(
+        {
+          ...request,
+          policy,
+          connectMs: connectLimit,
+          limitMs: timeoutMs + helperGrace,
+          ...(user === undefined ? {} : { user }),
+        },
+        AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+        timeoutMs,
+        signal,
+      );
+    });
+  }
+
   return {
     async fetch(url, { maxBytes = usualBytes, timeoutMs = usualLimit, signal }) {
       const checked = checkUrl(url);
@@ -66,23 +102,10 @@ export function createFetcher({ policy, user, log }: FetcherParts): Fetcher {
         throw new PoolhouseError('FetchNotAllowed', `${describeUrl(url)} is not fetched: ${checked.why}.`);
       const mirrored = mirrorOf(url, policy.mirrors);
       if (mirrored !== undefined) return readMirror(mirrored, url, maxBytes);
-      return inTurn(signal, async () => {
-        signal.throwIfAborted();
-        log.info({ url: describeUrl(url) }, 'fetching');
-        return run(
-          {
-            url,
-            policy,
-            maxBytes,
-            connectMs: connectLimit,
-            limitMs: timeoutMs + helperGrace,
-            ...(user === undefined ? {} : { user }),
-          },
-          AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
-          timeoutMs,
-          signal,
-        );
-      });
+      return inHelper({ url, maxBytes }, timeoutMs, signal);
+    },
+    async post(url, { contentType, body, timeoutMs, signal }) {
+      await inHelper({ url, maxBytes: 0, post: { contentType, body } }, timeoutMs, signal);
     },
   };
 }
@@ -128,7 +151,9 @@ function run(request: FetchRequest, limit: AbortSignal, timeoutMs: number, signa
         reject(
           new PoolhouseError(
             'FetchFailed',
-            `${describeUrl(request.url)} did not arrive within ${Math.round(timeoutMs / 1_000)} s.`,
+            request.post === undefined
+              ? `${describeUrl(request.url)} did not arrive within ${Math.round(timeoutMs / 1_000)} s.`
+              : `${describeOrigin(request.url)} did not answer within ${Math.round(timeoutMs / 1_000)} s.`,
           ),
         );
       else reject(new PoolhouseError('FetchFailed', `The download could not be started.`, { cause: error }));

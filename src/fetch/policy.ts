@@ -119,6 +119,11 @@ export function describeUrl(text: string): string {
   return `'${plain.length > longestShown ? `${plain.slice(0, longestShown)}…` : plain}'`;
 }
 
+/** The same without its path, which holds a secret where somebody is told something: `'https://hooks.example.com/…'`. */
+export function describeOrigin(text: string): string {
+  return URL.canParse(text) ? `'${new URL(text).origin}/…'` : 'what is not a URL';
+}
+
 /** A limit for messages: `5 MB`. */
 export function describeSize(bytes: number): string {
   return bytes >= 2 ** 20 ? `${Math.floor(bytes / 2 ** 20)} MB` : `${bytes} bytes`;

@@ -47,6 +47,8 @@ export async function noteActivity(queries: Queries, activity: Activity): Promis
 
 export interface ActivityFilter {
   resourceId?: string;
+  /** What lies beneath this id: a resource group's. */
+  under?: string;
   instanceId?: number;
   from?: EpochMillis;
   to?: EpochMillis;
@@ -62,6 +64,11 @@ export async function findActivities(queries: Queries, filter: ActivityFilter): 
     .orderBy('at', 'desc')
     .limit(filter.most ?? 1_000);
   if (filter.resourceId !== undefined) query = query.where('resource_key', '=', filter.resourceId.toLowerCase());
+  if (filter.under !== undefined) {
+    // '0' comes next after '/': the index finds what begins so.
+    const key = filter.under.toLowerCase();
+    query = query.where('resource_key', '>', `${key}/`).where('resource_key', '<', `${key}0`);
+  }
   if (filter.instanceId !== undefined) query = query.where('instance_id', '=', filter.instanceId);
   if (filter.from !== undefined) query = query.where('at', '>=', filter.from);
   if (filter.to !== undefined) query = query.where('at', '<=', filter.to);

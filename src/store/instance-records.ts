@@ -70,7 +70,7 @@ export interface NewInstances {
   /** Those that the scale set spreads its instances over. */
   zones: readonly string[];
   /** How they wait, where they are not to be counted. */
-  standby: StandbyPower | undefined;
+  standby?: StandbyPower | undefined;
   now: EpochMillis;
 }
 
@@ -239,6 +239,20 @@ export async function findModel(queries: Queries, scaleSetKey: string, version: 
   if (row === undefined) return undefined;
   const sku = JSON.parse(row.sku_json) as { name: string };
   return { version: row.version, profile: JSON.parse(row.profile_json) as JsonObject, sizeName: sku.name };
+}
+
+/** The size of each instance there is, by its name in the engine. */
+export async function findSizeNames(queries: Queries): Promise<ReadonlyMap<string, string>> {
+  const rows = await queries
+    .selectFrom('instances')
+    .innerJoin('models', (join) =>
+      join
+        .onRef('models.scale_set_key', '=', 'instances.scale_set_key')
+        .onRef('models.version', '=', 'instances.model_version'),
+    )
+    .select(['instances.name', 'models.sku_json'])
+    .execute();
+  return new Map(rows.map((row) => [row.name, (JSON.parse(row.sku_json) as { name: string }).name]));
 }
 
 export async function saveModel(tx: Queries, scaleSetKey: string, model: Model): Promise<void> {

@@ -188,4 +188,42 @@ export const migrations: readonly string[] = [
   CREATE INDEX activity_log_by_resource ON activity_log (resource_key, at);
   CREATE INDEX activity_log_by_time ON activity_log (at);
   `,
+  // What was measured: a row a span of time, metric and instance. Ordered by time: each minute's rows are written in one place.
+  `
+  CREATE TABLE metric_series (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    scale_set_key TEXT NOT NULL,
+    metric TEXT NOT NULL,
+    UNIQUE (scale_set_key, metric)
+  ) STRICT;
+  CREATE TABLE metric_samples (
+    grain INTEGER NOT NULL,
+    start INTEGER NOT NULL,
+    series INTEGER NOT NULL,
+    instance TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    sum REAL NOT NULL,
+    minimum REAL NOT NULL,
+    maximum REAL NOT NULL,
+    last REAL NOT NULL,
+    PRIMARY KEY (grain, start, series, instance)
+  ) STRICT, WITHOUT ROWID;
+  `,
+  // Who has used how much of what, by day. A pool is named by its resource group and scale set: what it cost outlives it.
+  `
+  CREATE TABLE ledger (
+    day TEXT NOT NULL,
+    pool TEXT NOT NULL,
+    user_name TEXT NOT NULL,
+    size TEXT NOT NULL,
+    used INTEGER NOT NULL,
+    idle INTEGER NOT NULL,
+    standby INTEGER NOT NULL,
+    PRIMARY KEY (day, pool, user_name, size)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE ledger_seen (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    until_at INTEGER NOT NULL
+  ) STRICT;
+  `,
 ];

@@ -1,4 +1,6 @@
 /** The tables, as TypeScript sees them. Columns that end in `_json` hold JSON text; times are milliseconds since 1970. */
+import type { Generated } from 'kysely';
+
 export interface Tables {
   resources: ResourceRow;
   operations: OperationRow;
@@ -18,6 +20,10 @@ export interface Tables {
   leases: LeaseRow;
   ended_sign_ins: EndedSignInRow;
   activity_log: ActivityRow;
+  metric_series: MetricSeriesRow;
+  metric_samples: MetricSampleRow;
+  ledger: LedgerRow;
+  ledger_seen: LedgerSeenRow;
 }
 
 /** A resource: the document as asked for, and what was found. */
@@ -191,4 +197,44 @@ export interface ActivityRow {
   caller: string;
   message: string;
   properties_json: string;
+}
+
+/** A metric of a scale set; the number stands for both in the samples. */
+export interface MetricSeriesRow {
+  id: Generated<number>;
+  scale_set_key: string;
+  metric: string;
+}
+
+/** What was measured of one instance ('': of the whole pool) within a span of `grain` milliseconds. */
+export interface MetricSampleRow {
+  grain: number;
+  start: number;
+  series: number;
+  instance: string;
+  count: number;
+  sum: number;
+  minimum: number;
+  maximum: number;
+  last: number;
+}
+
+/** Instance-time of a day (UTC), in milliseconds. */
+export interface LedgerRow {
+  /** `2026-03-01` */
+  day: string;
+  /** `resourcegroup/scaleset`, in lower case. */
+  pool: string;
+  /** '': of nobody, or of somebody whom nobody knows. */
+  user_name: string;
+  size: string;
+  used: number;
+  idle: number;
+  standby: number;
+}
+
+/** One row: until when the ledger holds what was. */
+export interface LedgerSeenRow {
+  one: 1;
+  until_at: number;
 }

@@ -123,19 +123,16 @@ export function describeInstances(ground: Ground): void {
       expect(await ground.engine.list(signal)).toEqual([]);
     });
 
-    it('tells metrics of running instances only', async () => {
-      const spec = await started();
+    it('tells metrics of running instances only, and of all of them in one call', async () => {
+      const [one, other] = [await started(), await started({ memoryBytes: 192 * mebibyte })];
       await ground.engine.create(specOf(), signal);
       const rows = await ground.engine.metrics(signal);
-      expect(rows.map((row) => row.name)).toEqual([spec.name]);
-      for (const value of [
-        rows[0]?.cpuSeconds,
-        rows[0]?.memoryBytes,
-        rows[0]?.networkInBytes,
-        rows[0]?.networkOutBytes,
-      ]) {
-        expect(value).toBeGreaterThanOrEqual(0);
+      expect(rows.map((row) => row.name).toSorted()).toEqual([one.name, other.name].toSorted());
+      for (const { name, ...used } of rows) {
+        for (const [what, value] of Object.entries(used)) expect(value, `${what} of ${name}`).toBeGreaterThanOrEqual(0);
+        expect(used.memoryBytes).toBeLessThanOrEqual(used.memoryLimitBytes);
       }
+      expect(rows.find(({ name }) => name === other.name)?.memoryLimitBytes).toBe(other.memoryBytes);
     });
 
     real('shows its hostname, CPUs and memory inside', async () => {

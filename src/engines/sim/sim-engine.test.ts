@@ -90,4 +90,25 @@ describe('the simulated engine', () => {
     writeFileSync(stateFile, '{"instances": 3}');
     expect(() => createSimEngine({ clock, stateFile })).toThrow(expect.objectContaining({ code: 'HostNotReady' }));
   });
+
+  it('uses nothing, or what it was told', async () => {
+    const engine = createSimEngine({ clock });
+    await engine.create({ ...spec, memoryBytes: 100 }, signal);
+    await engine.setPower('one', 'running', signal);
+    const nothing = {
+      cpuSeconds: 0,
+      memoryBytes: 0,
+      networkInBytes: 0,
+      networkOutBytes: 0,
+      diskReadBytes: 0,
+      diskWriteBytes: 0,
+    };
+    expect(await engine.metrics(signal)).toEqual([{ ...nothing, name: 'one', memoryLimitBytes: 100 }]);
+    engine.setUsage('one', { cpuSeconds: 3 });
+    engine.setUsage('one', { memoryBytes: 50 });
+    expect(await engine.metrics(signal)).toMatchObject([{ cpuSeconds: 3, memoryBytes: 50, memoryLimitBytes: 100 }]);
+    expect(() => {
+      engine.setUsage('other', {});
+    }).toThrow(expect.objectContaining({ code: 'InstanceNotFound' }));
+  });
 });

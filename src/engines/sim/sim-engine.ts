@@ -3,15 +3,15 @@
  * dry runs: what decides about instances can be tried in milliseconds and without root.
  *
  * It promises what the contract promises, and no more than a real engine does: what none of them can do yet is refused
- * here too. Programs are not run: `exec` answers exit code 0 and says nothing. Files that are written can be looked at
- * with `filesOf`. With a state file, instances and shares outlive the process, as a daemon's do.
+ * here too. Programs are not run: `exec` answers exit code 0 and says nothing. Instances use nothing unless `setUsage` says
+ * so. Files that are written can be looked at with `filesOf`. With a state file, instances and shares outlive the process, as a daemon's do.
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { PoolhouseError } from '../../core/errors.ts';
 import type { Clock } from '../../core/time.ts';
-import type { Engine, EngineInstance } from '../engine.ts';
+import type { Engine, EngineInstance, InstanceMetrics } from '../engine.ts';
 
 export interface SimEngineOptions {
   clock: Clock;
@@ -44,6 +44,8 @@ export interface SimEngine extends Engine {
   vanish(name: string): void;
   /** The instance is stopped, as when somebody shut it down from inside. */
   stopFromOutside(name: string): void;
+  /** From now on `metrics` tells this of the instance; what is not named stays as it was. */
+  setUsage(name: string, usage: Partial<Omit<InstanceMetrics, 'name'>>): void;
   /** What was written into an instance by this process, by path. */
   filesOf(name: string): ReadonlyMap<string, SimFile>;
 }
@@ -57,11 +59,21 @@ const instanceSchema = z.object({
   labels: z.record(z.string(), z.string()),
   attachments: z.array(attachmentSchema),
   made: z.boolean().default(true),
+  memoryBytes: z.number().default(0),
 });
 const shareSchema = z.object({ account: z.string(), share: z.string(), quotaBytes: z.number() });
 const stateSchema = z.object({ instances: z.array(instanceSchema), shares: z.array(shareSchema) });
 type SimInstance = z.infer<typeof instanceSchema>;
 type SimShare = z.infer<typeof shareSchema>;
+
+const noUsage = {
+  cpuSeconds: 0,
+  memoryBytes: 0,
+  networkInBytes: 0,
+  networkOutBytes: 0,
+  diskReadBytes: 0,
+  diskWriteBytes: 0,
+};
 
 const shareKey = (account: string, share: string) => `${account}/${share}`;
 
@@ -71,6 +83,7 @@ export function createSimEngine(options: SimEngineOptions): SimEngine {
   const instances = new Map<string, SimInstance>(before.instances.map((instance) => [instance.name, instance]));
   const shares = new Map<string, SimShare>(before.shares.map((share) => [shareKey(share.account, share.share), share]));
   const files = new Map<string, Map<string, SimFile>>();
+  const usages = new Map<string, Partial<InstanceMetrics>>();
   const failures = new Map<SimMethod, Error[]>();
 
   const save = () => {
@@ -93,6 +106,7 @@ export function createSimEngine(options: SimEngineOptions): SimEngine {
   function remove(name: string): void {
     instances.delete(name);
     files.delete(name);
+    usages.delete(name);
     save();
   }
 
@@ -109,7 +123,9 @@ export function createSimEngine(options: SimEngineOptions): SimEngine {
 
     async list(signal) {
       enter('list', signal);
-      return [...instances.values()].map((instance): EngineInstance => structuredClone(instance));
+      return [...instances.values()].map(({ memoryBytes: _limit, ...instance }): EngineInstance =>
+        structuredClone(instance),
+      );
     },
 
     async create(spec, signal) {
@@ -117,7 +133,7 @@ export function createSimEngine(options: SimEngineOptions): SimEngine {
       if (instances.has(spec.name)) return;
       if (options.createMs !== undefined) await clock.sleep(options.createMs, signal);
       if (instances.has(spec.name)) return; // made by another call meanwhile
-      const { name, hostname, address, labels } = spec;
+      const { name, hostname, address, labels, memoryBytes } = spec;
       instances.set(name, {
         name,
         hostname,
@@ -126,6 +142,7 @@ export function createSimEngine(options: SimEngineOptions): SimEngine {
         power: 'stopped',
         attachments: [],
         made: true,
+        memoryBytes,
       });
       save();
     },
@@ -215,7 +232,7 @@ export function createSimEngine(options: SimEngineOptions): SimEngine {
       enter('metrics', signal);
       return [...instances.values()]
         .filter(({ power }) => power === 'running')
-        .map(({ name }) => ({ name, cpuSeconds: 0, memoryBytes: 0, networkInBytes: 0, networkOutBytes: 0 }));
+        .map(({ name, memoryBytes }) => ({ ...noUsage, name, memoryLimitBytes: memoryBytes, ...usages.get(name) }));
     },
 
     async hasImage(_image, signal) {
@@ -253,6 +270,11 @@ export function createSimEngine(options: SimEngineOptions): SimEngine {
     stopFromOutside(name) {
       find(name).power = 'stopped';
       save();
+    },
+
+    setUsage(name, usage) {
+      find(name);
+      usages.set(name, { ...usages.get(name), ...usage });
     },
 
     filesOf: (name) => files.get(name) ?? new Map<string, SimFile>(),

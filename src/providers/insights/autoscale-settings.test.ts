@@ -306,7 +306,12 @@ describe('an autoscale setting as typed values', () => {
     ],
     ['a window too long', withRule({ timeWindow: 'PT12H1M' }), `${at}.rules[0].metricTrigger.timeWindow`, /to PT12H/],
     ['a cooldown too long', withRule({}, { cooldown: 'P7DT1S' }), `${at}.rules[0].scaleAction.cooldown`, /PT1M to P7D/],
-    ['a cooldown in words', withRule({}, { cooldown: '5 minutes' }), `${at}.rules[0].scaleAction.cooldown`, /such as 'PT1M'/],
+    [
+      'a cooldown in words',
+      withRule({}, { cooldown: '5 minutes' }),
+      `${at}.rules[0].scaleAction.cooldown`,
+      /such as 'PT1M'/,
+    ],
     ['a change by nothing', withRule({}, { value: '0' }), `${at}.rules[0].scaleAction.value`, /from 1 to 1000/],
     [
       'an operator that there is not',
