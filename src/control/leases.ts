@@ -51,7 +51,9 @@ export function createLeases({ store, clock, placements, log }: LeasesParts): Le
       const now = clock.now();
       const isOver = ({ until, instance }: (typeof leases)[number]) => until <= now || !instances.has(instance);
       for (const lease of leases.filter(isOver)) await forgetLease(store.db, lease);
-      return leases.filter((lease) => !isOver(lease)).map(({ pool, user, instance }) => ({ pool, user, instance }));
+      return leases
+        .filter((lease) => !isOver(lease))
+        .map(({ pool, user, instance }) => ({ pool, user, instance, activeAt: 0, kept: true }));
     },
 
     async keep({ pool, user, until: text }) {

@@ -73,8 +73,10 @@ export function createPeopleLoop({ world, placements, orders, leases, presences 
   function seatsOf(set: ResourceRecord, instances: readonly InstanceRecord[]): PoolSeats {
     const snapshot = snapshotOf(set, instances);
     const refusal = refusals.get(set.key);
+    const tags = readPoolTags(set.document);
     return {
-      policy: readPoolTags(set.document).placement,
+      policy: tags.placement,
+      idleMilliseconds: tags.idleMilliseconds,
       instances: instances.map(({ name, state }) => ({
         instance: name,
         // What answers its probes runs, also where the engine has not said so yet.
