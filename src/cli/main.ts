@@ -16,6 +16,7 @@ import { sessionsCommand } from './sessions.ts';
 import { statusCommand } from './status.ts';
 import { usersCommand } from './users.ts';
 import { upCommand } from './up.ts';
+import { whyCommand } from './why.ts';
 import { UsageError } from './usage-error.ts';
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -54,6 +55,7 @@ async function main(argv: readonly string[]): Promise<number> {
     usersCommand,
     groupsCommand,
     sessionsCommand,
+    whyCommand,
     hostKeysCommand,
     gatewayCommand,
     rotateKeyCommand,

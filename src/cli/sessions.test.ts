@@ -75,8 +75,16 @@ describe('poolhouse sessions', () => {
     const admin = await startAdminServer({
       hostKeys: () => [],
       socketPath: run.adminSocket,
+
       sessions: { list: take, order: take },
-      ...{ status: never, journal: never, clientSecret: never, changeMasterKey: never, onError: () => undefined },
+      ...{
+        status: never,
+        journal: never,
+        clientSecret: never,
+        changeMasterKey: never,
+        onError: () => undefined,
+        why: never,
+      },
     });
     onTestFinished(() => admin.close());
     const main = fileURLToPath(new URL('main.ts', import.meta.url));

@@ -15,6 +15,13 @@ export interface Binding {
   activeAt: EpochMillis;
   /** A lease keeps it for them. */
   kept: boolean;
+  runs: Programs;
+}
+
+/** How many processes somebody has. */
+export interface Programs {
+  kernels: number;
+  others: number;
 }
 
 export interface Bindings {
@@ -39,6 +46,7 @@ export interface Presence {
   activeAt: EpochMillis;
   /** It is a lease. */
   kept?: true;
+  runs?: Programs;
 }
 
 export function createBindings(): Bindings {
@@ -101,13 +109,16 @@ export function createBindings(): Bindings {
   };
 }
 
-const bindingOf = ({ pool, user, instance, activeAt, kept }: Presence, sessions: number): Binding => ({
+const bindingOf = ({ pool, user, instance, activeAt, kept, runs }: Presence, sessions: number): Binding => ({
   ...{ pool, user, instance, sessions, activeAt },
   kept: kept === true,
+  runs: runs ?? { kernels: 0, others: 0 },
 });
 
-function add(known: Binding, { activeAt, kept }: Presence, sessions: number): void {
+function add(known: Binding, { activeAt, kept, runs }: Presence, sessions: number): void {
   known.sessions += sessions;
   known.activeAt = Math.max(known.activeAt, activeAt);
   known.kept ||= kept === true;
+  if (runs !== undefined)
+    known.runs = { kernels: known.runs.kernels + runs.kernels, others: known.runs.others + runs.others };
 }

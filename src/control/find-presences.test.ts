@@ -84,7 +84,7 @@ const world = {
   ]),
 };
 const alice = { uid: base + 10_001, cgroup: payload };
-const aliceOnOne = { pool: '/pools/team', user: 'alice', instance: 'one', pids: ['1'] };
+const aliceOnOne = { pool: '/pools/team', user: 'alice', instance: 'one', pids: ['1'], kernels: 0 };
 
 describe('who has something running where', () => {
   it.each<[string, Record<string, Fake>, object[]]>([
@@ -93,7 +93,7 @@ describe('who has something running where', () => {
     [
       'may be on several instances',
       { 1: alice, 2: { ...alice, cgroup: cgroupV1('poolhouse-1_two') } },
-      [aliceOnOne, { pool: '/pools/lab', user: 'alice', instance: 'two', pids: ['2'] }],
+      [aliceOnOne, { pool: '/pools/lab', user: 'alice', instance: 'two', pids: ['2'], kernels: 0 }],
     ],
     [
       'may be the admin user of a template',

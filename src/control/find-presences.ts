@@ -41,6 +41,8 @@ export interface FoundPresence {
   instance: string;
   /** The processes of it, on the host. */
   pids: string[];
+  /** How many of them are kernels of notebooks. */
+  kernels: number;
 }
 
 /** Each person once for each instance. */
@@ -63,11 +65,16 @@ export function findPresences({ list, project, pools, users }: PresenceParts): F
         const instance = instanceOf(list.read(pid, 'cgroup') ?? '', project, pools);
         const pool = instance === undefined ? undefined : pools.get(instance);
         if (instance === undefined || pool === undefined) continue;
-        if (!isWork(list.read(pid, 'comm') ?? '', list.read(pid, 'cmdline') ?? '')) continue;
+        const cmdline = list.read(pid, 'cmdline') ?? '';
+        if (!isWork(list.read(pid, 'comm') ?? '', cmdline)) continue;
+        const kernels = kernel.test(cmdline) ? 1 : 0;
         const key = `${instance}\n${user}`;
         const known = found.get(key);
-        if (known === undefined) found.set(key, { pool, user, instance, pids: [pid] });
-        else known.pids.push(pid);
+        if (known === undefined) found.set(key, { pool, user, instance, pids: [pid], kernels });
+        else {
+          known.pids.push(pid);
+          known.kernels += kernels;
+        }
       }
     }
   return [...found.values()];
@@ -118,6 +125,9 @@ const companions = new Set([
 ]);
 /** A notebook server without kernels and terminals; those are processes of their own. */
 const notebookServer = /(^|\0|\/)jupyterhub-singleuser(\0|$)|(^|\0)jupyterhub\.singleuser(\0|$)/;
+
+/** Kernels are started with the file of their connection, whatever their language is. */
+const kernel = /\0[^\0]*kernel-[0-9a-f-]{36}\.json(\0|$)/;
 
 /** Whether a process is somebody's work, from `comm` and `cmdline`. One that has ended and waits for its parent is none. */
 export function isWork(comm: string, cmdline: string): boolean {

@@ -30,7 +30,11 @@ async function prepare(tags: Record<string, string> = {}) {
   const leases = createLeases({
     store,
     clock: { now: () => world.now },
-    placements: { bindings: () => [{ pool, user: 'alice', instance, sessions: 1, activeAt: 0, kept: false }] },
+    placements: {
+      bindings: () => [
+        { pool, user: 'alice', instance, sessions: 1, activeAt: 0, kept: false, runs: { kernels: 0, others: 0 } },
+      ],
+    },
     log: { info: () => undefined },
   });
   const keep = (until?: string, user = 'alice') => leases.keep({ pool, user, until });

@@ -51,6 +51,7 @@ import { createControlMonitor } from './control-monitor.ts';
 import { findPresences, hostProcesses } from './find-presences.ts';
 import { createWorkMeter } from './work-meter.ts';
 import { createImageKeeper } from './image-keeper.ts';
+import { whyInstance } from './instance-facts.ts';
 import { ensureSupervisor } from './keep-supervisor.ts';
 import { createListenPorts } from './listen-ports.ts';
 import { createLoopWatch } from './loop-watch.ts';
@@ -354,6 +355,7 @@ async function main(): Promise<void> {
     },
     hostKeys: () => publicHostKeys(sshIdentity),
     sessions: createSessionDesk(world, control.orders),
+    why: (name) => whyInstance(world, control.placements, name),
     clientSecret: () => Promise.resolve(clientSecret),
     changeMasterKey: async (key, path) => {
       await changeMasterKey(key, path);

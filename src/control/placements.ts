@@ -33,6 +33,8 @@ export interface Placements {
   bindings(): Iterable<Binding>;
   /** Everybody who has anything on an instance; a person may have it on several. */
   on(instance: string): Iterable<Binding>;
+  /** Not idle, or it is kept for them. */
+  isActive(binding: Binding): boolean;
   /** How many people are bound to an instance; undefined before the first `setSeen`. */
   usersOn(instance: string): number | undefined;
   /** How many of them are not idle, or keep it by a lease; undefined before the first `setSeen`. */
@@ -149,12 +151,8 @@ export function createPlacements({
     return count;
   }
 
-  function activeUsersOn(instance: string): number {
-    const now = clock.now();
-    const isActive = ({ pool, activeAt, kept }: Binding) =>
-      kept || !isIdle(activeAt, now, pools.get(pool)?.idleMilliseconds);
-    return [...bindings.on(instance)].filter(isActive).length;
-  }
+  const isActive = ({ pool, activeAt, kept }: Binding): boolean =>
+    kept || !isIdle(activeAt, clock.now(), pools.get(pool)?.idleMilliseconds);
 
   return {
     async answer(question, signal) {
@@ -199,8 +197,9 @@ export function createPlacements({
     waiting: waitingIn,
     bindings: () => bindings.all(),
     on: (instance) => bindings.on(instance),
+    isActive,
     usersOn: (instance) => (hasSeen ? bindings.usersOn(instance) : undefined),
-    activeUsersOn: (instance) => (hasSeen ? activeUsersOn(instance) : undefined),
+    activeUsersOn: (instance) => (hasSeen ? [...bindings.on(instance)].filter(isActive).length : undefined),
   };
 }
 

@@ -33,6 +33,7 @@ import type { ImageKeeper } from './image-keeper.ts';
 import type { InstanceDoors } from './instance-doors.ts';
 import { readModel, type InstanceModel } from './instance-model.ts';
 import { peopleDigest, provisionDocument, type InstanceTrust } from './provision-document.ts';
+import { rescueFiles } from './rescue.ts';
 import { prepareAllWorkspaces } from './workspaces.ts';
 import type { World } from './world.ts';
 
@@ -201,7 +202,10 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
       await change(instance, ({ draining: _draining, ...state }) => state);
     },
     async remove({ instanceId, reason }, signal) {
-      const { instance } = await subject(key, instanceId);
+      const { instance, set } = await subject(key, instanceId);
+      // Who deletes it by its id, or all of the scale set, wants it gone at once.
+      const isDrained = instance.state.draining !== undefined && instance.state.removal === undefined;
+      if (isDrained && set.deletingSince === undefined) await rescueFiles(world, instance, signal);
       const since = clock.now();
       await change(instance, (state) => ({ ...state, removal: state.removal ?? { since, reason } }));
       await engine.delete(instance.name, signal);

@@ -19,7 +19,7 @@ function prepare() {
   });
   const look = (milliseconds: number, pids: string[] = ['1']) => {
     world.now += milliseconds;
-    return measure([{ pool: '/p', user: 'ada', instance: 'one', pids }])[0]?.activeAt;
+    return measure([{ pool: '/p', user: 'ada', instance: 'one', pids, kernels: 0 }])[0]?.activeAt;
   };
   return { world, look, set: (pid: string, process: object) => world.processes.set(pid, process) };
 }

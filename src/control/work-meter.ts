@@ -55,13 +55,13 @@ export function createWorkMeter({ list, clock }: WorkMeterParts): (found: readon
     const isDue = measuredAt === undefined || now - measuredAt >= measureEvery;
     const next = new Map<string, Reading>();
     const known = new Map<string, EpochMillis>();
-    const presences = found.map(({ pool, user, instance, pids }): Presence => {
+    const presences = found.map(({ pool, user, instance, pids, kernels }): Presence => {
       const key = `${instance}\n${user}`;
       const before = activeAt.get(key);
       const works = isDue && isWorking(useOf(pids, next), now - (measuredAt ?? now));
       const at = before === undefined || works ? now : before;
       known.set(key, at);
-      return { pool, user, instance, activeAt: at };
+      return { pool, user, instance, activeAt: at, runs: { kernels, others: pids.length - kernels } };
     });
     activeAt = known;
     if (isDue) {
