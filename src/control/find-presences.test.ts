@@ -72,6 +72,7 @@ function listOf(fakes: Record<string, Fake>): ProcessList {
 }
 
 const payload = cgroupV2('poolhouse-1_one');
+const service = '0::/lxc.payload.poolhouse-1_one/system.slice/x.service\n';
 const world = {
   project: 'poolhouse-1',
   pools: new Map([
@@ -100,7 +101,17 @@ describe('who has something running where', () => {
       { 1: { ...alice, uid: base + 20_000 } },
       [{ ...aliceOnOne, user: 'azureuser' }],
     ],
-    ['is nobody of a service inside', { 1: { ...alice, uid: base + 101 }, 2: { ...alice, uid: base } }, []],
+    [
+      'is nobody of a service inside',
+      {
+        1: { ...alice, uid: base + 101 },
+        2: { uid: base, cgroup: service },
+      },
+      [],
+    ],
+    ['is found by what they run as root', { 1: { ...alice, uid: base } }, [aliceOnOne]],
+    ['is not there by the sshd that serves them', { 1: { ...alice, uid: base, comm: 'sshd\n' } }, []],
+    ['is nobody unknown who is root', { 1: { ...alice, uid: base, cgroup: payload.replace('10001', '10002') } }, []],
     ['is nobody unknown', { 1: { ...alice, uid: base + 10_002 } }, []],
     ['is nobody of the host', { 1: { uid: 10_001, cgroup: payload } }, []],
     ['is nobody in an instance of others', { 1: { ...alice, cgroup: cgroupV2('theirs_one') } }, []],
@@ -108,7 +119,7 @@ describe('who has something running where', () => {
     ['is found past what has just ended', { 1: { ...alice, gone: true }, 2: alice }, [{ ...aliceOnOne, pids: ['2'] }]],
     [
       'is found in a rootless container inside, too',
-      { 1: { ...alice, map: '0 1010001 1\n1 1100000 65536\n' }, 2: { uid: base, cgroup: payload } },
+      { 1: { ...alice, map: '0 1010001 1\n1 1100000 65536\n' }, 2: { uid: base, cgroup: service } },
       [aliceOnOne],
     ],
   ])('%s', (_, fakes, found) => {

@@ -59,10 +59,13 @@ export function findPresences({ list, project, pools, users }: PresenceParts): F
   for (const [hostUid, pids] of byUid)
     for (const base of bases) {
       const uid = hostUid - base;
-      const user = uid < uids.first || uid > uids.last ? undefined : users.get(uid);
-      if (user === undefined) continue;
+      if (uid !== 0 && userOf(uid, users) === undefined) continue;
       for (const pid of pids) {
-        const instance = instanceOf(list.read(pid, 'cgroup') ?? '', project, pools);
+        const cgroup = list.read(pid, 'cgroup') ?? '';
+        // What somebody runs as root by sudo is theirs: it stays in the session that they came by.
+        const user = userOf(uid === 0 ? Number(sessionOwner.exec(cgroup)?.[1] ?? 0) : uid, users);
+        if (user === undefined) continue;
+        const instance = instanceOf(cgroup, project, pools);
         const pool = instance === undefined ? undefined : pools.get(instance);
         if (instance === undefined || pool === undefined) continue;
         const cmdline = list.read(pid, 'cmdline') ?? '';
@@ -79,6 +82,12 @@ export function findPresences({ list, project, pools, users }: PresenceParts): F
     }
   return [...found.values()];
 }
+
+/** As systemd-logind names the groups of sessions. */
+const sessionOwner = /\/user-(\d+)\.slice\/session-/;
+
+const userOf = (uid: number, users: PresenceParts['users']) =>
+  uid < uids.first || uid > uids.last ? undefined : users.get(uid);
 
 /** Where the id maps of instances begin on the host; one, unless some are isolated. */
 function basesOf(list: ProcessList, byUid: ReadonlyMap<number, readonly string[]>): Set<number> {

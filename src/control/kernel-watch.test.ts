@@ -13,7 +13,7 @@ function prepare(answer: (users: readonly string[]) => string | undefined = () =
     watch.look(people, now);
     await watch.idle();
   };
-  return { ask, onError, look, mark: () => watch.mark([presence])[0]?.activeAt };
+  return { watch, ask, onError, look, mark: () => watch.mark([presence])[0]?.activeAt };
 }
 
 describe('kernels', () => {
@@ -37,6 +37,17 @@ describe('kernels', () => {
     expect(mark()).toBe(0);
     await look([{ ...ada, activeAt: 301 * minute }], 420 * minute);
     expect(ask).toHaveBeenCalledTimes(2);
+  });
+
+  it('that are busy keep their person active without a gap, however soon one is idle', async () => {
+    const { watch } = prepare();
+    const idleMilliseconds = minute;
+    for (let now = 0, activeAt = 0; now < 10 * minute; now += 2_000) {
+      activeAt = watch.mark([{ ...presence, activeAt }])[0]?.activeAt ?? 0;
+      expect(now - activeAt).toBeLessThan(idleMilliseconds);
+      watch.look([{ ...ada, activeAt, idleMilliseconds }], now);
+      await watch.idle();
+    }
   });
 
   it.each([

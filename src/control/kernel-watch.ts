@@ -7,10 +7,8 @@ import { z } from 'zod';
 import type { EpochMillis } from '../core/time.ts';
 import type { Presence } from './bindings.ts';
 
-/** Asked so long before somebody would be idle, so that the answer is there by then. */
+/** Asked so long before somebody would be idle, so that the answer is there by then; and to an instance no more often. */
 const beforehand = 60_000;
-/** Between two questions to an instance, at least. */
-const askEvery = 60_000;
 
 const answerSchema = z.object({ busy: z.array(z.string()) });
 
@@ -38,6 +36,9 @@ export interface KernelWatchParts {
   onError: (instance: string, error: unknown) => void;
 }
 
+/** A pool where one is idle after a minute asks twice in it. */
+const spanOf = (idleMilliseconds: number) => Math.min(beforehand, idleMilliseconds / 2);
+
 export function createKernelWatch({ ask, onError }: KernelWatchParts): KernelWatch {
   const keyOf = ({ instance, user }: { instance: string; user: string }) => `${instance}\n${user}`;
   const askedAt = new Map<string, EpochMillis>();
@@ -48,9 +49,10 @@ export function createKernelWatch({ ask, onError }: KernelWatchParts): KernelWat
 
   function isDoubtful(one: AlmostIdle, now: EpochMillis): boolean {
     if (one.idleMilliseconds === undefined) return false;
-    const from = one.activeAt + one.idleMilliseconds - beforehand;
-    // Who was asked about since then does nothing new without being seen.
-    return now >= from && (answeredAt.get(keyOf(one)) ?? -1) < Math.max(from, one.activeAt);
+    const from = one.activeAt + one.idleMilliseconds - spanOf(one.idleMilliseconds);
+    const at = answeredAt.get(keyOf(one)) ?? Number.NEGATIVE_INFINITY;
+    // Whose kernels did nothing since they were active last begins nothing new without being seen.
+    return now >= from && (at < from || at <= one.activeAt);
   }
 
   async function question(instance: string, users: readonly string[], now: EpochMillis): Promise<void> {
@@ -76,13 +78,17 @@ export function createKernelWatch({ ask, onError }: KernelWatchParts): KernelWat
       const there = [...people];
       const keys = new Set(there.map(keyOf));
       for (const known of [answeredAt, busyAt]) for (const key of known.keys()) if (!keys.has(key)) known.delete(key);
-      for (const [instance, at] of askedAt) if (now - at >= askEvery) askedAt.delete(instance);
+      const instances = new Set(there.map(({ instance }) => instance));
+      for (const instance of askedAt.keys()) if (!instances.has(instance)) askedAt.delete(instance);
       const doubtful = Map.groupBy(
         there.filter((one) => isDoubtful(one, now)),
         ({ instance }) => instance,
       );
       for (const [instance, users] of doubtful) {
-        if (askedAt.has(instance)) continue;
+        const span = Math.min(
+          ...users.map(({ idleMilliseconds = Number.POSITIVE_INFINITY }) => spanOf(idleMilliseconds)),
+        );
+        if (now - (askedAt.get(instance) ?? Number.NEGATIVE_INFINITY) < span) continue;
         askedAt.set(instance, now);
         const names = users.map(({ user }) => user);
         const work: Promise<void> = question(instance, names, now).finally(() => underWay.delete(work));

@@ -47,14 +47,14 @@ describe('what is done with an instance', () => {
   });
 
   it('is told of whose number it comes from', async () => {
-    const change = { by: 'autoscale', from: 1, to: 0, operators: 1, generation: 2 };
+    const change = { by: 'autoscale', from: 2, to: 1, operators: 2, generation: 2 };
     const { run, noted, instanceId, hostname } = await prepare({ $automatic: [change] });
     await run({ step: 'drain', instanceId, until: 0 });
     expect(await noted()).toEqual([
       [
         'Succeeded',
         'autoscale',
-        `${hostname} drains until 1970-01-01 00:00Z: autoscale has changed the capacity from 1 to 0.`,
+        `${hostname} drains until 1970-01-01 00:00Z: autoscale has changed the capacity from 2 to 1.`,
       ],
     ]);
   });

@@ -29,7 +29,7 @@ interface Told {
 const kind = 'Microsoft.Compute/virtualMachineScaleSets/virtualMachines';
 
 /** Undefined: it is no news. */
-export function describeStep(step: InstanceStep, set: ResourceRecord): Told | undefined {
+function describeStep(step: InstanceStep, set: ResourceRecord): Told | undefined {
   switch (step.step) {
     case 'create':
       return { operation: `${kind}/write`, done: 'was made.', failed: 'could not be made' };

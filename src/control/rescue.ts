@@ -99,7 +99,7 @@ function staying({ hostname, instanceId }: InstanceRecord, why: string, cause?: 
 }
 
 /** One sentence, for the activity log. */
-export function describeRescue(rescued: readonly Rescued[]): string {
+function describeRescue(rescued: readonly Rescued[]): string {
   const each = rescued.map(({ name, folder, files, left }) => {
     const all = left === 0 ? '' : `, and ${left} that did not fit or could not be read are listed there`;
     return `of ${name} ${files} file${files === 1 ? '' : 's'} to ${folder}${all}`;

@@ -1,7 +1,7 @@
 /**
  * Measures whether what people have running works: CPU and input and output of their processes, from the host's list. It is
  * cheap enough to be done all the time, and it sees detached jobs as well as kernels. What a process has used counts from one
- * look to the next, with its children that have ended meanwhile; what somebody runs as root counts for nobody.
+ * look to the next, with its children that have ended meanwhile.
  *
  * Work of a GPU shows in no file of a process. Where instances have one, the place to ask for it (`nvidia-smi
  * --query-compute-apps=pid,used_memory` knows processes by these pids) is `useOf`.
