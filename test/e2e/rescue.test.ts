@@ -40,9 +40,9 @@ describe.skipIf(missing !== undefined)(
     const why = async (name = hostname) =>
       JSON.parse(await installation.mustPoolhouse('why', name, '--json')) as WhyDocument;
     const asAlice = (command: string) => ssh(password, 'alice', address, `bash -c '${command}'`);
-    const scaleTo = async (capacity: number, tags: Record<string, string>) => {
+    const patch = async (body: { sku?: { capacity: number }; tags: Record<string, string> }) => {
       const arm = await installation.arm();
-      await arm.send('PATCH', `${scaleSet}?api-version=2023-09-01`, { sku: { capacity }, tags });
+      await arm.send('PATCH', `${scaleSet}?api-version=2023-09-01`, body);
     };
 
     it('is kept by who is on it, with a command there', async () => {
@@ -74,11 +74,37 @@ describe.skipIf(missing !== undefined)(
       expect(await installation.mustPoolhouse('why', hostname)).toMatch(/alice has .*1 kernel.* here, and is active/);
     });
 
+    it('takes for idle whose kernel is done and whose job sleeps, and nobody whose kernel is busy', async () => {
+      await ssh(password, admin, address, 'setsid nohup sleep 3000 > /dev/null 2>&1 &');
+      const browser = new JupyterClient(address, '127.0.0.1');
+      await browser.signIn(admin, password);
+      await browser.startServer(admin);
+      expect(await browser.runCell(admin, 'print(6 * 7)')).toBe('42\n');
+      await asAlice('true');
+      const began = Date.now();
+      await patch({ tags: { 'poolhouse-idle-minutes': '1' } });
+      await until(
+        'a minute in which nothing moved',
+        async () => {
+          const { people, because } = await why();
+          const alice = people.find(({ user }) => user === 'alice');
+          // Every question says so: she is never idle in between.
+          expect(because.join('\n')).not.toMatch(/alice has .* is idle/);
+          const isAsked = Date.parse(alice?.activeAt ?? '') > began + 45_000;
+          return isAsked &&
+            because.some((line) => /^azure has .*1 kernel and 1 other process here, and is idle/.test(line))
+            ? true
+            : undefined;
+        },
+        150_000,
+      );
+    });
+
     it('leaves what people changed on it in their workspaces', async () => {
       await asAlice('mkdir -p ~/work/deep && echo weights > ~/work/deep/model.bin && ln -s /etc/passwd ~/work/link');
       await asAlice('mkdir -p ~/.cache/pip && echo x > ~/.cache/pip/wheel; echo kept > ~/notebooks/remote/on-share');
       await ssh(password, admin, address, 'echo hers > ~/note-of-admin');
-      await scaleTo(0, { 'poolhouse-drain-minutes': '0' });
+      await patch({ sku: { capacity: 0 }, tags: { 'poolhouse-drain-minutes': '0' } });
       await until('it is gone', async () =>
         (await installation.pool('sharedpool')).instances.length === 0 ? true : undefined,
       );
@@ -90,7 +116,7 @@ describe.skipIf(missing !== undefined)(
           expect.stringMatching(/was rescued: .*of alice \d+ files to rescued\//),
         ]),
       );
-      await scaleTo(1, {});
+      await patch({ sku: { capacity: 1 }, tags: {} });
       await until(
         'another one is there',
         async () =>
