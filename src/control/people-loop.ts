@@ -177,12 +177,14 @@ export function createPeopleLoop({ world, placements, orders, leases, presences 
     const nextNotice = tellOfDraining(seen.sessions, states, clock.now(), mayKeepOf(living));
     placements.setPools(new Map(living.map((set) => [set.key, seatsOf(set, instances.get(set.key) ?? [])])));
     kernels.look(peopleWithPrograms(everywhere, living), clock.now());
-    const bound = new Set([...placements.bindings()].map((binding) => binding.pool));
+    // Who is idle keeps no pool awake: they are told when its machine is to go.
+    const active = [...placements.bindings()].filter((binding) => placements.isActive(binding));
+    const busy = new Set(active.map((binding) => binding.pool));
     let isWaiting = false;
     for (const set of living) {
       const waiting = placements.waiting(set.key);
       if (waiting > 0) await wake(set, instances.get(set.key) ?? []);
-      await giveBack(set, waiting > 0 || bound.has(set.key));
+      await giveBack(set, waiting > 0 || busy.has(set.key));
       isWaiting ||= waiting > 0;
     }
     return Math.min(isWaiting ? waitingDelay : settledDelay, nextNotice);

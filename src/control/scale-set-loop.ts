@@ -46,6 +46,8 @@ const isInside = (step: Step['step']) => step === 'provision' || step === 'runEx
 
 interface UnderWay {
   step: Step['step'];
+  /** Of a removal. */
+  reason?: string;
   stop: AbortController;
 }
 
@@ -168,7 +170,14 @@ export function createScaleSetLoop(
   function stopWhatIsUnwanted(record: ResourceRecord, snapshot: ScaleSetSnapshot): void {
     for (const instance of snapshot.instances) {
       const current = underWay.get(slotOf(record.key, instance.instanceId));
-      if (current === undefined || current.step === 'remove') continue;
+      if (current === undefined) continue;
+      if (current.step === 'remove') {
+        // While it still rescues what people have there, somebody has deleted it by its id: that is done at once.
+        const { removal } = instance.state;
+        if (removal !== undefined && removal.reason !== current.reason)
+          current.stop.abort(new Error('the instance was deleted by its id'));
+        continue;
+      }
       if (snapshot.deleting || instance.state.removal !== undefined)
         current.stop.abort(new Error('the instance is being removed'));
       if (isInside(current.step) && instance.power === 'frozen')
@@ -185,7 +194,7 @@ export function createScaleSetLoop(
     const slot = slotOf(record.key, step.instanceId);
     const stop = new AbortController();
     if (step.step === 'runExtension' && scriptsCanceled(record)) stop.abort(canceled);
-    underWay.set(slot, { step: step.step, stop });
+    underWay.set(slot, { step: step.step, stop, ...(step.step === 'remove' ? { reason: step.reason } : {}) });
     const work = carryOut(record, step, AbortSignal.any([signal, stop.signal])).finally(() => {
       underWay.delete(slot);
       running.delete(work);
