@@ -18,6 +18,7 @@ import { sessionsCommand } from './sessions.ts';
 import { statusCommand } from './status.ts';
 import { usersCommand } from './users.ts';
 import { upCommand } from './up.ts';
+import { whyCommand } from './why.ts';
 import { UsageError } from './usage-error.ts';
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -58,6 +59,7 @@ async function main(argv: readonly string[]): Promise<number> {
     sessionsCommand,
     drainCommand,
     costsCommand,
+    whyCommand,
     hostKeysCommand,
     gatewayCommand,
     rotateKeyCommand,

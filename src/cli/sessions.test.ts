@@ -77,8 +77,16 @@ describe('poolhouse sessions', () => {
       drain: () => Promise.reject(new Error('not asked here')),
       costs: never,
       socketPath: run.adminSocket,
+
       sessions: { list: take, order: take },
-      ...{ status: never, journal: never, clientSecret: never, changeMasterKey: never, onError: () => undefined },
+      ...{
+        status: never,
+        journal: never,
+        clientSecret: never,
+        changeMasterKey: never,
+        onError: () => undefined,
+        why: never,
+      },
     });
     onTestFinished(() => admin.close());
     const main = fileURLToPath(new URL('main.ts', import.meta.url));

@@ -19,6 +19,8 @@ export interface AdminServerParts {
   drain(request: unknown): Promise<object>;
   /** What pools have cost; `query` as the command line asks. */
   costs(query: Record<string, string>): Promise<object>;
+  /** Why an instance is up, what would stop it, and what was done with it; also of one that is gone. */
+  why(instance: string): Promise<object>;
   /** Public host keys, as lines of OpenSSH's. */
   hostKeys(): readonly string[];
   /** What the command line and az sign in with. */
@@ -96,6 +98,8 @@ async function answer(parts: AdminServerParts, url: URL, signal: AbortSignal): P
   if (url.pathname === '/v1/sessions')
     return json({ sessions: await parts.sessions.list(Object.fromEntries(url.searchParams)) });
   if (url.pathname === '/v1/costs') return json(await parts.costs(Object.fromEntries(url.searchParams)));
+  const why = /^\/v1\/instances\/([^/]+)\/why$/.exec(url.pathname);
+  if (why !== null) return json(await parts.why(decodeURIComponent(why[1] ?? '')));
   const journal = /^\/v1\/instances\/([^/]+)\/journal$/.exec(url.pathname);
   if (journal !== null) {
     const level = logLevels.find((one) => one === url.searchParams.get('level')) ?? 'trace';

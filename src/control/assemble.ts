@@ -35,6 +35,7 @@ import { createKeepEndedSignIns } from './keep-ended-sign-ins.ts';
 import { createPeopleLoop } from './people-loop.ts';
 import { createPlacements, type Placements } from './placements.ts';
 import { createLedger } from './ledger.ts';
+import { createKeepHere } from './keep-here.ts';
 import { createLeases, type Leases } from './leases.ts';
 import type { ListenPorts } from './listen-ports.ts';
 import { createLiveView } from './live-view.ts';
@@ -43,6 +44,7 @@ import { createMetricSeries } from './metric-series.ts';
 import type { Notify } from './notification.ts';
 import { createMounts } from './mounts.ts';
 import { observeMounts } from './observe-mounts.ts';
+import { noteSteps } from './note-steps.ts';
 import { observeSteps } from './observe-steps.ts';
 import { nobodyObserves, type Observer } from './observer.ts';
 import { createResourceGroupLoop } from './resource-group-loop.ts';
@@ -171,26 +173,6 @@ export function assembleControl(parts: ControlParts): Control {
   };
   const typeContext = (queries: Queries) => ({ queries, secrets, surroundings, now: clock.now(), newId });
 
-  const mounts = observeMounts(createMounts(world), observer);
-  const doors = createInstanceDoors({ ...parts.doorFolders, mounts, clock, log });
-  const scripts = createCustomScripts({ store, secrets, engine, mounts, fetch: parts.fetch, clock, log });
-  const steps = observeSteps(
-    createScaleSetSteps({
-      world,
-      surroundings,
-      images,
-      doors,
-      scripts,
-      hashPassword: parts.hashPassword,
-      rescue: async () => undefined,
-      trust: {
-        userAuthority: parts.sshIdentity.userAuthorityLine,
-        assertionPublicKey: parts.web.assertionPublicKey,
-      },
-    }),
-    observer,
-    clock,
-  );
   const orders = createSessionOrders({ clock, newId, publish: parts.publishOrders });
   const placements = createPlacements({
     clock,
@@ -199,9 +181,32 @@ export function assembleControl(parts: ControlParts): Control {
       observer.placementEnded(pool, result, milliseconds);
     },
   });
+  const leases = createLeases({ store, clock, placements, log });
+
+  const mounts = observeMounts(createMounts(world), observer);
+  const doors = createInstanceDoors({
+    ...parts.doorFolders,
+    mounts,
+    keepHere: createKeepHere(world, leases, placements),
+    clock,
+    log,
+  });
+  const scripts = createCustomScripts({ store, secrets, engine, mounts, fetch: parts.fetch, clock, log });
+  const plainSteps = createScaleSetSteps({
+    world,
+    surroundings,
+    images,
+    doors,
+    scripts,
+    hashPassword: parts.hashPassword,
+    trust: {
+      userAuthority: parts.sshIdentity.userAuthorityLine,
+      assertionPublicKey: parts.web.assertionPublicKey,
+    },
+  });
+  const steps = noteSteps(observeSteps(plainSteps, observer, clock), { store, clock, newId });
   const scaleSets = createScaleSetLoop(world, steps, images, createUnclaimed(world, steps, doors), placements);
   const metrics = createMetricSeries({ world, placements });
-  const leases = createLeases({ store, clock: world.clock, placements, log: world.log });
   const frontEnds = createFrontEndLoop({
     world,
     ports: parts.ports,

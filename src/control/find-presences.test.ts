@@ -66,12 +66,13 @@ function listOf(fakes: Record<string, Fake>): ProcessList {
       const fake = fakes[pid];
       if (fake === undefined || fake.gone === true) return undefined;
       const { map = instanceMap, cgroup, comm = 'python3\n', cmdline = 'python3\0job.py\0' } = fake;
-      return { uid_map: map, cgroup, comm, cmdline }[file];
+      return { uid_map: map, cgroup, comm, cmdline, stat: '', io: '' }[file];
     },
   };
 }
 
 const payload = cgroupV2('poolhouse-1_one');
+const service = '0::/lxc.payload.poolhouse-1_one/system.slice/x.service\n';
 const world = {
   project: 'poolhouse-1',
   pools: new Map([
@@ -84,31 +85,41 @@ const world = {
   ]),
 };
 const alice = { uid: base + 10_001, cgroup: payload };
-const aliceOnOne = { pool: '/pools/team', user: 'alice', instance: 'one' };
+const aliceOnOne = { pool: '/pools/team', user: 'alice', instance: 'one', pids: ['1'], kernels: 0 };
 
 describe('who has something running where', () => {
   it.each<[string, Record<string, Fake>, object[]]>([
     ['is found by uid and control group', { 1: alice }, [aliceOnOne]],
-    ['is told once, whatever runs', { 1: alice, 2: alice }, [aliceOnOne]],
+    ['is told once, with all that runs', { 1: alice, 2: alice }, [{ ...aliceOnOne, pids: ['1', '2'] }]],
     [
       'may be on several instances',
       { 1: alice, 2: { ...alice, cgroup: cgroupV1('poolhouse-1_two') } },
-      [aliceOnOne, { pool: '/pools/lab', user: 'alice', instance: 'two' }],
+      [aliceOnOne, { pool: '/pools/lab', user: 'alice', instance: 'two', pids: ['2'], kernels: 0 }],
     ],
     [
       'may be the admin user of a template',
       { 1: { ...alice, uid: base + 20_000 } },
       [{ ...aliceOnOne, user: 'azureuser' }],
     ],
-    ['is nobody of a service inside', { 1: { ...alice, uid: base + 101 }, 2: { ...alice, uid: base } }, []],
+    [
+      'is nobody of a service inside',
+      {
+        1: { ...alice, uid: base + 101 },
+        2: { uid: base, cgroup: service },
+      },
+      [],
+    ],
+    ['is found by what they run as root', { 1: { ...alice, uid: base } }, [aliceOnOne]],
+    ['is not there by the sshd that serves them', { 1: { ...alice, uid: base, comm: 'sshd\n' } }, []],
+    ['is nobody unknown who is root', { 1: { ...alice, uid: base, cgroup: payload.replace('10001', '10002') } }, []],
     ['is nobody unknown', { 1: { ...alice, uid: base + 10_002 } }, []],
     ['is nobody of the host', { 1: { uid: 10_001, cgroup: payload } }, []],
     ['is nobody in an instance of others', { 1: { ...alice, cgroup: cgroupV2('theirs_one') } }, []],
     ['is nobody of whom only companions are left', { 1: { ...alice, comm: 'systemd\n' } }, []],
-    ['is found past what has just ended', { 1: { ...alice, gone: true }, 2: alice }, [aliceOnOne]],
+    ['is found past what has just ended', { 1: { ...alice, gone: true }, 2: alice }, [{ ...aliceOnOne, pids: ['2'] }]],
     [
       'is found in a rootless container inside, too',
-      { 1: { ...alice, map: '0 1010001 1\n1 1100000 65536\n' }, 2: { uid: base, cgroup: payload } },
+      { 1: { ...alice, map: '0 1010001 1\n1 1100000 65536\n' }, 2: { uid: base, cgroup: service } },
       [aliceOnOne],
     ],
   ])('%s', (_, fakes, found) => {

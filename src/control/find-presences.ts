@@ -1,5 +1,5 @@
 /**
- * Finds who has something running on which instance, by the host's list of processes: what somebody left behind, a kernel, a
+ * Finds who has what running on which instance, by the host's list of processes: what somebody left behind, a kernel, a
  * job in tmux. Instances are containers, so their processes are in that list, with uids of the container's id map and the
  * instance's name in their control group. It costs about 10 ms for ten instances; the engine would take ten times as long.
  *
@@ -8,14 +8,13 @@
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { groupGids, peopleUids } from '../identity/people.ts';
-import type { Presence } from './bindings.ts';
 
 /** What there is to read of processes; the host's, or a test's. */
 export interface ProcessList {
   /** Every process, with its user on the host. */
   processes(): Iterable<{ pid: string; uid: number }>;
   /** A file of a process; undefined where the process has ended meanwhile. */
-  read(pid: string, file: 'uid_map' | 'cgroup' | 'comm' | 'cmdline'): string | undefined;
+  read(pid: string, file: 'uid_map' | 'cgroup' | 'comm' | 'cmdline' | 'stat' | 'io'): string | undefined;
 }
 
 export interface PresenceParts {
@@ -35,8 +34,19 @@ const smallestMap = groupGids.first;
 /** uids of people and of admin users of templates. */
 const uids = { first: peopleUids.first, last: groupGids.first - 1 };
 
+/** A user's work on an instance: a kernel, a job, a shell that was left behind. */
+export interface FoundPresence {
+  pool: string;
+  user: string;
+  instance: string;
+  /** The processes of it, on the host. */
+  pids: string[];
+  /** How many of them are kernels of notebooks. */
+  kernels: number;
+}
+
 /** Each person once for each instance. */
-export function findPresences({ list, project, pools, users }: PresenceParts): Presence[] {
+export function findPresences({ list, project, pools, users }: PresenceParts): FoundPresence[] {
   const byUid = new Map<number, string[]>();
   for (const { pid, uid } of list.processes()) {
     if (uid < firstMapped) continue;
@@ -45,22 +55,39 @@ export function findPresences({ list, project, pools, users }: PresenceParts): P
     else pids.push(pid);
   }
   const bases = basesOf(list, byUid);
-  const found = new Map<string, Presence>();
+  const found = new Map<string, FoundPresence>();
   for (const [hostUid, pids] of byUid)
     for (const base of bases) {
       const uid = hostUid - base;
-      const user = uid < uids.first || uid > uids.last ? undefined : users.get(uid);
-      if (user === undefined) continue;
+      if (uid !== 0 && userOf(uid, users) === undefined) continue;
       for (const pid of pids) {
-        const instance = instanceOf(list.read(pid, 'cgroup') ?? '', project, pools);
+        const cgroup = list.read(pid, 'cgroup') ?? '';
+        // What somebody runs as root by sudo is theirs: it stays in the session that they came by.
+        const user = userOf(uid === 0 ? Number(sessionOwner.exec(cgroup)?.[1] ?? 0) : uid, users);
+        if (user === undefined) continue;
+        const instance = instanceOf(cgroup, project, pools);
         const pool = instance === undefined ? undefined : pools.get(instance);
-        if (instance === undefined || pool === undefined || found.has(`${instance}\n${user}`)) continue;
-        if (isWork(list.read(pid, 'comm') ?? '', list.read(pid, 'cmdline') ?? ''))
-          found.set(`${instance}\n${user}`, { pool, user, instance });
+        if (instance === undefined || pool === undefined) continue;
+        const cmdline = list.read(pid, 'cmdline') ?? '';
+        if (!isWork(list.read(pid, 'comm') ?? '', cmdline)) continue;
+        const kernels = kernel.test(cmdline) ? 1 : 0;
+        const key = `${instance}\n${user}`;
+        const known = found.get(key);
+        if (known === undefined) found.set(key, { pool, user, instance, pids: [pid], kernels });
+        else {
+          known.pids.push(pid);
+          known.kernels += kernels;
+        }
       }
     }
   return [...found.values()];
 }
+
+/** As systemd-logind names the groups of sessions. */
+const sessionOwner = /\/user-(\d+)\.slice\/session-/;
+
+const userOf = (uid: number, users: PresenceParts['users']) =>
+  uid < uids.first || uid > uids.last ? undefined : users.get(uid);
 
 /** Where the id maps of instances begin on the host; one, unless some are isolated. */
 function basesOf(list: ProcessList, byUid: ReadonlyMap<number, readonly string[]>): Set<number> {
@@ -107,6 +134,9 @@ const companions = new Set([
 ]);
 /** A notebook server without kernels and terminals; those are processes of their own. */
 const notebookServer = /(^|\0|\/)jupyterhub-singleuser(\0|$)|(^|\0)jupyterhub\.singleuser(\0|$)/;
+
+/** Kernels are started with the file of their connection, whatever their language is. */
+const kernel = /\0[^\0]*kernel-[0-9a-f-]{36}\.json(\0|$)/;
 
 /** Whether a process is somebody's work, from `comm` and `cmdline`. One that has ended and waits for its parent is none. */
 export function isWork(comm: string, cmdline: string): boolean {

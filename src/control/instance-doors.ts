@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Clock } from '../core/time.ts';
 import { createDoorLimit, type DoorLimit } from './door-limit.ts';
+import { keepRequestSchema, type KeepHere } from './keep-here.ts';
 import { mountRequestSchema, type Mounts } from './mounts.ts';
 
 export interface InstanceDoors {
@@ -22,6 +23,8 @@ export interface InstanceDoors {
 const largestRequest = 16 * 1024;
 const requestLimit = 60_000;
 const mostConnections = 16;
+/** Every user of an instance may ask for it, so that it has a limit of its own: mounting is root's. */
+const keepPath = '/v1/keep';
 
 /** What is answered, and whether it counts as a failure. */
 interface Answer {
@@ -36,10 +39,11 @@ export function createInstanceDoors(parts: {
   /** A link to it that is made here: the paths of Unix sockets must be short. */
   shortcut: string;
   mounts: Mounts;
+  keepHere: KeepHere;
   clock: Clock;
   log: Logger;
 }): InstanceDoors {
-  const { folder, shortcut, mounts, clock, log } = parts;
+  const { folder, shortcut, mounts, keepHere, clock, log } = parts;
   const doors = new Map<string, Server>();
 
   async function answer(instanceName: string, request: IncomingMessage): Promise<Answer> {
@@ -47,10 +51,16 @@ export function createInstanceDoors(parts: {
       log.warn({ instance: instanceName, code }, `a request of an instance was refused: ${message}`);
       return { status, body: { error: { code, message }, mountError }, failed: true };
     };
-    if (request.method !== 'POST' || request.url !== '/v1/mounts')
-      return refuse(404, 'NotFound', 'there is only POST /v1/mounts', 22);
-    const text = await readBody(request).catch(() => ''); // it was cut off: then it is no mount request
+    const isKeep = request.url === keepPath;
+    if (request.method !== 'POST' || (request.url !== '/v1/mounts' && !isKeep))
+      return refuse(404, 'NotFound', `there is only POST /v1/mounts and ${keepPath}`, 22);
+    const text = await readBody(request).catch(() => ''); // it was cut off: then it is no request
     if (text === undefined) return refuse(413, 'RequestContentTooLarge', 'the request is too long', 22);
+    if (isKeep) {
+      const keep = keepRequestSchema.safeParse(asJson(text));
+      if (!keep.success) return refuse(400, 'InvalidParameter', 'the request names no user and no time', 22);
+      return { status: 200, body: await keepHere(instanceName, keep.data), failed: false };
+    }
     const asked = mountRequestSchema.safeParse(asJson(text));
     if (!asked.success) return refuse(400, 'InvalidParameter', 'the request is not a mount request', 22);
     const body = await mounts.mount(instanceName, asked.data, AbortSignal.timeout(requestLimit));
@@ -115,16 +125,19 @@ export function createInstanceDoors(parts: {
       const path = join(shortcut, instanceName, 'control.sock');
       await rm(path, { force: true });
       const limit = createDoorLimit(clock);
+      const keepLimit = createDoorLimit(clock);
       // How long a connection may take to say what it wants is looked at this often.
       const server = createServer({ connectionsCheckingInterval: 2_000 }, (request, response) => {
-        answerWithin(limit, instanceName, request, response).catch((error: unknown) => {
-          log.error({ err: error, instance: instanceName }, 'a request of an instance could not be answered');
-          if (!response.headersSent)
-            send(response, 500, {
-              error: { code: 'InternalServerError', message: 'the control plane could not answer' },
-              mountError: 5,
-            });
-        });
+        answerWithin(request.url === keepPath ? keepLimit : limit, instanceName, request, response).catch(
+          (error: unknown) => {
+            log.error({ err: error, instance: instanceName }, 'a request of an instance could not be answered');
+            if (!response.headersSent)
+              send(response, 500, {
+                error: { code: 'InternalServerError', message: 'the control plane could not answer' },
+                mountError: 5,
+              });
+          },
+        );
       });
       server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
         limit.failed();

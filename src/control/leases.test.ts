@@ -30,7 +30,11 @@ async function prepare(tags: Record<string, string> = {}) {
   const leases = createLeases({
     store,
     clock: { now: () => world.now },
-    placements: { bindings: () => [{ pool, user: 'alice', instance, sessions: 1 }] },
+    placements: {
+      bindings: () => [
+        { pool, user: 'alice', instance, sessions: 1, activeAt: 0, kept: false, runs: { kernels: 0, others: 0 } },
+      ],
+    },
     log: { info: () => undefined },
   });
   const keep = (until?: string, user = 'alice') => leases.keep({ pool, user, until });
@@ -43,7 +47,7 @@ describe('a lease', () => {
     expect((await keep()).message).toMatch(/^Nothing is kept/);
     expect((await keep('2h')).message).toMatch(/^team\S+ is kept.*14:00/);
     expect((await keep()).message).toContain('14:00');
-    expect(await leases.current(instances)).toEqual([{ pool, user: 'alice', instance }]);
+    expect(await leases.current(instances)).toEqual([{ pool, user: 'alice', instance, activeAt: 0, kept: true }]);
     world.now = noon + 2 * hour;
     expect((await keep()).message).toMatch(/^Nothing is kept/);
     expect(await leases.current(instances)).toEqual([]);

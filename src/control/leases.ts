@@ -1,6 +1,6 @@
 /**
  * Leases: somebody keeps the machine that they are on until a time, though nothing of theirs runs there. They bind as a
- * session does. A drain and an operator go before them.
+ * session does, and nobody who has one counts as idle. An operator's own drain goes before them.
  */
 import type { Clock } from '../core/time.ts';
 import type { KeepAnswer, KeepQuestion } from '../link/people.ts';
@@ -8,10 +8,11 @@ import { readLeaseEnd } from '../pool/lease.ts';
 import { readPoolTags } from '../providers/compute/pool-tags.ts';
 import { findInstances } from '../store/instance-records.ts';
 import { findLease, findLeases, forgetLease, removeLease, saveLease } from '../store/leases.ts';
-import { findResource } from '../store/resource-records.ts';
+import { findResource, type ResourceRecord } from '../store/resource-records.ts';
 import type { Store } from '../store/store.ts';
 import type { Presence } from './bindings.ts';
 import type { Placements } from './placements.ts';
+import { automaticChange } from './scale-automatically.ts';
 
 export interface Leases {
   /** What counts now. One whose time is over, or whose instance is none of these any more, is forgotten. */
@@ -36,12 +37,18 @@ export function createLeases({ store, clock, placements, log }: LeasesParts): Le
     return { hostname: found?.hostname ?? instance, drainsUntil: found?.state.draining?.until };
   }
 
-  async function tell(pool: string, user: string): Promise<KeepAnswer> {
+  async function tell(set: ResourceRecord, user: string): Promise<KeepAnswer> {
+    const pool = set.key;
     const lease = await findLease(store.db, pool, user);
     if (lease === undefined || lease.until <= clock.now())
       return done(`Nothing is kept for you beyond what runs. ${usage}`);
     const { hostname, drainsUntil } = await hostnameOf(lease.instance);
-    const goes = drainsUntil === undefined ? '' : ` It is being taken away all the same, at ${timeOf(drainsUntil)}.`;
+    const goes =
+      drainsUntil === undefined
+        ? ''
+        : automaticChange(set) === undefined
+          ? ` It is being taken away all the same, at ${timeOf(drainsUntil)}.`
+          : ' It was to be taken away because nobody worked there: it stays.';
     return done(`${hostname} is kept for you until ${timeOf(lease.until)}.${goes}`);
   }
 
@@ -51,13 +58,15 @@ export function createLeases({ store, clock, placements, log }: LeasesParts): Le
       const now = clock.now();
       const isOver = ({ until, instance }: (typeof leases)[number]) => until <= now || !instances.has(instance);
       for (const lease of leases.filter(isOver)) await forgetLease(store.db, lease);
-      return leases.filter((lease) => !isOver(lease)).map(({ pool, user, instance }) => ({ pool, user, instance }));
+      return leases
+        .filter((lease) => !isOver(lease))
+        .map(({ pool, user, instance }) => ({ pool, user, instance, activeAt: 0, kept: true }));
     },
 
     async keep({ pool, user, until: text }) {
       const set = await findResource(store.db, pool);
       if (set === undefined) return refused('There is no such pool any more.');
-      if (text === undefined) return tell(pool, user);
+      if (text === undefined) return tell(set, user);
       if (text === 'off') {
         await removeLease(store.db, { pool, user });
         log.info({ audit: 'lease ends', pool, user }, 'a machine is not kept any more');
@@ -80,7 +89,7 @@ export function createLeases({ store, clock, placements, log }: LeasesParts): Le
         { audit: 'lease begins', pool, user, instance: bound.instance, until },
         'a machine is kept for somebody',
       );
-      return tell(pool, user);
+      return tell(set, user);
     },
   };
 }

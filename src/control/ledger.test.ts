@@ -31,8 +31,8 @@ async function prepare() {
   const seen = {
     powers: new Map<string, Power>([one, other].map((name) => [name, 'running'])),
     bindings: [] as Binding[],
-    active: new Map<string, number>(),
-    sessionsOn: 0,
+    active: new Map<string, string[]>(),
+    strangersOn: 0,
     hasSeen: true,
   };
   const info = vi.fn();
@@ -44,15 +44,13 @@ async function prepare() {
           engineInstances: () => [...seen.powers.keys()].map((name) => ({ name })),
           instance: (name: string) => ({ power: seen.powers.get(name) ?? 'absent' }),
         } as never, // the two that are asked
-        reports: { sessionsOn: () => seen.sessionsOn } as never, // the one that is asked
+        reports: { strangersOn: () => seen.strangersOn } as never, // the one that is asked
         log: { info } as never,
       },
       placements: {
         bindings: () => seen.bindings,
-        activeUsersOn: (name) =>
-          seen.hasSeen
-            ? (seen.active.get(name) ?? seen.bindings.filter(({ instance }) => instance === name).length)
-            : undefined,
+        isActive: ({ instance, user }) => seen.active.get(instance)?.includes(user) ?? true,
+        activeUsersOn: () => (seen.hasSeen ? 0 : undefined),
       },
     });
   const ledger = { pass: open() };
@@ -68,7 +66,10 @@ async function prepare() {
       ...[entry.day, entry.user, entry.used / minute, entry.idle / minute, entry.standby / minute],
     ]);
   const bind = (user: string, instance: string, sessions = 1) => {
-    seen.bindings.push({ pool: key, user, instance, sessions });
+    seen.bindings.push({
+      ...{ pool: key, user, instance, sessions, activeAt: time.now, kept: false },
+      runs: { kernels: 0, others: 0 },
+    });
   };
   await ledger.pass();
   return { store, clock, time, seen, ledger, open, run, entries, bind, one, other, info };
@@ -93,12 +94,12 @@ describe('the ledger', () => {
     seen.powers.delete(other);
     bind('alice', one, 0);
     bind('bob', one, 2);
-    seen.active.set(one, 1);
+    seen.active.set(one, ['bob']);
     await run(1);
-    seen.active.set(one, 0);
+    seen.active.set(one, []);
     await run(1);
     seen.bindings = [];
-    seen.sessionsOn = 3;
+    seen.strangersOn = 3;
     await run(1);
     expect(await entries()).toEqual([
       ['2026-03-03', '', 1, 1, 0],

@@ -8,6 +8,7 @@ import { dayOf, splitTime, type InstanceTime } from '../pool/split-time.ts';
 import { poolNameOf } from '../providers/identity/pool-names.ts';
 import { findInstances, findSizeNames, type InstanceRecord } from '../store/instance-records.ts';
 import { addToLedger, forgetOldLedger, ledgerSeenUntil } from '../store/ledger.ts';
+import type { Binding } from './bindings.ts';
 import type { Placements } from './placements.ts';
 import type { World } from './world.ts';
 
@@ -17,7 +18,7 @@ const longestGap = 120_000;
 
 export interface LedgerParts {
   world: Pick<World, 'store' | 'live' | 'reports' | 'clock' | 'log'>;
-  placements: Pick<Placements, 'bindings' | 'activeUsersOn'>;
+  placements: Pick<Placements, 'bindings' | 'isActive' | 'activeUsersOn'>;
 }
 
 /** The pass of the ledger's loop. */
@@ -26,13 +27,9 @@ export function createLedger({ world, placements }: LedgerParts): () => Promise<
   let nextAt = 0;
 
   /** Names of those who are active, '' for somebody whom nobody knows. */
-  function activeOn(name: string, bound: readonly { user: string; sessions: number }[]): string[] {
-    const active = placements.activeUsersOn(name) ?? 0;
-    // Whose activity it is, is not told where only some are active: those with the most sessions come first.
-    const users = bound.toSorted((a, b) => b.sessions - a.sessions || (a.user < b.user ? -1 : 1)).slice(0, active);
-    // Connections of those whom nobody knows: plain TCP.
-    const isOfNobody = users.length === 0 && (active > 0 || (bound.length === 0 && reports.sessionsOn(name) > 0));
-    return isOfNobody ? [''] : users.map(({ user }) => user);
+  function activeOn(name: string, bound: readonly Binding[]): string[] {
+    const users = bound.filter((binding) => placements.isActive(binding)).map(({ user }) => user);
+    return users.length === 0 && reports.strangersOn(name) > 0 ? [''] : users.toSorted();
   }
 
   /** Control has begun anew, and its first looks at the engine and at people are still to come. */
@@ -45,13 +42,13 @@ export function createLedger({ world, placements }: LedgerParts): () => Promise<
   function timesOf(
     instance: InstanceRecord,
     size: string,
-    bound: readonly { user: string; sessions: number }[],
+    bound: readonly Binding[],
     since: EpochMillis,
     now: EpochMillis,
   ): InstanceTime[] {
     const power = live.instance(instance.name)?.power ?? 'absent';
-    // A field that instances in standby have: they count whether they are frozen or stopped.
-    const standby = 'standby' in instance.state && instance.state.standby !== undefined;
+    // They count whether they are frozen or stopped.
+    const standby = instance.state.standby !== undefined;
     if (power === 'absent' || (!standby && power !== 'running')) return [];
     const active = standby ? [] : activeOn(instance.name, bound);
     const from = Math.max(since, Math.min(now, instance.createdAt));

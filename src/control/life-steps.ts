@@ -11,6 +11,7 @@ import { objectAt } from '../providers/read-body.ts';
 import { findResource, saveResource, type ResourceRecord } from '../store/resource-records.ts';
 import type { Tables } from '../store/schema.ts';
 import type { InstanceDoors } from './instance-doors.ts';
+import { rescueFiles } from './rescue.ts';
 import type { World } from './world.ts';
 
 export type LifeStepName =
@@ -27,8 +28,6 @@ export interface LifeStepParts {
   ) => Promise<void>;
   /** Writes down what new instances of a scale set are made of, and gives its version. */
   latestModel: (tx: Transaction<Tables>, set: ResourceRecord) => Promise<string>;
-  /** Brings what people have changed on an instance's own disk into their workspaces. */
-  rescue: (instance: InstanceRecord, signal: AbortSignal) => Promise<void>;
 }
 
 export function lifeSteps(key: ResourceKey, parts: LifeStepParts): Pick<Executors, LifeStepName> {
@@ -79,7 +78,7 @@ export function lifeSteps(key: ResourceKey, parts: LifeStepParts): Pick<Executor
     },
     async rescue({ instanceId }, signal) {
       const { instance } = await subject(key, instanceId);
-      await parts.rescue(instance, signal);
+      await rescueFiles(world, instance, signal);
       const rescuedAt = clock.now();
       await change(instance, (state) => ({ ...state, rescuedAt }));
     },

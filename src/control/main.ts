@@ -49,7 +49,9 @@ import { renewCertificate } from './renew-certificate.ts';
 import { createControlMetrics } from './control-metrics.ts';
 import { createControlMonitor } from './control-monitor.ts';
 import { findPresences, hostProcesses } from './find-presences.ts';
+import { createWorkMeter } from './work-meter.ts';
 import { createImageKeeper } from './image-keeper.ts';
+import { whyInstance } from './instance-facts.ts';
 import { ensureSupervisor } from './keep-supervisor.ts';
 import { createListenPorts } from './listen-ports.ts';
 import { createLoopWatch } from './loop-watch.ts';
@@ -214,6 +216,8 @@ async function main(): Promise<void> {
   });
   const ports = createListenPorts(store, installation.id);
   const sshIdentity = await ensureSshIdentity(privateKeys);
+  const processes = hostProcesses();
+  const measureWork = createWorkMeter({ list: processes, clock });
   const control = assembleControl({
     store,
     secrets,
@@ -266,12 +270,13 @@ async function main(): Promise<void> {
       if (!capabilities.real) return []; // simulated instances have no processes
       const instances = await findInstances(store.db);
       const people = [...(await findUsers(store.db)), ...(await findAccounts(store.db))];
-      return findPresences({
-        list: hostProcesses(),
+      const found = findPresences({
+        list: processes,
         project: engineNames(installation.id).project,
         pools: new Map(instances.map(({ name, scaleSetKey }) => [name, scaleSetKey])),
         users: new Map(people.map(({ uid, name }) => [uid, name])),
       });
+      return measureWork(found);
     },
     notify: notifications.notify,
     observer: metrics,
@@ -363,6 +368,7 @@ async function main(): Promise<void> {
     sessions: createSessionDesk(world, control.orders),
     drain: createOperatorDrain(world),
     costs: (query) => readCosts(world, config, query),
+    why: (name) => whyInstance(world, control.placements, name),
     clientSecret: () => Promise.resolve(clientSecret),
     changeMasterKey: async (key, path) => {
       await changeMasterKey(key, path);

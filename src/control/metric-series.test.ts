@@ -50,7 +50,7 @@ async function prepare() {
         ...{ store, engine, clock },
         reports: {
           sessions: () => people.sessions,
-          sessionsOn: (name: string) => people.sessions.filter(({ instance }) => instance === name).length,
+          strangersOn: () => 0,
           isComplete: () => people.isComplete,
         } as never, // the three that are asked
         log: { warn } as never,
@@ -61,6 +61,7 @@ async function prepare() {
             ? {
                 policy: { prefer: 'fewest-users', usersPerInstance: 3 },
                 instances: [one, other].map((instance) => ({ instance, reachable: true, inRotation: true })),
+                idleMilliseconds: undefined,
                 describe: () => ({ message: '', never: false }),
               }
             : undefined,

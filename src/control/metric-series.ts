@@ -7,6 +7,7 @@
  */
 import type { EpochMillis } from '../core/time.ts';
 import { foldIntoGrains, grainStart, grainStarts, joinSamples, sampleOf } from '../pool/fold-samples.ts';
+import { isIdle } from '../pool/idle.ts';
 import { measurePeople } from '../pool/measure-people.ts';
 import { measureUsage, type UsageReading } from '../pool/measure-usage.ts';
 import { sessionMetrics, type MetricName, type MetricSample, type SessionMetricName } from '../pool/metrics.ts';
@@ -91,16 +92,18 @@ export function createMetricSeries({ world, placements }: MetricSeriesParts): Me
     // Who waits is known at once; who is there only when the gateways have said so.
     if (metric !== 'Waiting Users' && !reports.isComplete(clock.now())) return undefined;
     const connected = new Map<string, Set<string>>();
-    for (const session of reports.sessions()) {
-      if (session.pool !== scaleSetKey) continue;
-      const users = connected.get(session.instance) ?? new Set();
-      connected.set(session.instance, users.add(session.user));
+    const sessions = new Map<string, number>();
+    for (const { pool: key, instance, user, activeAt } of reports.sessions()) {
+      // An idle session is open, and nobody needs a machine for it.
+      if (key !== scaleSetKey || isIdle(activeAt ?? clock.now(), clock.now(), pool.idleMilliseconds)) continue;
+      connected.set(instance, (connected.get(instance) ?? new Set()).add(user));
+      sessions.set(instance, (sessions.get(instance) ?? 0) + 1);
     }
     return measurePeople(
       {
         instances: pool.instances.map(({ instance, reachable, inRotation }) => ({
           ...{ instance, reachable, inRotation },
-          sessions: reports.sessionsOn(instance),
+          sessions: (sessions.get(instance) ?? 0) + reports.strangersOn(instance),
           connected: connected.get(instance) ?? new Set(),
           bound: placements.usersOn(instance),
         })),

@@ -5,6 +5,7 @@
  */
 import { PoolhouseError } from '../core/errors.ts';
 import type { EpochMillis } from '../core/time.ts';
+import type { Session } from '../link/people.ts';
 import { failureOf } from '../pool/instance-state.ts';
 import { decideWake, describeWait, type WakeSnapshot } from '../pool/wake.ts';
 import { readPoolTags } from '../providers/compute/pool-tags.ts';
@@ -14,6 +15,8 @@ import { findAutoscaled } from '../providers/insights/autoscale-settings.ts';
 import { findInstances, type InstanceRecord } from '../store/instance-records.ts';
 import { findResources, type ResourceRecord } from '../store/resource-records.ts';
 import type { Presence } from './bindings.ts';
+import { createAskKernels } from './ask-kernels.ts';
+import { createKernelWatch } from './kernel-watch.ts';
 import type { Leases } from './leases.ts';
 import type { Placements, PoolSeats } from './placements.ts';
 import type { SessionOrders } from './session-orders.ts';
@@ -56,6 +59,12 @@ export function createPeopleLoop({ world, placements, orders, leases, presences 
       log.error({ err: error }, 'what people have running could not be looked at: what was seen last counts');
     },
   });
+  const kernels = createKernelWatch({
+    ask: createAskKernels(world),
+    onError: (instance, error) => {
+      log.warn({ err: error, instance }, 'nobody could say whose kernels are busy: it is asked again');
+    },
+  });
   /** When somebody was last seen in a pool that was woken. */
   const busyAt = new Map<string, EpochMillis>();
 
@@ -77,8 +86,10 @@ export function createPeopleLoop({ world, placements, orders, leases, presences 
   function seatsOf(set: ResourceRecord, instances: readonly InstanceRecord[]): PoolSeats {
     const snapshot = snapshotOf(set, instances);
     const refusal = refusals.get(set.key);
+    const tags = readPoolTags(set.document);
     return {
-      policy: readPoolTags(set.document).placement,
+      policy: tags.placement,
+      idleMilliseconds: tags.idleMilliseconds,
       instances: instances.map(({ name, state }) => ({
         instance: name,
         // What answers its probes runs, also where the engine has not said so yet.
@@ -141,6 +152,25 @@ export function createPeopleLoop({ world, placements, orders, leases, presences 
     );
   }
 
+  /** Who is idle on an instance that drains for that is told how to keep it. An operator's own drain goes before leases. */
+  function mayKeepOf(sets: readonly ResourceRecord[]): (session: Session) => boolean {
+    const automatic = new Set<string>(sets.flatMap((set) => (automaticChange(set) === undefined ? [] : [set.key])));
+    return ({ pool, user, instance }) => {
+      if (!automatic.has(pool)) return false;
+      const here = [...placements.on(instance)].find((one) => one.pool === pool && one.user === user);
+      return here !== undefined && !placements.isActive(here);
+    };
+  }
+
+  /** Of sessions alone the gateways know whether they do something; a kernel is a program. */
+  function* peopleWithPrograms(instances: readonly InstanceRecord[], sets: readonly ResourceRecord[]) {
+    const idle = new Map(sets.map((set) => [set.key, readPoolTags(set.document).idleMilliseconds]));
+    for (const { name, scaleSetKey } of instances)
+      for (const { user, activeAt, kept, runs } of placements.on(name))
+        if (!kept && runs.kernels > 0)
+          yield { instance: name, user, activeAt, idleMilliseconds: idle.get(scaleSetKey) };
+  }
+
   return async function pass(): Promise<number> {
     orders.forget();
     const seen = await watch();
@@ -148,21 +178,24 @@ export function createPeopleLoop({ world, placements, orders, leases, presences 
     const living = sets.filter((set) => set.deletingSince === undefined);
     const everywhere = await findInstances(store.db);
     const kept = await leases.current(new Set(everywhere.map(({ name }) => name)));
-    placements.setSeen({ ...seen, presences: [...seen.presences, ...kept] });
+    placements.setSeen({ ...seen, presences: [...kernels.mark(seen.presences), ...kept] });
     live.setActive(
       new Set(everywhere.flatMap(({ name }) => ((placements.activeUsersOn(name) ?? 0) > 0 ? [name] : []))),
     );
     const instances = Map.groupBy(everywhere, (one) => one.scaleSetKey);
     const states = new Map(everywhere.map(({ name, state }) => [name, state]));
-    const nextNotice = tellOfDraining(seen.sessions, states, clock.now());
+    const nextNotice = tellOfDraining(seen.sessions, states, clock.now(), mayKeepOf(living));
     placements.setPools(new Map(living.map((set) => [set.key, seatsOf(set, instances.get(set.key) ?? [])])));
-    const bound = new Set([...placements.bindings()].map((binding) => binding.pool));
+    kernels.look(peopleWithPrograms(everywhere, living), clock.now());
+    // Who is idle keeps no pool awake: they are told when its machine is to go.
+    const active = [...placements.bindings()].filter((binding) => placements.isActive(binding));
+    const busy = new Set(active.map((binding) => binding.pool));
     const autoscaled = await findAutoscaled(store.db);
     let isWaiting = false;
     for (const set of living) {
       const waiting = placements.waiting(set.key);
       if (waiting > 0) await wake(set, instances.get(set.key) ?? []);
-      await giveBack(set, waiting > 0 || bound.has(set.key), autoscaled.has(set.key));
+      await giveBack(set, waiting > 0 || busy.has(set.key), autoscaled.has(set.key));
       isWaiting ||= waiting > 0;
     }
     return Math.min(isWaiting ? waitingDelay : settledDelay, nextNotice);

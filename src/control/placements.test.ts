@@ -17,6 +17,7 @@ function seats(inRotation: readonly string[], changes: Partial<PoolSeats> = {}):
       pool,
       {
         policy: { prefer: 'fewest-users' },
+        idleMilliseconds: 120,
         instances: inRotation.map((instance) => ({ instance, reachable: true, inRotation: true })),
         describe: (because) => ({ message: because, never: false }),
         ...changes,
@@ -147,7 +148,7 @@ describe('placements', () => {
     const { placements } = prepare();
     const { signal } = new AbortController();
     const session = { id: '1', pool, user: 'ada', instance: 'one', since: 1, protocol: 'ssh', client: '' } as const;
-    const presence = { pool, user: 'bob', instance: 'one' };
+    const presence = { pool, user: 'bob', instance: 'one', activeAt: 0 };
     placements.setPools(seats(['one', 'two']));
     expect(placements.usersOn('one')).toBeUndefined();
     placements.setSeen({ sessions: [session], presences: [presence] });
@@ -166,6 +167,31 @@ describe('placements', () => {
     // The session has ended; the place just given counts until she is there again.
     placements.setSeen({ sessions: [], presences: [presence] });
     expect(await placements.answer(ask('ada again', { user: 'ada' }), signal)).toEqual(at('one'));
+  });
+
+  it('count as active on an instance while they are not idle, or keep it', () => {
+    const { placements, pass } = prepare();
+    expect(placements.activeUsersOn('one')).toBeUndefined();
+    placements.setPools(seats(['one']));
+    const session = { id: '1', pool, user: 'ada', instance: 'one', since: 0, protocol: 'ssh', client: '' } as const;
+    const see = () => {
+      placements.setSeen({
+        sessions: [{ ...session, activeAt: 50 }],
+        presences: [
+          { pool, user: 'bob', instance: 'one', activeAt: 0 },
+          { pool, user: 'eve', instance: 'one', activeAt: 0, kept: true },
+        ],
+      });
+    };
+    see();
+    expect(placements.activeUsersOn('one')).toBe(3);
+    pass(120);
+    expect(placements.activeUsersOn('one')).toBe(2);
+    pass(50);
+    expect([placements.activeUsersOn('one'), placements.usersOn('one')]).toEqual([1, 3]);
+    placements.setPools(seats(['one'], { idleMilliseconds: undefined }));
+    expect(placements.activeUsersOn('one')).toBe(3);
+    expect(placements.activeUsersOn('two')).toBe(0);
   });
 
   it('forget who went away, and take no more than may wait', async () => {

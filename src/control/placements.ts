@@ -5,6 +5,7 @@
 import type { Clock, EpochMillis } from '../core/time.ts';
 import { PoolhouseError } from '../core/errors.ts';
 import { waitingText, type PlacementAnswer, type PlacementQuestion, type Session } from '../link/people.ts';
+import { isIdle } from '../pool/idle.ts';
 import { place, type Placement, type PlacementPolicy } from '../pool/placement.ts';
 import { createBindings, type Binding, type Presence } from './bindings.ts';
 import type { PlacementResult } from './observer.ts';
@@ -12,6 +13,8 @@ import type { PlacementResult } from './observer.ts';
 /** A pool as its loop saw it last. */
 export interface PoolSeats {
   policy: PlacementPolicy;
+  /** Who has done nothing for so long is idle; undefined: nobody ever is. */
+  idleMilliseconds: number | undefined;
   instances: readonly { instance: string; reachable: boolean; inRotation: boolean }[];
   /** One line for who waits, of what is happening; `never`: nothing will. */
   describe(because: 'nobody in rotation' | 'full'): { message: string; never: boolean };
@@ -30,6 +33,10 @@ export interface Placements {
   /** How many wait in a pool. */
   waiting(pool: string): number;
   bindings(): Iterable<Binding>;
+  /** Everybody who has anything on an instance; a person may have it on several. */
+  on(instance: string): Iterable<Binding>;
+  /** Not idle, or it is kept for them. */
+  isActive(binding: Binding): boolean;
   /** How many people are bound to an instance; undefined before the first `setSeen`. */
   usersOn(instance: string): number | undefined;
   /** How many of them are not idle, or keep it by a lease; undefined before the first `setSeen`. */
@@ -126,7 +133,7 @@ export function createPlacements({
     const decision = decide(question, seats);
     switch (decision.outcome) {
       case 'placed':
-        bindings.reserve({ pool, user, instance: decision.instance }, now + reservedFor);
+        bindings.reserve({ pool, user, instance: decision.instance, activeAt: now }, now + reservedFor);
         return { outcome: 'placed', instance: decision.instance };
       case 'refused':
         return refused('You have as many sessions in this pool as are allowed. End one of them first.');
@@ -145,6 +152,9 @@ export function createPlacements({
     for (const { question } of queue.values()) if (question.pool === pool) count += 1;
     return count;
   }
+
+  const isActive = ({ pool, activeAt, kept }: Binding): boolean =>
+    kept || !isIdle(activeAt, clock.now(), pools.get(pool)?.idleMilliseconds);
 
   return {
     async answer(question, signal) {
@@ -189,8 +199,10 @@ export function createPlacements({
     },
     waiting: waitingIn,
     bindings: () => bindings.all(),
+    on: (instance) => bindings.on(instance),
+    isActive,
     usersOn: (instance) => (hasSeen ? bindings.usersOn(instance) : undefined),
-    activeUsersOn: (instance) => (hasSeen ? bindings.usersOn(instance) : undefined),
+    activeUsersOn: (instance) => (hasSeen ? [...bindings.on(instance)].filter(isActive).length : undefined),
   };
 }
 

@@ -57,8 +57,6 @@ export interface ScaleSetStepParts {
   /** What instances take for a sign-in of the gateway. */
   trust: Omit<InstanceTrust, 'signIn'>;
   hashPassword(password: string, signal: AbortSignal): Promise<string>;
-  /** Brings what people have changed on an instance's own disk into their workspaces. */
-  rescue: (instance: InstanceRecord, signal: AbortSignal) => Promise<void>;
 }
 
 export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
@@ -207,14 +205,7 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
         extensions: { ...state.extensions, [name]: { ...begun, ...ended, endedAt } },
       }));
     },
-    ...lifeSteps(key, {
-      world,
-      doors,
-      subject,
-      change,
-      latestModel,
-      rescue: parts.rescue,
-    }),
+    ...lifeSteps(key, { world, doors, subject, change, latestModel }),
   });
 
   /**

@@ -39,6 +39,15 @@ describe('people on an instance that drains', () => {
     expect(taken()).toEqual([['a', expect.stringContaining('over')]]);
   });
 
+  it('hear how to keep it where they are idle', () => {
+    const { tell, taken } = prepare();
+    tell([session('a', 'one'), session('b', 'one')], new Map([['one', draining]]), 0, ({ user }) => user === 'b');
+    expect(taken()).toEqual([
+      ['a', expect.not.stringContaining('keep 2h')],
+      ['b', expect.stringContaining('keep 2h')],
+    ]);
+  });
+
   it('are told again by a control that begins anew', () => {
     const instances = new Map([['one', draining]]);
     for (const { tell, taken } of [prepare(), prepare()]) {

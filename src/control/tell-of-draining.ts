@@ -10,6 +10,7 @@ type Leaving = Pick<InstanceState, 'draining' | 'removal'>;
 /**
  * Tells once what `pool/drain-notices` decides. When control begins anew it says once more how long there is.
  *
+ * @param mayKeep whether the person of a session is idle, on a machine that goes for that
  * @returns after how many milliseconds there is something to say again, as far as can be seen now
  */
 export function createDrainTeller(orders: Pick<SessionOrders, 'give'>) {
@@ -20,12 +21,14 @@ export function createDrainTeller(orders: Pick<SessionOrders, 'give'>) {
     sessions: readonly Session[],
     instances: ReadonlyMap<string, Leaving>,
     now: EpochMillis,
+    mayKeep: (session: Session) => boolean = () => false,
   ): number {
     const remembered = new Map<string, Told>();
     const given: Parameters<SessionOrders['give']>[0][number][] = [];
-    for (const { id, instance } of sessions) {
+    for (const session of sessions) {
+      const { id, instance } = session;
       const before = told.get(id);
-      const notice = drainNotice(instances.get(instance) ?? {}, before, now);
+      const notice = drainNotice(instances.get(instance) ?? {}, before, now, mayKeep(session));
       const after = notice === undefined ? before : notice.told;
       if (after !== undefined) remembered.set(id, after);
       if (notice === undefined) continue;

@@ -3,9 +3,9 @@ import type { Session } from '../link/people.ts';
 import type { Presence } from './bindings.ts';
 import { createPresenceWatch } from './watch-presences.ts';
 
-const place = (user: string): Presence => ({ pool: '/p', user, instance: 'one' });
+const place = (user: string): Presence => ({ pool: '/p', user, instance: 'one', activeAt: 0 });
 const session = (user: string): Session => ({
-  ...{ ...place(user), id: user, protocol: 'ssh' as const, since: 0, client: '127.0.0.1' },
+  ...{ ...place(user), id: user, protocol: 'ssh' as const, since: 0, activeAt: 0, client: '127.0.0.1' },
 });
 
 function prepare() {

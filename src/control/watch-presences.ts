@@ -54,7 +54,10 @@ export function createPresenceWatch({
     const justEnded = [...seen.values()].filter(({ id }) => !living.has(id));
     return {
       sessions: current,
-      presences: [...presences, ...justEnded.map(({ pool, user, instance }) => ({ pool, user, instance }))],
+      presences: [
+        ...presences,
+        ...justEnded.map(({ pool, user, instance, activeAt = now }) => ({ pool, user, instance, activeAt })),
+      ],
     };
   };
 }

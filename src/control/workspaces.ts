@@ -1,10 +1,6 @@
 /** The folder of each user of a pool on a share, as the published recipe expects it: `notebooks/USER`. */
-import { poolAccounts } from '../identity/render-accounts.ts';
-import { readPeople } from '../providers/identity/people.ts';
-import { poolNameOf } from '../providers/identity/pool-names.ts';
-import { uidOf } from '../store/accounts.ts';
 import { findInstances, type InstanceRecord } from '../store/instance-records.ts';
-import { readModel } from './instance-model.ts';
+import { instanceUsers } from './instance-users.ts';
 import type { World } from './world.ts';
 
 export interface MountedShare {
@@ -25,20 +21,12 @@ export async function prepareWorkspaces(
   signal: AbortSignal,
 ): Promise<void> {
   const { store, engine } = world;
-  const instance: InstanceRecord | undefined = (await findInstances(store.db)).find((one) => one.name === instanceName);
-  const model =
-    instance === undefined ? undefined : await readModel(world, instance.scaleSetKey, instance.modelVersion);
-  if (instance === undefined || model === undefined) return;
-  const { name } = model.profile.admin;
-  const uid = await store.transaction((tx) => uidOf(tx, instance.scaleSetKey, name));
-  const { users, groups } = await readPeople(store.db);
-  const { people } = poolAccounts(users, groups, poolNameOf(instance.scaleSetKey));
+  const instance = (await findInstances(store.db)).find((one) => one.name === instanceName);
+  const users = instance === undefined ? [] : await instanceUsers(world, instance);
+  if (users.length === 0) return;
   const document = {
     mountPoint: target,
-    users: [
-      { name, uid, gid: uid, person: false },
-      ...people.map((person) => ({ name: person.name, uid: person.uid, gid: person.uid, person: true })),
-    ],
+    users,
     ...(rootMode === undefined ? {} : { rootMode }),
   };
   const result = await engine.exec(

@@ -59,6 +59,8 @@ export const sessionSchema = z.object({
   protocol: z.enum(sessionProtocols),
   /** Milliseconds since 1970. */
   since: z.number(),
+  /** When it moved bytes last, as coarse as reports are. Absent from a gateway of before: such a session counts as active. */
+  activeAt: z.number().optional(),
   client: z.string(),
 });
 

@@ -10,6 +10,7 @@ const removal = { since, reason: 'it was deleted' };
 
 interface Case {
   what: string;
+  mayKeep?: true;
   state: Parameters<typeof drainNotice>[0];
   /** Milliseconds before the end. */
   left?: number;
@@ -29,6 +30,14 @@ const cases: Case[] = [
     then: told(100),
   },
   { what: 'says it once', state: { draining }, left: 20 * minute, told: told(100) },
+  {
+    what: 'says to who is idle how to keep it',
+    mayKeep: true,
+    state: { draining },
+    left: 30 * minute,
+    says: /done nothing on this machine.* it goes in 30 minutes.*'poolhouse keep 2h' here, or 'ssh POOL keep 2h'/,
+    then: told(100),
+  },
   {
     what: 'says it to who comes later',
     state: { draining },
@@ -116,8 +125,8 @@ const cases: Case[] = [
 ];
 
 describe('while a machine drains', () => {
-  it.each(cases)('$what', ({ state, left = 0, told: before, says, ends, then }) => {
-    const notice = drainNotice(state, before, until - left);
+  it.each(cases)('$what', ({ state, left = 0, told: before, mayKeep, says, ends, then }) => {
+    const notice = drainNotice(state, before, until - left, mayKeep);
     if (says === undefined && ends === undefined) {
       expect(notice).toBeUndefined();
       return;

@@ -1,6 +1,6 @@
 /**
  * What a person is told about the machine they are on while it drains: when that begins, ten, five and one minute before
- * the end, and that it stays when it is wanted again. Pure: what was told last comes in, and what is to be remembered goes out.
+ * the end, and that it stays when it is wanted again; who is idle also hears how to keep it. Pure: what was told last comes in, and what is to be remembered goes out.
  */
 import type { EpochMillis } from '../core/time.ts';
 import type { InstanceState } from './instance-state.ts';
@@ -27,11 +27,16 @@ export interface DrainNotice {
   told: Told | undefined;
 }
 
-/** What is said now to one session on an instance; undefined: nothing. */
+/**
+ * What is said now to one session on an instance; undefined: nothing.
+ *
+ * @param mayKeep its person is idle, and it drains because nobody works there: a lease ends that
+ */
 export function drainNotice(
   { draining, removal }: Pick<InstanceState, 'draining' | 'removal'>,
   told: Told | undefined,
   now: EpochMillis,
+  mayKeep = false,
 ): DrainNotice | undefined {
   if (removal !== undefined) {
     if (told?.stage === ended) return undefined;
@@ -46,11 +51,13 @@ export function drainNotice(
   if (stage >= before) return undefined;
   if (stage === ended)
     return {
-      end: `The time of this machine is over. ${filesStay} Sign in again for another one.`,
+      end: `The time of this machine is over. ${filesAreRescued} Sign in again for another one.`,
       told: { since, stage },
     };
+  const begin = mayKeep ? 'You have done nothing on this machine for a while: it' : 'This machine';
+  const keep = mayKeep ? ` To keep it, type 'poolhouse keep 2h' here, or 'ssh POOL keep 2h' on your own computer.` : '';
   return {
-    message: `This machine goes in ${inWords(until - now)}, and what runs on it ends. ${filesStay}`,
+    message: `${begin} goes in ${inWords(until - now)}, and what runs on it ends. ${filesAreRescued}${keep}`,
     told: { since, stage },
   };
 }
@@ -62,6 +69,7 @@ export function nextDrainNotice(until: EpochMillis, now: EpochMillis): EpochMill
 }
 
 const filesStay = 'Your files on the share stay.';
+const filesAreRescued = 'Your files on the share stay, and what you changed in your home is put there.';
 
 function stageOf(left: number): number {
   if (left <= 0) return ended;

@@ -2,6 +2,7 @@
  * The activity log: what was done to a scale set and its instances, by whom and why. It answers `poolhouse why`, and clients
  * that ask Azure's activity log (https://learn.microsoft.com/azure/azure-monitor/platform/activity-log-schema).
  */
+import { sql } from 'kysely';
 import type { JsonObject } from '../core/json.ts';
 import type { EpochMillis } from '../core/time.ts';
 import type { ActivityRow } from './schema.ts';
@@ -72,21 +73,36 @@ export async function findActivities(queries: Queries, filter: ActivityFilter): 
   if (filter.instanceId !== undefined) query = query.where('instance_id', '=', filter.instanceId);
   if (filter.from !== undefined) query = query.where('at', '>=', filter.from);
   if (filter.to !== undefined) query = query.where('at', '<=', filter.to);
-  return (await query.execute()).map((row) => ({
-    id: row.id,
-    at: row.at,
-    resourceId: row.resource_id,
-    instanceId: row.instance_id ?? undefined,
-    operation: row.operation,
-    status: row.status,
-    level: row.level,
-    caller: row.caller,
-    message: row.message,
-    properties: JSON.parse(row.properties_json) as JsonObject,
-  }));
+  return (await query.execute()).map(activityOf);
 }
+
+const activityOf = (row: ActivityRow): Activity => ({
+  id: row.id,
+  at: row.at,
+  resourceId: row.resource_id,
+  instanceId: row.instance_id ?? undefined,
+  operation: row.operation,
+  status: row.status,
+  level: row.level,
+  caller: row.caller,
+  message: row.message,
+  properties: JSON.parse(row.properties_json) as JsonObject,
+});
 
 /** Forgets what is older than Azure keeps it. */
 export async function forgetActivities(queries: Queries, before: EpochMillis): Promise<void> {
   await queries.deleteFrom('activity_log').where('at', '<', before).execute();
+}
+
+/** Of one instance, by its name in the engine or its hostname, also of one that is gone; the newest first. */
+export async function findInstanceActivities(queries: Queries, name: string, most: number): Promise<Activity[]> {
+  const rows = await queries
+    .selectFrom('activity_log')
+    .selectAll()
+    .where(sql<boolean>`${name} in (properties_json ->> '$.instance', properties_json ->> '$.hostname')`)
+    .orderBy('at', 'desc')
+    .orderBy(sql`rowid`, 'desc')
+    .limit(most)
+    .execute();
+  return rows.map(activityOf);
 }

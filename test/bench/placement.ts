@@ -20,6 +20,7 @@ export const placement: Benchmark = {
       pool,
       user: `user-${index}`,
       instance: names[(index * 7) % instances] ?? '',
+      activeAt: 0,
     }));
     const placements = createPlacements({ clock: systemClock, onWaiting: () => undefined });
     placements.setPools(
@@ -28,6 +29,7 @@ export const placement: Benchmark = {
           pool,
           {
             policy: { prefer: 'fewest-users' as const },
+            idleMilliseconds: undefined,
             instances: names.map((instance) => ({ instance, reachable: true, inRotation: true })),
             describe: () => ({ message: '', never: true }),
           },

@@ -113,7 +113,7 @@ describe('a machine that drains', { timeout: 60_000 }, () => {
   it('stays for what somebody left running', async () => {
     const { world, turn, until, names, scale, key } = await prepare();
     const [one = '', two = ''] = await names();
-    world.running = [{ pool: key, user: 'ada', instance: one }];
+    world.running = [{ pool: key, user: 'ada', instance: one, activeAt: 0 }];
     for (let turns = 0; turns < 3; turns += 1) await turn();
     await scale(0);
     await until((instances) => !instances.includes(two));

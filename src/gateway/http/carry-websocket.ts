@@ -4,11 +4,14 @@ import type { Socket } from 'node:net';
 import { pipeline, type Duplex } from 'node:stream';
 import type { Backend } from '../../link/routes.ts';
 import { headersForBrowser } from './carry-headers.ts';
+import { createFrameReader } from './websocket-frames.ts';
 
 export interface WebSocketRequest {
   backend: Backend;
   headers: readonly string[];
   mark: string;
+  /** A frame has begun that is no keep-alive, from either end. */
+  moved?: () => void;
   connectLimitMs?: number;
 }
 
@@ -22,7 +25,7 @@ export function carryWebSocket(
   request: IncomingMessage,
   client: Duplex,
   early: Buffer,
-  { backend, headers, mark, connectLimitMs = 10_000 }: WebSocketRequest,
+  { backend, headers, mark, moved = () => undefined, connectLimitMs = 10_000 }: WebSocketRequest,
 ): Promise<OpenedWebSocket> {
   const { promise, resolve } = Promise.withResolvers<OpenedWebSocket>();
   const upstream = ask({
@@ -58,11 +61,17 @@ export function carryWebSocket(
     const { promise: ended, resolve: end } = Promise.withResolvers<undefined>();
     // The HTTP server's own listeners, and those of both directions.
     client.setMaxListeners(20);
+    const fromClient = createFrameReader(moved);
+    const fromInstance = createFrameReader(moved);
+    fromClient(early);
+    fromInstance(behind);
     pipeline(client, socket, client, () => {
       client.destroy();
       socket.destroy();
       end(undefined);
     });
+    client.on('data', fromClient);
+    socket.on('data', fromInstance);
     resolve({ opened: true, socket, ended });
   });
   upstream.once('response', (answer) => {

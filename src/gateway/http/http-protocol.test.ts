@@ -391,6 +391,16 @@ describe('what is carried', () => {
     expect(((await once(socket, 'message'))[0] as Buffer).equals(large)).toBe(true);
     expect(door.sessions.report()).toMatchObject([{ user: 'alice', instance: 'i-0', protocol: 'http' }]);
     expect(door.ledger.report()).toMatchObject([{ instance: 'i-0', open: 1 }]);
+    // Two ends that only say that they are there are no activity of the person.
+    const activeAt = () => door.sessions.report()[0]?.activeAt ?? 0;
+    const before = activeAt();
+    await until('the clock goes on', () => Date.now() > before);
+    socket.ping();
+    await once(socket, 'pong');
+    expect(activeAt()).toBe(before);
+    socket.send('hello');
+    await once(socket, 'message');
+    expect(activeAt()).toBeGreaterThan(before);
     const refused = async (...asked: Parameters<typeof open>) => {
       const [error] = (await once(open(...asked), 'error')) as [Error];
       return error.message;

@@ -18,7 +18,7 @@ import { carryWebSocket } from './carry-websocket.ts';
 import { onlyCookie, parseCookies, signInCookie } from './cookies.ts';
 import { forward } from './forward.ts';
 import { createHubReadiness, type HubReadiness } from './hub-readiness.ts';
-import { judgePath } from './judge-path.ts';
+import { isAskedByPages, judgePath } from './judge-path.ts';
 import { answer, refuse } from './answer-page.ts';
 import { isOurs } from './own-form.ts';
 import { createOwnPages } from './own-pages.ts';
@@ -241,9 +241,12 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
     const { backend, agent } = place;
     const headers = await headersFor(request, connection, guest, backend.instance, decoded);
     guest.visitor.seen(backend.instance, connection.client);
+    const isOfPerson = !isAskedByPages(request.method ?? '', decoded);
+    if (isOfPerson) guest.visitor.active();
     enter(connection, backend.instance, clock.now() - asked);
     const outcome = await forward(request, response, { backend, agent, headers, mark: guest.mark, expectsContinue });
     guest.visitor.seen(backend.instance, connection.client);
+    if (isOfPerson) guest.visitor.active(); // a long download ends now
     if (outcome === 'answered') return;
     if (outcome === 'unreachable') avoid(connection.route, guest, backend.instance);
     if (isGone(response)) return;
@@ -315,10 +318,16 @@ export function createHttpProtocol(options: HttpProtocolOptions): Protocol {
       const { backend } = place;
       const headers = await headersFor(request, connection, guest, backend.instance, judged.decoded);
       guest.visitor.seen(backend.instance, connection.client);
+      guest.visitor.active();
       enter(connection, backend.instance, 0);
       const release = guest.visitor.hold(() => socket.destroy());
       webSockets.set(socket, guest);
-      const opened = await carryWebSocket(request, socket, early, { backend, headers, mark: guest.mark });
+      const opened = await carryWebSocket(request, socket, early, {
+        ...{ backend, headers, mark: guest.mark },
+        moved: () => {
+          guest.visitor.active();
+        },
+      });
       if (opened.opened) await opened.ended;
       else if (opened.reason === 'unreachable') {
         avoid(connection.route, guest, backend.instance);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { judgePath, safeNext } from './judge-path.ts';
+import { isAskedByPages, judgePath, safeNext } from './judge-path.ts';
 
 /** As JupyterHub's own proxy finds whom a path is of. */
 function ownerAsProxyReads(target: string): string | undefined {
@@ -57,6 +57,22 @@ describe('a path', () => {
   it('of ours is ours', () => {
     expect(judgePath('/poolhouse/signin?next=/', undefined)).toEqual({ to: 'own', path: '/poolhouse/signin' });
     expect(judgePath('/%70oolhouse/signin', undefined)).toEqual({ to: 'nobody', status: 400 });
+  });
+});
+
+describe('a request', () => {
+  it.each([
+    ['GET', '/user/alice/api/sessions', true],
+    ['HEAD', '/user/alice/api', true],
+    ['GET', '/user/alice/metrics', true],
+    ['GET', '/hub/api/user', true],
+    ['PUT', '/user/alice/api/contents/a.ipynb', false],
+    ['POST', '/user/alice/api/sessions', false],
+    ['GET', '/user/alice/notebooks/a.ipynb', false],
+    ['GET', '/user/alice/files/api/data.csv', false],
+    ['GET', '/user/alice/apis', false],
+  ])('%s %s is one that pages make by themselves: %s', (method, path, expected) => {
+    expect(isAskedByPages(method, path)).toBe(expected);
   });
 });
 

@@ -39,6 +39,14 @@ export function judgePath(target: string, user: string | undefined): PathJudgeme
   return { to: 'hub', decoded: `/${segments.join('/')}` };
 }
 
+/**
+ * Whether a page asks such a thing by itself: open pages of notebooks look at the API every few seconds for as long as they
+ * are open, so it says nothing of the person. `decoded` as judged.
+ */
+export function isAskedByPages(method: string, decoded: string): boolean {
+  return (method === 'GET' || method === 'HEAD') && /^\/(?:user\/[^/]+|hub)\/(?:api|metrics)(?:\/|$)/.test(decoded);
+}
+
 /** A place of this very origin, for after the sign-in; the start where the text is something else. */
 export function safeNext(next: string | null | undefined): string {
   if (next === null || next === undefined || next.length > 2_000) return '/';

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { Agent } from 'node:http';
 import type { Clock, EpochMillis } from '../../core/time.ts';
 import type { Backend, Route } from '../../link/routes.ts';
+import { createActivityNote } from '../people/activity-note.ts';
 import type { Placer } from '../people/placer.ts';
 import type { LiveSession, SessionLedger } from '../people/session-ledger.ts';
 import type { GatewayLog } from '../protocol.ts';
@@ -27,6 +28,8 @@ export interface Visitor {
   find(route: PeopleRoute, client: string): Promise<Place>;
   /** A request has come for this instance. */
   seen(instance: string, client: string): void;
+  /** Something came or went that the person, or a program of theirs, is behind. */
+  active(): void;
   /** A WebSocket is open until the returned function is called. */
   hold(close: () => void): () => void;
   /** The instance did not answer: another is found. */
@@ -112,6 +115,7 @@ function createVisit(pool: string, user: string, options: VisitorsOptions): Visi
   /** Of this person alone: no two people ever share a connection to an instance. */
   const agent = new Agent({ keepAlive: true, keepAliveMsecs: 10_000, maxSockets: 256, maxFreeSockets: 16 });
   const held = new Set<() => void>();
+  const activity = createActivityNote(clock);
   let told: { id: string; words: string; instance: string; at: EpochMillis }[] = [];
   let seenAt = clock.now();
   let placed: string | undefined;
@@ -195,9 +199,13 @@ function createVisit(pool: string, user: string, options: VisitorsOptions): Visi
         leave();
         placed = undefined;
       };
-      session = { instance, leave: sessions.add({ pool, user, instance, protocol: 'http', client, tell, end }) };
+      session = {
+        instance,
+        leave: sessions.add({ pool, user, instance, protocol: 'http', client, activity, tell, end }),
+      };
       log.info({ audit: 'session begins', pool, user, instance, client, protocol: 'http' }, 'a session begins');
     },
+    active: activity.note,
     hold(close) {
       held.add(close);
       return () => {

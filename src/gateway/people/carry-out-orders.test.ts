@@ -8,7 +8,7 @@ function prepare() {
     () => undefined,
   );
   const add = (user: string) => {
-    const session = { tell: vi.fn(), end: vi.fn() };
+    const session = { tell: vi.fn(), end: vi.fn(), activity: { at: () => 0 } };
     ledger.add({ pool: '/pools/team', user, instance: 'one', protocol: 'ssh', client: '127.0.0.1', ...session });
     return { ...session, id: ledger.find((one) => one.user === user)[0]?.id ?? '' };
   };

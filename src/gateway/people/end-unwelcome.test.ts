@@ -26,7 +26,7 @@ describe('a change of who may enter', () => {
     );
     const end = vi.fn();
     const about = { pool: '/pools/team', instance: 'one', protocol: 'ssh' as const, client: '127.0.0.1' };
-    sessions.add({ ...about, user: 'alice', tell: () => undefined, end });
+    sessions.add({ ...about, user: 'alice', tell: () => undefined, end, activity: { at: () => 0 } });
     const view = createDirectoryView();
     view.take(directory(users));
     endUnwelcome(sessions, view, silentLog);

@@ -2,9 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import type { EpochMillis } from '../../core/time.ts';
 import type { Session } from '../../link/people.ts';
+import type { ActivityNote } from './activity-note.ts';
 
 /** What a protocol can do with a session of its own. */
-export interface LiveSession extends Omit<Session, 'id' | 'since'> {
+export interface LiveSession extends Omit<Session, 'id' | 'since' | 'activeAt'> {
+  /** When it moved bytes last. */
+  activity: Pick<ActivityNote, 'at'>;
   /** Shows a line where the person sees it; nil where there is no such place. */
   tell(words: string): void;
   /** Ends it; the person is told why. Who `comes again` need not sign in anew. */
@@ -39,7 +42,8 @@ export function createSessionLedger(now: () => EpochMillis, onChange: () => void
         if (sessions.delete(id)) onChange();
       };
     },
-    report: () => [...sessions.values()].map(({ shown }) => shown),
+    // No change of its own: it goes with the next report, which comes within seconds.
+    report: () => [...sessions.values()].map(({ shown, live }) => ({ ...shown, activeAt: live.activity.at() })),
     whereIs(pool, user) {
       for (const { shown } of sessions.values()) if (shown.user === user && shown.pool === pool) return shown.instance;
       return undefined;

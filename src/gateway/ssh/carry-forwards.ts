@@ -18,11 +18,13 @@ export interface ForwardTerms {
   permissions: Readonly<Permissions>;
   /** Whether ports and sockets may be forwarded, in either direction. */
   mayForward: boolean;
+  /** Bytes have come from the person or the instance. */
+  moved: () => void;
 }
 
 export function carryForwards(
   client: ServerConnection,
-  { upstream, arrival, permissions, mayForward }: ForwardTerms,
+  { upstream, arrival, permissions, mayForward, moved }: ForwardTerms,
 ): void {
   type Opened = (error: Error | undefined, channel: ForwardChannel) => void;
 
@@ -35,7 +37,7 @@ export function carryForwards(
       }
       const own = accept();
       if (own === undefined) other.close();
-      else joinForwards(own, other);
+      else joinForwards(own, other, moved);
     });
   }
 

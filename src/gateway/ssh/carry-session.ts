@@ -25,6 +25,8 @@ export interface SessionTerms {
   /** False where it is not for this person; otherwise the instance may open such channels from now on. */
   allowAgent(): boolean;
   allowX11(): boolean;
+  /** Bytes have come from the person or the instance; keep-alives and changes of a window's size are none. */
+  moved(): void;
   mayHavePty: boolean;
 }
 
@@ -146,9 +148,12 @@ export function carrySession(session: ServerSession, terms: SessionTerms): void 
         }
         instance = channel;
         if (pty !== undefined) channel.setWindow(pty.rows, pty.cols, pty.height, pty.width);
-        joinSessions(client, channel, () => {
+        const lost = (): void => {
           tell('The connection to the machine has ended.');
           client.exit(255);
+        };
+        joinSessions(client, channel, lost, () => {
+          terms.moved();
         });
         for (const act of early.splice(0)) act(channel);
       });

@@ -2,11 +2,11 @@
 import type { Writable } from 'node:stream';
 import type { ClientChannel, ForwardChannel, ServerChannel } from './ssh-types.ts';
 
-/** Joins a forwarded connection's two channels. Calls `done` once both are closed. */
-export function joinForwards(a: ForwardChannel, b: ForwardChannel, done: () => void = () => undefined): void {
-  let open = 2;
+/** Joins a forwarded connection's two channels. Calls `moved` with each piece that comes. */
+export function joinForwards(a: ForwardChannel, b: ForwardChannel, moved: () => void): void {
   const half = (from: ForwardChannel, to: ForwardChannel): void => {
     from.pipe(to, { end: false });
+    from.on('data', moved);
     from.once('end', () => {
       to.eof();
     });
@@ -18,8 +18,6 @@ export function joinForwards(a: ForwardChannel, b: ForwardChannel, done: () => v
       flush(to, () => {
         to.close();
       });
-      open -= 1;
-      if (open === 0) done();
     });
   };
   half(a, b);
@@ -31,9 +29,16 @@ export function joinForwards(a: ForwardChannel, b: ForwardChannel, done: () => v
  * is over; a person who hangs up ends it.
  *
  * @param onLost called where it ends without a word, before the person's end closes
+ * @param moved called with each piece that comes from either end
  */
-export function joinSessions(client: ServerChannel, instance: ClientChannel, onLost: () => void): void {
+export function joinSessions(
+  client: ServerChannel,
+  instance: ClientChannel,
+  onLost: () => void,
+  moved: () => void,
+): void {
   client.pipe(instance, { end: false });
+  client.on('data', moved);
   client.once('end', () => {
     instance.eof();
   });
@@ -47,7 +52,9 @@ export function joinSessions(client: ServerChannel, instance: ClientChannel, onL
     client.close();
   });
   instance.pipe(client, { end: false });
+  instance.on('data', moved);
   instance.stderr.pipe(client.stderr, { end: false });
+  instance.stderr.on('data', moved);
   let isClosed = false;
   let ending: (() => void) | undefined;
   const tellEnding = (): void => {

@@ -20,6 +20,8 @@ describe('a command that the front door answers', () => {
     ['keep --until 18:00', { do: 'keep', until: '18:00' }],
     ['keep --until=18:00', { do: 'keep', until: '18:00' }],
     ['keep off', { do: 'keep', until: 'off' }],
+    ['poolhouse keep', { do: 'keep' }],
+    ['poolhouse keep --until 18:00', { do: 'keep', until: '18:00' }],
     ['keep --help', { do: 'help', about: 'keep' }],
   ])('is %j', (command, expected) => {
     expect(readOwnCommand(Buffer.from(command))).toEqual(expected);

@@ -24,6 +24,8 @@ export function readOwnCommand(command: Buffer): OwnCommand | undefined {
   const [word, rest] = splitFirst(text);
   if (word === 'passwd') return passwordCommands[rest];
   if (word === 'keep') return readKeepCommand(rest);
+  // As it is typed on a machine.
+  if (word === 'poolhouse' && /^keep(\s|$)/.test(rest)) return readKeepCommand(rest.slice('keep'.length).trim());
   if (word === 'keys') return readKeysCommand(rest);
   return undefined;
 }

@@ -516,6 +516,23 @@ describe.skipIf(!isReady)(
       await done;
     });
 
+    it('is active when it moves bytes, and not for keep-alives and the size of a window', async () => {
+      const alive = ['-o', 'ServerAliveInterval=1'];
+      const { child, told, done } = start('ssh', [...withKey(), ...alive, '-tt', 'alice@127.0.0.1']);
+      child.stdin.write('echo ready-$((1+1))\n');
+      await until('the shell runs', () => told.stdout.includes('ready-2'));
+      const activeAt = () => sessions.report()[0]?.activeAt ?? 0;
+      // A prompt may come behind it; then nothing does.
+      await until('it is quiet', () => Date.now() - activeAt() > 2_500);
+      const before = activeAt();
+      child.stdin.write('echo again-$((1+1))\n');
+      await until('it says something', () => told.stdout.includes('again-2'));
+      expect(activeAt()).toBeGreaterThan(before);
+      child.kill();
+      await done;
+      await until('nothing is left', () => sessions.size === 0);
+    });
+
     it('ends with the instance, in words', async () => {
       const { child, told, done } = start('ssh', [...withKey(), '-tt', 'alice@127.0.0.1']);
       child.stdin.write('echo ready-$((1+1))\n');

@@ -6,6 +6,7 @@ import { PoolhouseError } from '../../core/errors.ts';
 import type { Directory, SelfQuestion } from '../../link/people.ts';
 import type { Route } from '../../link/routes.ts';
 import { createLogLimit } from '../log-limit.ts';
+import { createActivityNote } from '../people/activity-note.ts';
 import type { StrangerLimits } from '../people/early-drop.ts';
 import type { PeopleContext } from '../people/people-context.ts';
 import { createStrangers } from '../people/strangers.ts';
@@ -117,6 +118,7 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
     const { route, user, grant, address, signal } = guest;
     const may = (what: (typeof userExtensions)[number]): boolean => grant === undefined || grant.extensions.has(what);
     const news = createNews();
+    const activity = createActivityNote(clock);
     const permissions: Permissions = { agent: false, x11: false };
     let channels = 0;
 
@@ -152,6 +154,7 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
           instance: backend,
           protocol: 'ssh',
           client: address,
+          activity,
           tell: (words) => {
             news.tell(words);
           },
@@ -235,10 +238,11 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol {
         allowAgent: () => (permissions.agent ||= may('permit-agent-forwarding')),
         allowX11: () => (permissions.x11 ||= may('permit-X11-forwarding')),
         mayHavePty: may('permit-pty'),
+        moved: activity.note,
       });
     });
     const mayForward = may('permit-port-forwarding');
-    carryForwards(connection, { upstream, arrival, permissions, mayForward });
+    carryForwards(connection, { upstream, arrival, permissions, mayForward, moved: activity.note });
   }
 
   /** Places somebody, and connects to where that is; an instance that does not let them in is passed over. */

@@ -12,6 +12,8 @@ describe('the settings of a pool', () => {
       standby: { count: 0, as: 'stopped' },
       mayWake: true,
       wokenMilliseconds: 30 * minute,
+      idleMilliseconds: 120 * minute,
+      rescueBytes: 2 ** 30,
       keepHours: 24,
       drainMilliseconds: 30 * minute,
       scriptMilliseconds: 90 * minute,
@@ -23,6 +25,9 @@ describe('the settings of a pool', () => {
       readPoolTags({ tags: { 'Poolhouse-Drain-Minutes': '0', 'poolhouse-script-minutes': '0.5', other: 'x' } }),
     ).toMatchObject({ drainMilliseconds: 0, scriptMilliseconds: minute / 2 });
     expect(readPoolTags({ tags: { 'poolhouse-keep-hours': '0' } }).keepHours).toBe(0);
+    expect(readPoolTags({ tags: { 'poolhouse-idle-minutes': '5' } }).idleMilliseconds).toBe(5 * minute);
+    expect(readPoolTags({ tags: { 'poolhouse-idle-minutes': 'off' } }).idleMilliseconds).toBeUndefined();
+    expect(readPoolTags({ tags: { 'poolhouse-rescue-mib': '0' } }).rescueBytes).toBe(0);
     const tags = { 'poolhouse-placement': 'most-users', 'poolhouse-users-per-instance': '4', 'poolhouse-wake': 'off' };
     expect(readPoolTags({ tags })).toMatchObject({
       placement: { prefer: 'most-users', usersPerInstance: 4, sessionsPerUser: undefined },
@@ -37,6 +42,10 @@ describe('the settings of a pool', () => {
     ['poolhouse-script-minutes', '0'],
     ['poolhouse-script-minutes', ''],
     ['poolhouse-script-minutes', '1e3'],
+    ['poolhouse-idle-minutes', '0'],
+    ['poolhouse-idle-minutes', '1441'],
+    ['poolhouse-idle-minutes', 'never'],
+    ['poolhouse-rescue-mib', '1.5'],
     ['poolhouse-keep-hours', '721'],
     ['poolhouse-keep-hours', '1.5'],
     ['poolhouse-placement', 'random'],

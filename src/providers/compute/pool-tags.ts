@@ -13,6 +13,10 @@ export interface PoolTags {
   mayWake: boolean;
   /** How long after the last session a pool that was woken is given back the capacity that its operator chose. */
   wokenMilliseconds: number;
+  /** Who has done nothing for so long is idle; undefined: nobody ever is. */
+  idleMilliseconds: number | undefined;
+  /** What is rescued at most of one person's files, in bytes. */
+  rescueBytes: number;
   /** For how long people may keep a machine at most; 0: not at all. */
   keepHours: number;
   /** How long a surplus instance waits for those who are on it. */
@@ -28,6 +32,9 @@ const minute = 60_000;
 const usualScriptMinutes = 90;
 const usualDrainMinutes = 30;
 const usualWokenMinutes = 30;
+const usualIdleMinutes = 120;
+const usualRescueMib = 1_024;
+const mostRescueMib = 1_024 * 1_024;
 const usualKeepHours = 24;
 const mostKeepHours = 30 * 24;
 const day = 24 * 60;
@@ -43,6 +50,11 @@ export function readPoolTags(document: JsonObject): PoolTags {
     signIn: choice(document, 'poolhouse-signin', ['gateway', 'pam']),
     mayWake: choice(document, 'poolhouse-wake', ['on', 'off']) === 'on',
     wokenMilliseconds: minutes(document, 'poolhouse-wake-minutes', usualWokenMinutes, 0),
+    idleMilliseconds:
+      dig(document, 'tags', 'poolhouse-idle-minutes') === 'off'
+        ? undefined
+        : minutes(document, 'poolhouse-idle-minutes', usualIdleMinutes, 1),
+    rescueBytes: mebibytes(document, 'poolhouse-rescue-mib', usualRescueMib),
     keepHours: hours(document, 'poolhouse-keep-hours', usualKeepHours),
     drainMilliseconds: minutes(document, 'poolhouse-drain-minutes', usualDrainMinutes, 0),
     standby: {
@@ -75,6 +87,18 @@ function hours(document: JsonObject, name: string, usual: number): number {
       `The value ${JSON.stringify(value)} of the tag '${name}' is not valid: whole hours from 0 to ${mostKeepHours} are expected, such as '${usual}'.`,
     );
   return number;
+}
+
+function mebibytes(document: JsonObject, name: string, usual: number): number {
+  const value = dig(document, 'tags', name);
+  if (value === undefined || value === null) return usual * 2 ** 20;
+  const number = typeof value === 'string' && /^\d{1,7}$/.test(value) ? Number(value) : Number.NaN;
+  if (!(number <= mostRescueMib))
+    throw invalid(
+      `tags.${name}`,
+      `The value ${JSON.stringify(value)} of the tag '${name}' is not valid: whole MiB from 0 to ${mostRescueMib} are expected, such as '${usual}'.`,
+    );
+  return number * 2 ** 20;
 }
 
 /** One of these words; the first where nothing is said. */

@@ -1,0 +1,108 @@
+import { describe, expect, it } from 'vitest';
+import { findActivities } from '../store/activity-log.ts';
+import { rescueFiles } from './rescue.ts';
+import { openTestPool, scaleSetId, type TestPoolOptions } from './test-support.ts';
+
+const share = { account: 'a', share: 's', folder: '', path: '/mnt/shared' };
+const { signal } = new AbortController();
+const ada = { name: 'ada', folder: 'rescued/team000000-2026-11-26', files: 2, bytes: 10, left: 0 };
+const says = (answer: object) => () => ({ stdout: JSON.stringify(answer) });
+
+async function prepare(options: TestPoolOptions) {
+  const pool = await openTestPool({ engine: { attachments: [share] }, ...options });
+  await pool.change({ provisioned: 'x', draining: { since: 7, until: 8 } });
+  return {
+    ...pool,
+    rescue: async () => rescueFiles(pool.world, await pool.instance(), signal),
+    noted: async () =>
+      (await findActivities(pool.world.store.db, { resourceId: scaleSetId })).map(({ status, message }) => [
+        status,
+        message,
+      ]),
+  };
+}
+
+describe('what people have on an instance that drains', () => {
+  it('is taken to their workspaces by a program in it, and stands in the activity log', async () => {
+    const { rescue, ran, noted, instance } = await prepare({ exec: says({ rescued: [ada], failed: [] }) });
+    const { hostname } = await instance();
+    expect(await rescue()).toEqual([ada]);
+    expect(ran).toEqual([
+      {
+        argv: ['/usr/lib/poolhouse/rescue'],
+        stdin: {
+          mountPoint: '/mnt/shared',
+          folder: `${hostname}-2026-11-26`,
+          limitBytes: 2 ** 30,
+          draining: '7',
+          users: [
+            { name: 'azure', uid: 20_000, gid: 20_000, person: false },
+            { name: 'ada', uid: 10_000, gid: 10_000, person: true },
+          ],
+        },
+      },
+    ]);
+    expect(await noted()).toEqual([
+      ['Succeeded', 'What people had on the machine was rescued: of ada 2 files to rescued/team000000-2026-11-26.'],
+    ]);
+  });
+
+  it('keeps it there when it cannot be taken for somebody, which is noted once', async () => {
+    const { rescue, change, noted } = await prepare({
+      exec: says({ rescued: [ada], failed: [{ name: 'bob', reason: 'No space left on device' }] }),
+    });
+    const failed = {
+      code: 'Unavailable',
+      retryable: true,
+      message: expect.stringContaining('bob: No space') as string,
+    };
+    const error = await rescue().catch((reason: unknown) => reason as Error);
+    expect(error).toMatchObject(failed);
+    const { message } = error as Error;
+    await change({ failure: { step: 'remove', code: 'Unavailable', message, since: 0, attempts: 1, retryAt: 0 } });
+    await expect(rescue()).rejects.toMatchObject(failed);
+    expect(await noted()).toEqual([['Failed', message]]);
+  });
+
+  it.each([
+    ['fails', { exitCode: 1, stderr: 'trouble' }],
+    ['says nothing that can be read', { stdout: 'done' }],
+    ['says something else', { stdout: '{"rescued": "all"}' }],
+  ])('keeps it there when the program %s', async (_, answer) => {
+    const { rescue } = await prepare({ exec: () => answer });
+    await expect(rescue()).rejects.toMatchObject({ code: 'Unavailable', retryable: true });
+  });
+
+  it('is not looked for where no share is shown, or nobody has ever been', async () => {
+    const without = await prepare({ engine: { attachments: [] } });
+    expect(await without.rescue()).toEqual([]);
+    expect(without.ran).toEqual([]);
+    const never = await openTestPool({ engine: { attachments: [share] } });
+    expect(await rescueFiles(never.world, await never.instance(), signal)).toEqual([]);
+    expect(never.ran).toEqual([]);
+  });
+
+  it('goes with it where its image knows no rescue, and the log says so', async () => {
+    const { rescue, logged } = await prepare({ exec: () => ({ exitCode: 127 }) });
+    expect(await rescue()).toEqual([]);
+    expect(logged).toMatchObject([{ level: 'warn' }]);
+  });
+
+  it('is looked for in one that was stopped, which is started for it', async () => {
+    const { rescue, ran } = await prepare({
+      engine: { power: 'stopped', attachments: [share] },
+      exec: says({ rescued: [], failed: [] }),
+    });
+    expect(await rescue()).toEqual([]);
+    expect(ran.map(({ argv }) => argv)).toEqual([['setPower', 'running'], ['/usr/lib/poolhouse/rescue']]);
+  });
+
+  it('is as much as the pool says', async () => {
+    const { rescue, ran } = await prepare({
+      tags: { 'poolhouse-rescue-mib': '5' },
+      exec: says({ rescued: [], failed: [] }),
+    });
+    await rescue();
+    expect(ran[0]?.stdin).toMatchObject({ limitBytes: 5 * 2 ** 20 });
+  });
+});

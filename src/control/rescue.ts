@@ -1,0 +1,138 @@
+/**
+ * Rescue: before an instance that has drained is removed, what people changed in their homes there, outside the share, goes to
+ * their workspaces, into `rescued/HOSTNAME-DATE`. A program inside the instance does it, as each of them (images/recipes/base/
+ * files/rescue). As long as it fails for anybody the instance has to stay: nobody loses work.
+ */
+import { z } from 'zod';
+import { PoolhouseError } from '../core/errors.ts';
+import { readPoolTags } from '../providers/compute/pool-tags.ts';
+import { noteActivity } from '../store/activity-log.ts';
+import type { InstanceRecord } from '../store/instance-records.ts';
+import { findResource } from '../store/resource-records.ts';
+import { instanceUsers } from './instance-users.ts';
+import type { World } from './world.ts';
+
+const answerSchema = z.object({
+  rescued: z.array(
+    z.object({
+      name: z.string(),
+      /** In the person's workspace. */
+      folder: z.string(),
+      files: z.int(),
+      bytes: z.int(),
+      /** How many files did not fit, or could not be read: they are listed in a file of the folder. */
+      left: z.int(),
+    }),
+  ),
+  failed: z.array(z.object({ name: z.string(), reason: z.string() })),
+});
+
+/** What was taken of one person's home. */
+export type Rescued = z.infer<typeof answerSchema>['rescued'][number];
+
+/** For all people of an instance together; those who were done by then are not done again. */
+const rescueLimit = 15 * 60_000;
+/** Of a shell where there is no such program: an image of before, or one of the operator's own. */
+const noProgram = [126, 127];
+
+/**
+ * Rescues what people have on an instance that drains; starts it for that where it does not run. To be called before
+ * anything of it is taken away, and again after a failure: what was rescued while it drains is not rescued twice.
+ *
+ * @returns of whom what was rescued; nobody where the instance shows no share, or its image cannot do it (the log says so)
+ * @throws `Unavailable`, to be tried again, where it failed for anybody: the instance must stay. It names them and says why.
+ */
+export async function rescueFiles(world: World, instance: InstanceRecord, signal: AbortSignal): Promise<Rescued[]> {
+  const { engine, live, log } = world;
+  const about = { instance: instance.name, hostname: instance.hostname };
+  const found = live.engineInstances().find(({ name }) => name === instance.name);
+  if (!engine.capabilities().real || found === undefined || instance.state.provisioned === undefined) return [];
+  const share = found.attachments.find(({ folder }) => folder === '');
+  if (share === undefined) {
+    log.info(about, 'an instance shows no share: what lies on it goes with it');
+    return [];
+  }
+  if (found.power !== 'running') await engine.setPower(instance.name, 'running', signal);
+  const result = await engine.exec(
+    instance.name,
+    ['/usr/lib/poolhouse/rescue'],
+    { stdin: JSON.stringify(await documentFor(world, instance, share.path)), timeoutMs: rescueLimit },
+    signal,
+  );
+  if (noProgram.includes(result.exitCode)) {
+    log.warn(about, `the instance's image knows no rescue: what lies on it goes with it`);
+    return [];
+  }
+  const answer = answerSchema.safeParse(result.exitCode === 0 ? asJson(result.stdout) : undefined);
+  if (!answer.success)
+    throw staying(instance, `the program in it failed (exit code ${result.exitCode})`, new Error(result.stderr));
+  const { rescued, failed } = answer.data;
+  for (const one of rescued) log.info({ ...about, audit: 'rescued', ...one }, 'files of somebody were rescued');
+  if (failed.length === 0) {
+    if (rescued.length > 0) await note(world, instance, describeRescue(rescued), 'Succeeded', rescued);
+    return rescued;
+  }
+  const error = staying(instance, failed.map(({ name, reason }) => `${name}: ${reason}`).join('; '));
+  // It is tried again every minute, and stands in the log once.
+  if (instance.state.failure?.message !== error.message) await note(world, instance, error.message, 'Failed', rescued);
+  throw error;
+}
+
+async function documentFor(world: World, instance: InstanceRecord, mountPoint: string) {
+  const set = await findResource(world.store.db, instance.scaleSetKey);
+  const day = new Date(world.clock.now()).toISOString().slice(0, 10);
+  return {
+    mountPoint,
+    folder: `${instance.hostname}-${day}`,
+    limitBytes: readPoolTags(set?.document ?? {}).rescueBytes,
+    draining: String(instance.state.draining?.since ?? ''),
+    users: await instanceUsers(world, instance),
+  };
+}
+
+function staying({ hostname, instanceId }: InstanceRecord, why: string, cause?: Error): PoolhouseError {
+  return new PoolhouseError(
+    'Unavailable',
+    `What people have on ${hostname} could not be taken to their workspaces, so it stays: ${why}. It is tried again; make room on the share, or delete the instance ${instanceId} by its id to give it up.`,
+    { retryable: true, ...(cause === undefined ? {} : { cause }) },
+  );
+}
+
+/** One sentence, for the activity log. */
+function describeRescue(rescued: readonly Rescued[]): string {
+  const each = rescued.map(({ name, folder, files, left }) => {
+    const all = left === 0 ? '' : `, and ${left} that did not fit or could not be read are listed there`;
+    return `of ${name} ${files} file${files === 1 ? '' : 's'} to ${folder}${all}`;
+  });
+  return `What people had on the machine was rescued: ${each.join('; ')}.`;
+}
+
+async function note(
+  world: World,
+  instance: InstanceRecord,
+  message: string,
+  status: 'Succeeded' | 'Failed',
+  rescued: readonly Rescued[],
+): Promise<void> {
+  const { store, clock } = world;
+  const set = await findResource(store.db, instance.scaleSetKey);
+  await noteActivity(store.db, {
+    ...{
+      id: world.newId(),
+      at: clock.now(),
+      resourceId: set?.id ?? instance.scaleSetKey,
+      instanceId: instance.instanceId,
+    },
+    operation: 'Microsoft.Compute/virtualMachineScaleSets/virtualMachines/rescue/action',
+    ...{ status, level: status === 'Failed' ? 'Error' : 'Informational', caller: 'poolhouse', message },
+    properties: { instance: instance.name, hostname: instance.hostname, rescued: rescued.map((one) => ({ ...one })) },
+  });
+}
+
+function asJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // refused as what it is: no answer
+  }
+}
