@@ -40,7 +40,8 @@ const noProgram = [126, 127];
  * anything of it is taken away, and again after a failure: what was rescued while it drains is not rescued twice.
  *
  * @returns of whom what was rescued; nobody where the instance shows no share, or its image cannot do it (the log says so)
- * @throws `Unavailable`, to be tried again, where it failed for anybody: the instance must stay. It names them and says why.
+ * @throws `Unavailable`, to be tried again, where it failed for anybody: the instance must stay. It names them and says why;
+ * whoever removes the instance writes it down.
  */
 export async function rescueFiles(world: World, instance: InstanceRecord, signal: AbortSignal): Promise<Rescued[]> {
   const { engine, live, log } = world;
@@ -69,13 +70,10 @@ export async function rescueFiles(world: World, instance: InstanceRecord, signal
   const { rescued, failed } = answer.data;
   for (const one of rescued) log.info({ ...about, audit: 'rescued', ...one }, 'files of somebody were rescued');
   if (failed.length === 0) {
-    if (rescued.length > 0) await note(world, instance, describeRescue(rescued), 'Succeeded', rescued);
+    if (rescued.length > 0) await note(world, instance, rescued);
     return rescued;
   }
-  const error = staying(instance, failed.map(({ name, reason }) => `${name}: ${reason}`).join('; '));
-  // It is tried again every minute, and stands in the log once.
-  if (instance.state.failure?.message !== error.message) await note(world, instance, error.message, 'Failed', rescued);
-  throw error;
+  throw staying(instance, failed.map(({ name, reason }) => `${name}: ${reason}`).join('; '));
 }
 
 async function documentFor(world: World, instance: InstanceRecord, mountPoint: string) {
@@ -107,13 +105,7 @@ function describeRescue(rescued: readonly Rescued[]): string {
   return `What people had on the machine was rescued: ${each.join('; ')}.`;
 }
 
-async function note(
-  world: World,
-  instance: InstanceRecord,
-  message: string,
-  status: 'Succeeded' | 'Failed',
-  rescued: readonly Rescued[],
-): Promise<void> {
+async function note(world: World, instance: InstanceRecord, rescued: readonly Rescued[]): Promise<void> {
   const { store, clock } = world;
   const set = await findResource(store.db, instance.scaleSetKey);
   await noteActivity(store.db, {
@@ -124,7 +116,7 @@ async function note(
       instanceId: instance.instanceId,
     },
     operation: 'Microsoft.Compute/virtualMachineScaleSets/virtualMachines/rescue/action',
-    ...{ status, level: status === 'Failed' ? 'Error' : 'Informational', caller: 'poolhouse', message },
+    ...{ status: 'Succeeded', level: 'Informational', caller: 'poolhouse', message: describeRescue(rescued) },
     properties: { instance: instance.name, hostname: instance.hostname, rescued: rescued.map((one) => ({ ...one })) },
   });
 }

@@ -28,7 +28,7 @@ describe.skipIf(missing !== undefined)(
       await installation.mustPoolhouse(
         ...['deploy', '-g', 'team', '-f', join(repository, 'examples/shared-pool/template.json')],
         ...['-p', `adminUsername=${admin}`, '-p', `adminPassword=${password}`, '-p', `adminPublicKey=${key}`],
-        ...['-p', 'instanceCount=1'],
+        ...['-p', 'instanceCount=1', '-p', 'shareQuotaGiB=1'],
       );
       const pool = await installation.pool('sharedpool');
       address = pool.frontEnds[0]?.address ?? '';
@@ -134,6 +134,28 @@ describe.skipIf(missing !== undefined)(
       expect(read.stdout).toMatch(new RegExp(`^weights\n${hostname}-\\d{4}-\\d{2}-\\d{2}\n$`));
       expect((await ssh(password, admin, address, 'sudo ls /mnt/shared/notebooks/azure/rescued')).stdout).toContain(
         hostname,
+      );
+    });
+
+    it('stays where there is no room for that, says so, and goes when it is deleted by its id', async () => {
+      const [instance] = (await installation.pool('sharedpool')).instances;
+      const fill = (path: string, mib: number) =>
+        `dd if=/dev/zero of=$HOME/${path} bs=1M count=${mib} 2> /dev/null; sync`;
+      await asAlice(`${fill('notebooks/remote/full', 3_000)}; ${fill('large', 100)}`);
+      await patch({ sku: { capacity: 0 }, tags: { 'poolhouse-drain-minutes': '0' } });
+      const name = instance?.name ?? '';
+      const said = await until('it could not be rescued', async () => {
+        const now = await why(name);
+        return now.stops.some((line) => line.includes('could be rescued')) ? now : undefined;
+      });
+      expect(said.because.join('\n')).toMatch(/alice: (Disk quota exceeded|No space left on device)/);
+      expect(said.history.filter(({ status }) => status === 'Failed').length).toBeGreaterThan(0);
+      const arm = await installation.arm();
+      await arm.send('POST', `${scaleSet}/delete?api-version=2023-09-01`, {
+        instanceIds: [instance?.instanceId ?? ''],
+      });
+      await until('it is gone', async () =>
+        (await installation.pool('sharedpool')).instances.length === 0 ? true : undefined,
       );
     });
   },
