@@ -148,6 +148,15 @@ describe('the command line on a simulated engine', () => {
     expect(unknown.stderr).toContain("There is no session 'abcd'");
   });
 
+  it('tells what instances were used for', async () => {
+    expect(await document('costs', '--by', 'day', '--pool', 'sharedpool')).toMatchObject({
+      ...{ by: 'day', pool: 'team/sharedpool', currency: 'EUR' },
+    });
+    const unknown = await poolhouse('costs', '--pool', 'nowhere');
+    expect(unknown.exitCode).toBe(1);
+    expect(unknown.stderr).toContain("There is no pool 'nowhere'");
+  });
+
   it('tells what happened, and no secret', async () => {
     const log = await document<{ msg: string; process: string }[]>('logs', '-n', '1000');
     expect(log.map((entry) => entry.msg)).toContain('control serves');
