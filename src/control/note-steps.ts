@@ -21,8 +21,8 @@ export interface NoteStepsParts {
 interface Told {
   /** As Azure names operations of instances, where it has one. */
   operation: string;
-  /** What is done, in words that go on after the instance's name. */
-  done: string;
+  /** What is done, in words that go on after the instance's name; undefined: who does it tells it better. */
+  done: string | undefined;
   /** The same, where it failed. */
   failed: string;
 }
@@ -76,8 +76,8 @@ function describeStep(step: InstanceStep, set: ResourceRecord): Told | undefined
         done: 'was evicted: another scale set needs its memory.',
         failed: 'could not be evicted',
       };
-    // Rescuing says itself what it has brought away.
     case 'rescue':
+      return { operation: `${kind}/rescue/action`, done: undefined, failed: 'stays' };
     case 'provision':
     case 'runExtension':
       return undefined;
@@ -143,7 +143,7 @@ export function noteSteps(steps: ScaleSetSteps, { store, clock, newId }: NoteSte
         if (!signal.aborted && isNews(instance, step, reason)) await note('Failed', `${told.failed}: ${reason}`);
         throw error;
       }
-      await note('Succeeded', told.done);
+      if (told.done !== undefined) await note('Succeeded', told.done);
     },
   };
 }

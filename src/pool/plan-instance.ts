@@ -67,7 +67,7 @@ function planEnd(
   const isNobodyThere = isEmpty(instance);
   const isOver = draining.until !== undefined && now >= draining.until + (isNobodyThere ? 0 : goodbye);
   if (!isOver && (isEarly || !isNobodyThere)) return undefined;
-  if (state.rescuedAt === undefined && state.provisioned !== undefined && instance.power === 'running')
+  if (state.rescuedAt === undefined && state.provisioned !== undefined && instance.power !== 'absent')
     return { step: 'rescue', instanceId };
   if (cause === 'upgrade') return { step: 'remake', instanceId, model: 'latest', reason: 'it gets the latest model' };
   if (cause === 'repair' && snapshot.repairs?.action === 'Restart')

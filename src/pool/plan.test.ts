@@ -151,6 +151,20 @@ const cases: [what: string, world: ScaleSetSnapshot, steps: Step[]][] = [
     [{ step: 'rescue', instanceId: 1 }],
   ],
   [
+    'and from one that is switched off',
+    snapshot(
+      [
+        instance(0),
+        instance(1, {
+          state: { ...ready, power: 'stopped', draining: { since: now - 1_000, until: now + 60_000 } },
+          power: 'stopped',
+        }),
+      ],
+      { capacity: 1 },
+    ),
+    [{ step: 'rescue', instanceId: 1 }],
+  ],
+  [
     'rescues nothing from one that was never prepared',
     snapshot([instance(0), instance(1, { state: { ...fresh, created: true, draining: { since: 0, until: now } } })], {
       capacity: 1,

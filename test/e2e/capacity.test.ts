@@ -45,7 +45,7 @@ describe.skipIf(missing !== undefined)(`capacity${missing === undefined ? '' : `
   const machines = async () => {
     const value = dig((await arm.send('GET', `${set}/virtualMachines`)).body, 'value');
     return (Array.isArray(value) ? value : []).filter(isObject).map((one) => ({
-      id: String(one['instanceId']),
+      id: JSON.stringify(one['instanceId']),
       isLatest: dig(one, 'properties', 'latestModelApplied') === true,
       isProtected: dig(one, 'properties', 'protectionPolicy', 'protectFromScaleIn') === true,
     }));
