@@ -35,6 +35,10 @@ const requests = [
   'delete instance',
   'delete group',
   'cancel',
+  'restart',
+  'reimage',
+  'upgrade',
+  'standby',
 ] as const;
 
 export interface RoundKind {
@@ -128,6 +132,19 @@ async function request(ground: Ground, random: Random, say: (words: string) => v
     if (kind === 'delete instance') await client.send('POST', `${set}/delete`, { instanceIds: [String(count)] });
     if (kind === 'switch off') await client.send('POST', `${set}/deallocate`, {});
     if (kind === 'delete group') await client.send('DELETE', path);
+    if (kind === 'restart' || kind === 'reimage') await client.send('POST', `${set}/${kind}`, {});
+    if (kind === 'upgrade')
+      await client.send('PATCH', set, {
+        sku: { name: random.pick(['Standard_B1s', 'Standard_B1ms']) },
+        properties: { upgradePolicy: { mode: random.pick(['Automatic', 'Rolling']) } },
+      });
+    if (kind === 'standby')
+      await client.send('PATCH', set, {
+        tags: {
+          'poolhouse-standby': String(random.below(2)),
+          'poolhouse-standby-power': random.pick(['stopped', 'frozen']),
+        },
+      });
     if (kind === 'cancel') await client.send('POST', `${deployment}/cancel`, {});
     say(words);
   } catch (error) {
