@@ -73,6 +73,19 @@ describe('the status in words', () => {
     expect(describeStatus(hanging, 80)).toContain('gateway  does not answer (pid 8)');
   });
 
+  it('counts standby instances apart', () => {
+    const standing = instance({
+      instanceId: '1',
+      name: 'team000001',
+      standby: true,
+      power: 'frozen',
+      inRotation: false,
+    });
+    const words = describeStatus(serving(pool({ capacity: 1, instances: [instance({}), standing] })), 80);
+    expect(words).toContain('team in group: 1 of 1 instances and 1 in standby, Succeeded');
+    expect(words).toMatch(/team000001 .* standby, frozen/);
+  });
+
   it('shows how a pool is reached, and its instances', () => {
     const words = describeStatus(
       serving(

@@ -73,12 +73,9 @@ export function describeStatus(status: StatusDocument, width: number): string {
   if (!status.control.healthy) lines.push('', `Start it with: poolhouse up`);
   else if (status.pools.length === 0) lines.push('', 'There is no pool yet. A first one: poolhouse up --sample');
   for (const pool of status.pools) {
-    lines.push(
-      '',
-      plainLine(
-        `${pool.name} in ${pool.resourceGroup}: ${pool.instances.length} of ${pool.capacity} instances, ${pool.provisioningState}`,
-      ),
-    );
+    const standing = pool.instances.filter(({ standby }) => standby).length;
+    const counted = `${pool.instances.length - standing} of ${pool.capacity} instances${standing === 0 ? '' : ` and ${standing} in standby`}`;
+    lines.push('', plainLine(`${pool.name} in ${pool.resourceGroup}: ${counted}, ${pool.provisioningState}`));
     lines.push(
       ...table(
         ['front end', 'address', 'leads to', 'in rotation'],

@@ -29,7 +29,9 @@ export function scaleSetInstances(live: LiveFacts): VirtualType {
     },
     async list(parent, context, expand) {
       const instances = await findInstances(context.queries, parent.key);
-      return Promise.all(instances.map((instance) => present(parent, instance, context, expand)));
+      // A standby is no instance of the set until it joins; by its id it can be looked at all the same.
+      const members = instances.filter(({ state }) => state.standby === undefined);
+      return Promise.all(members.map((instance) => present(parent, instance, context, expand)));
     },
     async put(parent, path, body, context) {
       const instance = await require(parent, path, context);

@@ -119,6 +119,7 @@ export function scaleSets(live: LiveFacts): StoredType {
         const instances = await findInstances(queries, record.key);
         const count = new Map<string, number>();
         for (const instance of instances) {
+          if (instance.state.standby !== undefined) continue;
           const code = `ProvisioningState/${provisioningStateOf(instance).toLowerCase()}`;
           count.set(code, (count.get(code) ?? 0) + 1);
         }
