@@ -131,8 +131,10 @@ async function prepare(rules: JsonObject[], capacity = 2, bounds = { minimum: '0
   return { control, clock, turn, record, count, measured, notified, sessions, start, putSetting };
 }
 
+/** What autoscale has done; what became of the instances is told apart. */
 const activities = async (control: SimControl) =>
   (await findActivities(control.world.store.db, { resourceId: set }))
+    .filter(({ instanceId }) => instanceId === undefined)
     .map(({ operation, status, message }) => `${operation.split('/').at(-2) ?? ''} ${status}: ${message}`)
     .toReversed();
 const autoscalePass = (control: SimControl) =>
