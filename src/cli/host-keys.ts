@@ -1,9 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Command } from 'commander';
-import { PoolhouseError } from '../core/errors.ts';
-import { runtimeFolderOf } from '../core/home.ts';
-import { readInstallation } from '../host/installations.ts';
 import { askControl } from '../host/local-api.ts';
+import { adminSocketOf } from './admin-socket.ts';
 import { printAnswer } from './people-words.ts';
 import type { Shared } from './shared.ts';
 
@@ -16,14 +14,9 @@ export function hostKeysCommand({ home }: Shared): Command {
       `\nExamples:\n  poolhouse host-keys | head -n 1 > pool.pub          the best of them\n  ssh-keygen -s host_ca -h -I pool -n pool.example.org -V +52w pool.pub\n\nThen name pool-cert.pub in 'hostCertificateFiles' of ${home.config}: clients with the line\n'@cert-authority *.example.org ssh-ed25519 AAAA…' in their known_hosts need to know no host key.`,
     )
     .action(async (options: { json?: true }) => {
-      const installation = await readInstallation(home);
-      if (installation === undefined)
-        throw new PoolhouseError(
-          'HostNotReady',
-          `There is no installation in ${home.folder} yet. 'poolhouse up' makes one.`,
-        );
-      const { adminSocket } = runtimeFolderOf(home, installation.id, process.getuid?.() === 0);
-      const answer = JSON.parse(await askControl(adminSocket, '/v1/host-keys')) as { hostKeys: string[] }; // of our own process
+      const answer = JSON.parse(await askControl(await adminSocketOf({ home }), '/v1/host-keys')) as {
+        hostKeys: string[];
+      }; // of our own process
       printAnswer(options, answer.hostKeys.map(describe), () => `${answer.hostKeys.join('\n')}\n`);
     });
 }

@@ -1,9 +1,7 @@
 import { Command } from 'commander';
 import type { WhyDocument } from '../control/instance-facts.ts';
-import { PoolhouseError } from '../core/errors.ts';
-import { runtimeFolderOf } from '../core/home.ts';
-import { readInstallation } from '../host/installations.ts';
 import { askControl } from '../host/local-api.ts';
+import { adminSocketOf } from './admin-socket.ts';
 import { printAnswer } from './people-words.ts';
 import { plainLine } from './plain-text.ts';
 import type { Shared } from './shared.ts';
@@ -18,14 +16,7 @@ export function whyCommand({ home }: Shared): Command {
     .option('--json', 'print it as one JSON document')
     .addHelpText('after', '\nExamples:\n  poolhouse why team000001\n  poolhouse why team000001 --json | jq .people')
     .action(async (instance: string, options: { json?: true }) => {
-      const installation = await readInstallation(home);
-      if (installation === undefined)
-        throw new PoolhouseError(
-          'HostNotReady',
-          `There is no installation in ${home.folder} yet. 'poolhouse up' makes one.`,
-        );
-      const { adminSocket } = runtimeFolderOf(home, installation.id, process.getuid?.() === 0);
-      const text = await askControl(adminSocket, `/v1/instances/${encodeURIComponent(instance)}/why`);
+      const text = await askControl(await adminSocketOf({ home }), `/v1/instances/${encodeURIComponent(instance)}/why`);
       const why = JSON.parse(text) as WhyDocument; // of our own process
       printAnswer(options, why, () => describeWhy(why));
     });

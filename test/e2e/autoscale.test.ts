@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { dig, isObject, type JsonObject } from '../../src/core/json.ts';
 import { SshClient } from './gateway-ground.ts';
 import { missingForSystemTests, must, repository, run, TestInstallation, until } from './installation.ts';
+import { sshArguments } from './ssh-arguments.ts';
 
 const missing = await missingForSystemTests(['ssh', 'nft', 'mmdebstrap']);
 const people = ['alice', 'bob', 'carol'];
@@ -53,11 +54,7 @@ describe.skipIf(missing !== undefined)(`autoscale${missing === undefined ? '' : 
   let address: string;
   let set: string;
 
-  const argv = (user: string, command: string) => [
-    ...['-F', 'none', '-i', join(folder, 'key'), '-o', 'BatchMode=yes', '-o', 'LogLevel=ERROR'],
-    ...['-o', `UserKnownHostsFile=${join(folder, 'known')}`, '-o', 'StrictHostKeyChecking=accept-new'],
-    ...['-o', 'IdentityAgent=none', `${user}@${address}`, command],
-  ];
+  const argv = (user: string, command: string) => sshArguments(folder, `${user}@${address}`, command);
   const pool = () => installation.pool('sharedpool');
   const isEmpty = () =>
     until(

@@ -10,6 +10,7 @@ import { dig, isObject, type JsonObject } from '../../src/core/json.ts';
 import { engineNames } from '../../src/engines/incus/names.ts';
 import { SshClient } from './gateway-ground.ts';
 import { missingForSystemTests, must, repository, run, TestInstallation, until, type Result } from './installation.ts';
+import { sshArguments } from './ssh-arguments.ts';
 
 const missing = await missingForSystemTests(['ssh', 'nft', 'mmdebstrap']);
 const group = 'team';
@@ -24,11 +25,7 @@ describe.skipIf(missing !== undefined)(`capacity${missing === undefined ? '' : `
   let address: string;
   let set: string;
 
-  const argv = (user: string, command: string) => [
-    ...['-F', 'none', '-i', join(folder, 'key'), '-o', 'BatchMode=yes', '-o', 'LogLevel=ERROR'],
-    ...['-o', `UserKnownHostsFile=${join(folder, 'known')}`, '-o', 'StrictHostKeyChecking=accept-new'],
-    ...['-o', 'IdentityAgent=none', `${user}@${address}`, command],
-  ];
+  const argv = (user: string, command: string) => sshArguments(folder, `${user}@${address}`, command);
   const as = (user: string, command: string): Promise<Result> =>
     run('ssh', argv(user, command), { timeoutMs: 120_000 });
   const pool = () => installation.pool('nat');
