@@ -103,7 +103,12 @@ export async function settle(
   await until(
     'all is well',
     async () => {
-      const facts = await engine.facts();
+      // A daemon that was killed is on its way back.
+      const facts = await engine.facts().catch((error: unknown) => String(error));
+      if (typeof facts === 'string') {
+        breaches = [facts];
+        return undefined;
+      }
       breaches = [
         ...findBreaches(places.store, facts, history),
         ...(await findHostBreaches(places, engine)),
