@@ -19,6 +19,7 @@ import type { Subscription } from '../providers/resource-service.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { Queries, Store } from '../store/store.ts';
 import { createAnswerSelf } from './answer-self.ts';
+import { createAutoscaleLoop } from './autoscale-loop.ts';
 import type { Presence } from './bindings.ts';
 import { createCustomScripts } from './custom-scripts.ts';
 import { createDeploymentLoop } from './deployment-loop.ts';
@@ -36,6 +37,8 @@ import { createLeases, type Leases } from './leases.ts';
 import type { ListenPorts } from './listen-ports.ts';
 import { createLiveView } from './live-view.ts';
 import { createMounts } from './mounts.ts';
+import type { MetricReader } from './metric-reader.ts';
+import type { Notify } from './notification.ts';
 import { observeMounts } from './observe-mounts.ts';
 import { observeSteps } from './observe-steps.ts';
 import { nobodyObserves, type Observer } from './observer.ts';
@@ -77,6 +80,10 @@ export interface ControlParts {
   redirect: FrontEndLoopParts['redirect'];
   /** What machines made by a recipe offer, by port. */
   servicesOf: (recipe: string) => Promise<Readonly<Record<string, Service>>>;
+  /** What was measured; nothing where it is left out. */
+  metrics?: MetricReader;
+  /** Tells of what autoscale has changed; nobody where it is left out. */
+  notify?: Notify;
   observer?: Observer;
   clock: Clock;
   log: Logger;
@@ -84,6 +91,9 @@ export interface ControlParts {
   /** Wakes every loop. */
   changed: () => void;
 }
+
+/** For a control that measures nothing. */
+const nothingMeasured: MetricReader = { read: () => Promise.resolve([]), current: () => undefined };
 
 /** One loop: `pass` looks at the world once, and tells after how many milliseconds to look again at the latest. */
 export interface NamedPass {
@@ -224,6 +234,15 @@ export function assembleControl(parts: ControlParts): Control {
       { name: 'front ends', pass: (signal) => frontEnds.pass(signal) },
       { name: 'directory', pass: () => directory.pass() },
       { name: 'people', pass: createPeopleLoop({ world, placements, orders, leases, presences: parts.presences }) },
+      {
+        name: 'autoscale',
+        pass: createAutoscaleLoop({
+          world,
+          placements,
+          metrics: parts.metrics ?? nothingMeasured,
+          notify: parts.notify ?? (() => undefined),
+        }),
+      },
       { name: 'shares', pass: createShareLoop(world, typeContext) },
       { name: 'resource groups', pass: createResourceGroupLoop(world, typeContext) },
       { name: 'deployments', pass: createDeploymentLoop(world) },

@@ -1,7 +1,7 @@
 /**
  * Brings people and pools together: tells placements what the pools offer and who is where, tells people what becomes of their
  * machine, wakes a pool that people wait for, and gives a pool that was woken back to its operator's capacity when nobody has
- * been there for a while.
+ * been there for a while, where no autoscale setting sees to it.
  */
 import { PoolhouseError } from '../core/errors.ts';
 import type { EpochMillis } from '../core/time.ts';
@@ -10,6 +10,7 @@ import { decideWake, describeWait, type WakeSnapshot } from '../pool/wake.ts';
 import { readPoolTags } from '../providers/compute/pool-tags.ts';
 import { readScaleSet } from '../providers/compute/scale-set-model.ts';
 import { switchedOff } from '../providers/compute/scale-sets.ts';
+import { findAutoscaleSettings } from '../providers/insights/autoscale-settings.ts';
 import { findInstances, type InstanceRecord } from '../store/instance-records.ts';
 import { findResources, type ResourceRecord } from '../store/resource-records.ts';
 import type { Presence } from './bindings.ts';
@@ -118,11 +119,14 @@ export function createPeopleLoop({ world, placements, orders, leases, presences 
     if (await scaleAutomatically(world, set, capacity, 'wake')) busyAt.set(set.key, clock.now());
   }
 
-  /** A pool that was woken, where nobody has been for a while, is given back to its operator's capacity. */
-  async function giveBack(set: ResourceRecord, isBusy: boolean): Promise<void> {
+  /**
+   * A pool that was woken, where nobody has been for a while, is given back to its operator's capacity; unless autoscale
+   * sees to it.
+   */
+  async function giveBack(set: ResourceRecord, isBusy: boolean, isAutoscaled: boolean): Promise<void> {
     await forgetAutomaticChange(world, set);
     const woken = automaticChange(set);
-    if (woken?.by !== 'wake' || woken.to === woken.operators) {
+    if (isAutoscaled || woken?.by !== 'wake' || woken.to === woken.operators) {
       busyAt.delete(set.key);
       return;
     }
@@ -153,11 +157,14 @@ export function createPeopleLoop({ world, placements, orders, leases, presences 
     const nextNotice = tellOfDraining(seen.sessions, states, clock.now());
     placements.setPools(new Map(living.map((set) => [set.key, seatsOf(set, instances.get(set.key) ?? [])])));
     const bound = new Set([...placements.bindings()].map((binding) => binding.pool));
+    const autoscaled = new Set(
+      (await findAutoscaleSettings(store.db)).flatMap(({ setting, target }) => (setting.enabled ? [target] : [])),
+    );
     let isWaiting = false;
     for (const set of living) {
       const waiting = placements.waiting(set.key);
       if (waiting > 0) await wake(set, instances.get(set.key) ?? []);
-      await giveBack(set, waiting > 0 || bound.has(set.key));
+      await giveBack(set, waiting > 0 || bound.has(set.key), autoscaled.has(set.key));
       isWaiting ||= waiting > 0;
     }
     return Math.min(isWaiting ? waitingDelay : settledDelay, nextNotice);

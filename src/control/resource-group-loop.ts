@@ -11,6 +11,7 @@ import type { World } from './world.ts';
 /** Lower goes first; types that are not listed go in the middle. */
 const order: Readonly<Record<string, number>> = {
   'microsoft.resources/deployments': 0,
+  'microsoft.insights/autoscalesettings': 0,
   'microsoft.compute/virtualmachinescalesets': 1,
   'microsoft.network/loadbalancers': 2,
   'microsoft.network/publicipaddresses': 4,

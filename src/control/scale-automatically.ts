@@ -18,6 +18,8 @@ const noteSchema = z.object({
   operators: z.number(),
   /** The generation of the scale set that the change makes. */
   generation: z.number(),
+  /** When it was made; notes of an older program do not tell. */
+  at: z.number().default(0),
 });
 export type AutomaticChange = z.infer<typeof noteSchema>;
 
@@ -44,7 +46,7 @@ export function operatorsCapacity(set: ResourceRecord): number {
  * PUT does, `AllocationFailed` say, and then nothing is changed.
  */
 export async function scaleAutomatically(
-  { store, service }: Pick<World, 'store' | 'service'>,
+  { store, service, clock }: Pick<World, 'store' | 'service' | 'clock'>,
   set: ResourceRecord,
   capacity: number,
   by: AutomaticChange['by'],
@@ -57,6 +59,7 @@ export async function scaleAutomatically(
     to: capacity,
     operators: operatorsCapacity(set),
     generation: set.generation + 1,
+    at: clock.now(),
   };
   const notes: Json = [...(before === undefined ? [] : [before]), note];
   const isNoted = await store.transaction(async (tx) => {

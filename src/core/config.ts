@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { PoolhouseError } from './errors.ts';
 import type { Json } from './json.ts';
 import { logLevels } from './log-levels.ts';
+import { nearestWord } from './nearest-word.ts';
 
 /** Each installation takes a /22 of it. */
 const cidr = z
@@ -66,7 +67,7 @@ export function readConfig(value: Json, file: string): Config {
     return issue.keys
       .map((key) => {
         if (issue.path.length > 0) return `'${[...issue.path, key].join('.')}' is not a known key`;
-        const near = nearest(key, configKeys);
+        const near = nearestWord(key, configKeys);
         return `'${key}' is not a known key${near === undefined ? '' : `: did you mean '${near}'?`}`;
       })
       .join('; ');
@@ -75,27 +76,4 @@ export function readConfig(value: Json, file: string): Config {
     'InvalidConfiguration',
     `${file} is not valid: ${messages.join('; ')}. Known keys: ${configKeys.join(', ')}.`,
   );
-}
-
-/** The word that differs in the fewest letters, when that is not too many. */
-function nearest(word: string, words: readonly string[]): string | undefined {
-  const ranked = words
-    .map((candidate) => ({ candidate, distance: distance(word.toLowerCase(), candidate.toLowerCase()) }))
-    .toSorted((a, b) => a.distance - b.distance);
-  const [best] = ranked;
-  return best !== undefined && best.distance <= Math.max(2, Math.floor(word.length / 3)) ? best.candidate : undefined;
-}
-
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      next.push(
-        Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)),
-      );
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }

@@ -7,6 +7,7 @@ import { rollingUpgrades } from './compute/rolling-upgrades.ts';
 import { scaleSetExtensions } from './compute/scale-set-extensions.ts';
 import { scaleSetInstances } from './compute/scale-set-instances.ts';
 import { scaleSets } from './compute/scale-sets.ts';
+import { autoscaleSettings } from './insights/autoscale-settings.ts';
 import type { LiveFacts } from './live-facts.ts';
 import { resourceGroups } from './resources/resource-groups.ts';
 import { deployments, type DeploymentParts } from './resources/deployments.ts';
@@ -38,5 +39,6 @@ export function allTypes(parts: TypeParts): ResourceType[] {
     storageAccounts,
     fileServices,
     fileShares,
+    autoscaleSettings,
   ];
 }

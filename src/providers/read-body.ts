@@ -5,7 +5,8 @@ import { dig, isObject, type Json, type JsonObject } from '../core/json.ts';
 
 type Path = readonly (string | number)[];
 
-function nameOfPath(path: Path): string {
+/** A path as messages name it: `properties.profiles[0].name`. */
+export function nameOfPath(path: Path): string {
   return path.reduce<string>(
     (text, step) => (typeof step === 'number' ? `${text}[${step}]` : text === '' ? step : `${text}.${step}`),
     '',
@@ -115,4 +116,21 @@ export function optionalChoice<T extends string>(body: Json, choices: readonly T
     );
   }
   return choice;
+}
+
+/** One of a few words, as `optionalChoice` gives it; missing is an error. */
+export function requiredChoice<Word extends string>(body: Json, words: readonly Word[], ...path: Path): Word {
+  requiredString(body, ...path);
+  return optionalChoice(body, words, ...path) as Word; // it is not missing
+}
+
+/** The number at a path, of any kind. Text that is one counts. */
+export function requiredNumber(body: Json, ...path: Path): number {
+  const value = dig(body, ...path);
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+  if (typeof number === 'number' && Number.isFinite(number)) return number;
+  throw invalid(
+    nameOfPath(path),
+    `The value ${JSON.stringify(value ?? null)} of '${nameOfPath(path)}' is not valid: a number is expected.`,
+  );
 }

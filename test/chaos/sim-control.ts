@@ -1,6 +1,6 @@
 /** A whole control on simulated instances, without a process: made on a store, driven pass by pass, and left when it dies. */
 import { pino } from 'pino';
-import { assembleControl, type Control } from '../../src/control/assemble.ts';
+import { assembleControl, type Control, type ControlParts } from '../../src/control/assemble.ts';
 import type { Presence } from '../../src/control/bindings.ts';
 import { createImageKeeper } from '../../src/control/image-keeper.ts';
 import { createListenPorts } from '../../src/control/listen-ports.ts';
@@ -42,6 +42,7 @@ export async function startSimControl(
   life: Life,
   ids: () => string,
   presences: () => Promise<readonly Presence[]> = () => Promise.resolve([]),
+  others: Partial<ControlParts> = {},
 ): Promise<SimControl> {
   const mortal = mortalEngine(engine, life);
   const store = await openStore(file, { dialect: mortalDialect(life) });
@@ -83,6 +84,7 @@ export async function startSimControl(
     log,
     newId: ids,
     changed: () => undefined,
+    ...others,
   });
   return {
     ...control,
