@@ -24,6 +24,8 @@ export interface SimEngineOptions {
   /** How long making and starting an instance take, in the clock's milliseconds. Default: no time. */
   createMs?: number;
   startMs?: number;
+  /** How long it takes until one that was frozen runs. Default: no time. */
+  thawMs?: number;
 }
 
 /** The methods that can be told to fail. */
@@ -132,8 +134,10 @@ export function createSimEngine(options: SimEngineOptions): SimEngine {
 
     async setPower(name, power, signal) {
       enter('setPower', signal);
-      const starts = find(name).power === 'stopped' && power !== 'stopped';
-      if (starts && options.startMs !== undefined) await clock.sleep(options.startMs, signal);
+      const before = find(name).power;
+      const takes = before === 'stopped' && power !== 'stopped' ? options.startMs : undefined;
+      const thaws = before === 'frozen' && power === 'running' ? options.thawMs : undefined;
+      if ((takes ?? thaws) !== undefined) await clock.sleep(takes ?? thaws ?? 0, signal);
       find(name).power = power;
       save();
     },
