@@ -76,6 +76,7 @@ describe('poolhouse sessions', () => {
       hostKeys: () => [],
       socketPath: run.adminSocket,
       sessions: { list: take, order: take },
+      poolHistory: never,
       ...{ status: never, journal: never, clientSecret: never, changeMasterKey: never, onError: () => undefined },
     });
     onTestFinished(() => admin.close());

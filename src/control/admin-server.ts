@@ -15,6 +15,8 @@ export interface AdminServerParts {
   /** The newest lines of an instance's journal, of this level and graver. */
   journal(instance: string, lines: number, level: LogLevel, signal: AbortSignal): Promise<string>;
   sessions: SessionDesk;
+  /** What a dry run wants to know of a pool, by NAME or GROUP/NAME. */
+  poolHistory(pool: string): Promise<object>;
   /** Public host keys, as lines of OpenSSH's. */
   hostKeys(): readonly string[];
   /** What the command line and az sign in with. */
@@ -90,6 +92,8 @@ async function answer(parts: AdminServerParts, url: URL, signal: AbortSignal): P
   if (url.pathname === '/v1/status') return json(await parts.status());
   if (url.pathname === '/v1/sessions')
     return json({ sessions: await parts.sessions.list(Object.fromEntries(url.searchParams)) });
+  if (url.pathname === '/v1/pool-history')
+    return json(await parts.poolHistory(url.searchParams.get('pool') ?? ''));
   const journal = /^\/v1\/instances\/([^/]+)\/journal$/.exec(url.pathname);
   if (journal !== null) {
     const level = logLevels.find((one) => one === url.searchParams.get('level')) ?? 'trace';

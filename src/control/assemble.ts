@@ -42,6 +42,7 @@ import type { Notify } from './notification.ts';
 import { observeMounts } from './observe-mounts.ts';
 import { observeSteps } from './observe-steps.ts';
 import { nobodyObserves, type Observer } from './observer.ts';
+import { createSessionRecorder } from './record-sessions.ts';
 import { createResourceGroupLoop } from './resource-group-loop.ts';
 import { createScaleSetLoop } from './scale-set-loop.ts';
 import { createScaleSetSteps } from './scale-set-steps.ts';
@@ -247,6 +248,7 @@ export function assembleControl(parts: ControlParts): Control {
       { name: 'resource groups', pass: createResourceGroupLoop(world, typeContext) },
       { name: 'deployments', pass: createDeploymentLoop(world) },
       { name: 'operations', pass: createForgetOperations(world) },
+      { name: 'session history', pass: createSessionRecorder(world) },
     ],
     idle: () => scaleSets.idle(),
   };

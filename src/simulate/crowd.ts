@@ -28,7 +28,7 @@ export interface Crowd {
   usersOn(instance: string): number;
   activeOn(instance: string): number;
   sessionsOn(instance: string): number;
-  /** Sessions in which somebody works at this moment. */
+  /** People who work there at this moment. */
   workingOn(instance: string): number;
   connectedOn(instance: string): ReadonlySet<string>;
   /** It drains from now on: who works there may lose it. */
@@ -67,19 +67,31 @@ interface Guest {
   session: TraceSession;
 }
 
+/** Who is on one instance. */
+interface Room {
+  guests: Set<Guest>;
+  users: Set<string>;
+}
+
 export function createCrowd({ clock, sessions, policy, idleMilliseconds, seats, onChange }: CrowdOptions): Crowd {
   const queue = new Set<Waiter>();
   const visits: Visit[] = [];
-  /** Those that are not over, by instance. */
-  const guests = new Map<string, Set<Guest>>();
+  const rooms = new Map<string, Room>();
   const boundTo = new Map<string, { instance: string; sessions: number }>();
   const waited: number[] = [];
   const [ended, atRisk] = [new Set<string>(), new Set<string>()];
-  const nobody: ReadonlySet<Guest> = new Set();
+  const empty: Room = { guests: new Set(), users: new Set() };
 
-  const guestsOf = (instance: string): ReadonlySet<Guest> => guests.get(instance) ?? nobody;
-  const usersOf = (some: Iterable<Guest>) => new Set([...some].map(({ visit }) => visit.user));
-  const isActive = ({ visit }: Guest) => clock.now() < visit.activeUntil + idleMilliseconds;
+  const roomOf = (instance: string): Room => rooms.get(instance) ?? empty;
+  const usersOn = (instance: string) => roomOf(instance).users.size;
+
+  /** People who have worked within this time, or do. */
+  function workersOn(instance: string, within: number): Set<string> {
+    const workers = new Set<string>();
+    for (const { visit } of roomOf(instance).guests)
+      if (clock.now() < visit.activeUntil + within) workers.add(visit.user);
+    return workers;
+  }
 
   function come(session: TraceSession): void {
     const waiter = { session, came: clock.now() };
@@ -118,8 +130,10 @@ export function createCrowd({ clock, sessions, policy, idleMilliseconds, seats, 
     const visit: Visit = { user, instance, came, from: now, to: undefined, activeUntil };
     visits.push(visit);
     const guest = { visit, session };
-    const there = guests.get(instance) ?? new Set();
-    guests.set(instance, there.add(guest));
+    const room = rooms.get(instance) ?? { guests: new Set(), users: new Set() };
+    rooms.set(instance, room);
+    room.guests.add(guest);
+    room.users.add(user);
     const bound = boundTo.get(user);
     boundTo.set(user, { instance, sessions: (bound?.sessions ?? 0) + 1 });
     clock.at(end, () => {
@@ -131,16 +145,16 @@ export function createCrowd({ clock, sessions, policy, idleMilliseconds, seats, 
   /** False where they have left already. */
   function leave(guest: Guest): boolean {
     const { visit } = guest;
-    if (guests.get(visit.instance)?.delete(guest) !== true) return false;
+    const room = roomOf(visit.instance);
+    if (!room.guests.delete(guest)) return false;
     visit.to = clock.now();
     const bound = boundTo.get(visit.user);
-    if (bound === undefined || bound.sessions <= 1) boundTo.delete(visit.user);
-    else boundTo.set(visit.user, { ...bound, sessions: bound.sessions - 1 });
+    if (bound !== undefined && bound.sessions > 1) boundTo.set(visit.user, { ...bound, sessions: bound.sessions - 1 });
+    else {
+      boundTo.delete(visit.user);
+      room.users.delete(visit.user);
+    }
     return true;
-  }
-
-  function usersOn(instance: string): number {
-    return usersOf(guestsOf(instance)).size;
   }
 
   for (const session of sessions)
@@ -153,15 +167,15 @@ export function createCrowd({ clock, sessions, policy, idleMilliseconds, seats, 
     waiting: () => queue.size,
     connected: () => boundTo.size,
     usersOn,
-    activeOn: (instance) => usersOf([...guestsOf(instance)].filter(isActive)).size,
-    sessionsOn: (instance) => guestsOf(instance).size,
-    workingOn: (instance) => [...guestsOf(instance)].filter(({ visit }) => clock.now() < visit.activeUntil).length,
-    connectedOn: (instance) => usersOf(guestsOf(instance)),
+    activeOn: (instance) => workersOn(instance, idleMilliseconds).size,
+    sessionsOn: (instance) => roomOf(instance).guests.size,
+    workingOn: (instance) => workersOn(instance, 0).size,
+    connectedOn: (instance) => roomOf(instance).users,
     noteDraining(instance) {
-      for (const guest of guestsOf(instance)) if (clock.now() < guest.visit.activeUntil) atRisk.add(guest.visit.user);
+      for (const user of workersOn(instance, 0)) atRisk.add(user);
     },
     endAll(instance) {
-      for (const guest of [...guestsOf(instance)]) {
+      for (const guest of [...roomOf(instance).guests]) {
         leave(guest);
         ended.add(guest.visit.user);
         if (clock.now() < guest.session.activeUntil) come(guest.session);

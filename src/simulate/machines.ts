@@ -7,7 +7,7 @@ import type { Clock, EpochMillis } from '../core/time.ts';
 import type { Engine } from '../engines/engine.ts';
 import { newInstanceState, type InstanceState } from '../pool/instance-state.ts';
 import type { Power } from '../pool/power.ts';
-import type { Executors, Step, StepName } from '../pool/steps.ts';
+import type { Executors, Step } from '../pool/steps.ts';
 
 export interface Machine {
   instanceId: number;
@@ -44,6 +44,8 @@ export interface MachinesOptions {
 export function createMachines({ clock, engine, ...on }: MachinesOptions): Machines {
   const machines = new Map<number, Machine>();
   let lastId = -1;
+  /** Something has changed in the engine since it was looked at. */
+  let isStale = true;
 
   function find(instanceId: number): Machine {
     const machine = machines.get(instanceId);
@@ -129,15 +131,17 @@ export function createMachines({ clock, engine, ...on }: MachinesOptions): Machi
     },
   };
 
-  function begin<Name extends StepName>(step: Extract<Step, { step: Name }>, signal: AbortSignal): Promise<void> {
+  function begin(step: Step, signal: AbortSignal): Promise<void> {
     // The executor of a step takes the arguments of that step: the compiler does not follow the name through the union.
-    const execute = executors[step.step] as unknown as (step: Step, signal: AbortSignal) => Promise<void>;
+    const execute = executors[step.step] as (step: Step, signal: AbortSignal) => Promise<void>;
     return execute(step, signal);
   }
 
   return {
     all: () => [...machines.values()],
     async look(signal) {
+      if (!isStale) return;
+      isStale = false;
       const found = new Map((await engine.list(signal)).map(({ name, power }) => [name, power]));
       for (const machine of machines.values()) machine.power = found.get(machine.name) ?? 'absent';
     },
@@ -149,6 +153,7 @@ export function createMachines({ clock, engine, ...on }: MachinesOptions): Machi
         .catch(on.onError)
         .finally(() => {
           if (machine !== undefined && !isOnlyNoted) machine.busy = false;
+          isStale = true;
           on.onChange();
         });
     },

@@ -36,8 +36,8 @@ export interface ReplayOptions {
   createMs: number;
   startMs: number;
   thawMs: number;
-  /** What a session in which somebody works uses of its instance's CPU, in percent. */
-  cpuPerSession: number;
+  /** What one person who works uses of their instance's CPU, in percent. */
+  cpuPerPerson: number;
 }
 
 /** Times as they were measured on two cores: 4.4 s for a new instance, 1.15 s for a stopped one, 0.14 s for a frozen one. */
@@ -113,6 +113,7 @@ export async function replay(
 
   const planSoon = once(passOfPlan);
   const scaleSoon = once(passOfAutoscale);
+  const profileAt = byMinute((now) => chooseProfile(setting, now));
   const hasPeopleRules = [...record.metrics].some(isSessionMetric);
 
   function changed(): void {
@@ -211,7 +212,7 @@ export async function replay(
 
   async function passOfAutoscale(): Promise<void> {
     const now = clock.now();
-    const profile = chooseProfile(setting, now);
+    const profile = profileAt(now);
     if (profile === undefined) return;
     await machines.look(signal);
     const counted = machines.all().filter(isCounted);
@@ -273,7 +274,7 @@ export async function replay(
     if (metric !== 'Percentage CPU') return undefined;
     const running = counted.filter(({ power }) => power === 'running');
     return new Map(
-      running.map(({ name }) => [name, Math.min(100, options.cpuPerSession * crowd.workingOn(name))] as const),
+      running.map(({ name }) => [name, Math.min(100, options.cpuPerPerson * crowd.workingOn(name))] as const),
     );
   }
 
@@ -293,10 +294,27 @@ export async function replay(
   await clock.runUntil(to, signal);
   if (failures.length > 0) throw failures[0];
   note(to);
-  const { timeline, lives } = tally;
   return {
-    ...{ from, to, timeline, lives: lives(to), visits: crowd.visits, waits: crowd.waits(), scaleActions },
+    ...{
+      from,
+      to,
+      timeline: tally.timeline,
+      lives: tally.lives(to),
+      visits: crowd.visits,
+      waits: crowd.waits(),
+      scaleActions,
+    },
     ...{ ended: crowd.ended, atRisk: crowd.atRisk },
+  };
+}
+
+/** Asked once for each minute: clocks and calendars of time zones are slow to read, and profiles begin on the minute. */
+function byMinute<Value>(ask: (now: EpochMillis) => Value): (now: EpochMillis) => Value {
+  let known: { minute: number; value: Value } | undefined;
+  return (now) => {
+    const asked = Math.floor(now / minute);
+    if (known?.minute !== asked) known = { minute: asked, value: ask(now) };
+    return known.value;
   };
 }
 

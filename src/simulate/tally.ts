@@ -92,6 +92,7 @@ const isSame = (a: Moment, b: Omit<Moment, 'at'>) =>
 /** A count of the timeline over time, in hours. */
 export function hoursOf(timeline: readonly Moment[], count: Exclude<keyof Moment, 'at'>, to: EpochMillis): number {
   let sum = 0;
-  for (const [index, moment] of timeline.entries()) sum += moment[count] * ((timeline[index + 1]?.at ?? to) - moment.at);
+  for (const [index, moment] of timeline.entries())
+    sum += moment[count] * ((timeline[index + 1]?.at ?? to) - moment.at);
   return sum / 3_600_000;
 }

@@ -25,7 +25,10 @@ const mostSeconds = 32_503_680_000;
  */
 export function readTrace(text: string, name: string): TraceSession[] {
   const sessions: TraceSession[] = [];
-  for (const [index, raw] of text.replace(/^\uFEFF/, '').split(/\r?\n/).entries()) {
+  for (const [index, raw] of text
+    .replace(/^\uFEFF/, '')
+    .split(/\r?\n/)
+    .entries()) {
     const line = raw.trim();
     if (line === '' || line.startsWith('#')) continue;
     const wrong = (message: string) =>

@@ -18,6 +18,7 @@ export interface Tables {
   leases: LeaseRow;
   ended_sign_ins: EndedSignInRow;
   activity_log: ActivityRow;
+  session_history: SessionHistoryRow;
 }
 
 /** A resource: the document as asked for, and what was found. */
@@ -191,4 +192,14 @@ export interface ActivityRow {
   caller: string;
   message: string;
   properties_json: string;
+}
+
+/** Somebody's time in a pool. Of a session that goes on, the times of its end are those when it was seen last. */
+export interface SessionHistoryRow {
+  id: string;
+  pool_key: string;
+  user_name: string;
+  started_at: number;
+  ended_at: number;
+  active_until: number;
 }
