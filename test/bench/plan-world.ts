@@ -7,7 +7,7 @@ import { decideAutoscale } from '../../src/pool/autoscale/decide-autoscale.ts';
 import type { RuleReading } from '../../src/pool/autoscale/evaluate-rule.ts';
 import type { AutoscaleProfile, ScaleRule } from '../../src/pool/autoscale/setting.ts';
 import { newInstanceState } from '../../src/pool/instance-state.ts';
-import type { MetricGrain, MetricName } from '../../src/pool/metrics.ts';
+import type { MetricGrain } from '../../src/pool/metrics.ts';
 import { place, type Seats } from '../../src/pool/placement.ts';
 import { plan } from '../../src/pool/plan.ts';
 import type { InstanceSnapshot, ScaleSetSnapshot } from '../../src/pool/scale-set-snapshot.ts';
@@ -93,7 +93,7 @@ function setWorld(index: number, size: number): SetWorld {
       repairs: { action: 'Replace', graceMilliseconds: 10 * minute },
       ...{ imageReady: true, imageBusy: false, imageRetryAt: undefined, instances },
     },
-    readings: rules.map(({ trigger }) => readingOf(trigger.metric, size)),
+    readings: rules.map((rule) => readingOf(rule, size)),
     seats: instances.map(({ instanceId }) => ({
       ...{ instance: `pool${index}-${instanceId}`, reachable: true, inRotation: true },
       users: peopleOnEach + (instanceId % 4),
@@ -122,20 +122,20 @@ const profile: AutoscaleProfile = {
   ...{ fixedDate: undefined, recurrence: undefined },
 };
 
-function readingOf(metric: MetricName, size: number): RuleReading {
+function readingOf({ trigger: { metric }, action }: ScaleRule, size: number): RuleReading {
   const isOfPool = metric === 'Available Seats';
   const names = isOfPool ? [''] : Array.from({ length: size }, (_, index) => `instance-${index}`);
   const value = metric === 'Percentage CPU' ? 40 : peopleOnEach;
+  const current = metric === 'Percentage CPU' ? undefined : new Map(names.map((name) => [name, value]));
+  // As control reads: of such a rule the present moment is all that matters.
+  if (current !== undefined && action.direction === 'Increase') return { grains: [], current };
   const grains = Array.from({ length: window }, (_, index): MetricGrain => ({
     start: now - (window - index) * minute,
     samples: names.map((instance) => ({
       ...{ instance, count: 6, sum: 6 * value, minimum: value, maximum: value, last: value },
     })),
   }));
-  return {
-    grains,
-    current: metric === 'Percentage CPU' ? undefined : new Map(names.map((name) => [name, value])),
-  };
+  return { grains, current };
 }
 
 /** The same instances in a simulated engine, and their people bound to them, as control holds them in memory. */
