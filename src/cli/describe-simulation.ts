@@ -54,7 +54,7 @@ export function describeSimulation({ simulation, replays, hindsight }: Simulatio
     '',
     `With hindsight: instances that come and go with people, who stay where they are.`,
     `Could people be moved at any time, ${hours(best.boundHours)} instance-hours would do.`,
-    `Usual rules: CPU above 75 %: one more; below 25 %: one less; five minutes between.`,
+    `Usual rules: CPU above 75 %: one more; below 25 %: one less; then five minutes.`,
   ].join('\n')}\n`;
 }
 
@@ -79,8 +79,7 @@ function mostWithin(
   return (column) => {
     const [begin, end] = [from + column * span, from + (column + 1) * span];
     const before = points.findLast(({ at }) => at <= begin)?.value ?? 0;
-    const within = points.filter(({ at }) => at > begin && at < end).map(({ value }) => value);
-    return Math.max(before, ...within);
+    return points.reduce((top, { at, value }) => (at > begin && at < end ? Math.max(top, value) : top), before);
   };
 }
 

@@ -92,8 +92,7 @@ async function answer(parts: AdminServerParts, url: URL, signal: AbortSignal): P
   if (url.pathname === '/v1/status') return json(await parts.status());
   if (url.pathname === '/v1/sessions')
     return json({ sessions: await parts.sessions.list(Object.fromEntries(url.searchParams)) });
-  if (url.pathname === '/v1/pool-history')
-    return json(await parts.poolHistory(url.searchParams.get('pool') ?? ''));
+  if (url.pathname === '/v1/pool-history') return json(await parts.poolHistory(url.searchParams.get('pool') ?? ''));
   const journal = /^\/v1\/instances\/([^/]+)\/journal$/.exec(url.pathname);
   if (journal !== null) {
     const level = logLevels.find((one) => one === url.searchParams.get('level')) ?? 'trace';

@@ -1,6 +1,7 @@
 /** A dry run as a picture: instances over time against what was needed, and the people who waited. SVG, made by hand. */
 import type { EpochMillis } from '../core/time.ts';
 import type { SimulationWithCurves } from './simulate.ts';
+import { peakOf } from './tally.ts';
 
 const [width, height] = [960, 440];
 const plot = { left: 56, right: 944, top: 88, bottom: 340 };
@@ -32,7 +33,7 @@ export function drawSimulation({ simulation, replays, hindsight }: SimulationWit
     `M${round(plot.left)},${floor}${line(points, y_).replace('M', 'L')}V${floor}Z`;
   const needed = hindsight.timeline.map(({ at, instances }) => ({ at, value: instances }));
   const waiting = pointsOf(replays.setting, 'waiting');
-  const mostWaiting = Math.max(0, ...waiting.map(({ value }) => value));
+  const mostWaiting = peakOf(replays.setting.timeline, 'waiting');
   const yWaiting = (value: number) =>
     strip.bottom - (mostWaiting === 0 ? 0 : (value / mostWaiting) * (strip.bottom - strip.top));
 

@@ -3,7 +3,7 @@ import type { EpochMillis } from '../core/time.ts';
 import type { AutoscaleSetting } from '../pool/autoscale/setting.ts';
 import { hindsight, staysOf, type Hindsight } from './hindsight.ts';
 import { replay, type Replay, type ReplayOptions } from './replay.ts';
-import { hoursOf } from './tally.ts';
+import { hoursOf, peakOf } from './tally.ts';
 import type { TraceSession } from './trace.ts';
 import { usualRules } from './usual-rules.ts';
 
@@ -60,7 +60,7 @@ export async function simulate(
   const maximum = Math.max(...setting.profiles.map(({ capacity }) => capacity.maximum));
   const own = await replay(sessions, setting, options, signal);
   const usual = await replay(sessions, usualRules(setting, maximum), options, signal);
-  const best = hindsight(staysOf(sessions), options.placement.usersPerInstance);
+  const best = await hindsight(staysOf(sessions), options.placement.usersPerInstance, signal);
   const summaries = { setting: summarize(own), usual: summarize(usual) };
   return {
     simulation: {
@@ -86,7 +86,7 @@ export function summarize({ timeline, to, waits, scaleActions, ended, atRisk }: 
   return {
     ...{ instanceHours: hours('running'), busyHours: hours('busy') },
     ...{ frozenHours: hours('frozen'), stoppedHours: hours('stopped') },
-    peak: Math.max(0, ...timeline.map(({ running }) => running)),
+    peak: peakOf(timeline, 'running'),
     scaleActions,
     waiting: {
       share5s: waits.length === 0 ? 1 : quick / waits.length,

@@ -96,3 +96,8 @@ export function hoursOf(timeline: readonly Moment[], count: Exclude<keyof Moment
     sum += moment[count] * ((timeline[index + 1]?.at ?? to) - moment.at);
   return sum / 3_600_000;
 }
+
+/** The highest that a count of the timeline was. */
+export function peakOf(timeline: readonly Moment[], count: Exclude<keyof Moment, 'at'>): number {
+  return timeline.reduce((most, moment) => Math.max(most, moment[count]), 0);
+}
