@@ -37,14 +37,9 @@ export async function hindsight(
     (sum, { at, instances }, index) => sum + instances * ((timeline[index + 1]?.at ?? at) - at),
     0,
   );
-  const asTheyCome = await pack(merged, usersPerInstance, signal);
-  const longestFirst: Packed[] = [];
-  if (merged.length <= mostImproved) {
-    await improve(merged, asTheyCome, usersPerInstance, signal);
-    const byLength = merged.toSorted((a, b) => b.to - b.from - (a.to - a.from) || a.from - b.from);
-    await improve(byLength, longestFirst, usersPerInstance, signal);
-  }
-  const schedules = longestFirst.length > 0 ? [asTheyCome, longestFirst] : [asTheyCome];
+  const schedules = [await pack(merged, usersPerInstance, signal)];
+  if (merged.length <= mostImproved)
+    for (const order of orders(merged)) schedules.push(await improve(order, usersPerInstance, signal));
   return { bound: bound / hour, packed: Math.min(...schedules.map(runningTime)) / hour, timeline };
 }
 
@@ -118,16 +113,12 @@ async function pack(stays: readonly Stay[], usersPerInstance: number, signal: Ab
 }
 
 /**
- * Each goes to the instance that has to run least longer for it; and then, as long as that wins something, once more, now that
- * all are placed. Those that are not placed yet come in this order.
+ * In this order, each to the instance that has to run least longer for it; and then, as long as that wins something, each once
+ * more, now that all are placed.
  */
-async function improve(
-  stays: readonly Stay[],
-  instances: Packed[],
-  usersPerInstance: number,
-  signal: AbortSignal,
-): Promise<void> {
-  const homes = new Map(instances.flatMap((instance) => [...instance.people].map((stay) => [stay, instance] as const)));
+async function improve(stays: readonly Stay[], usersPerInstance: number, signal: AbortSignal): Promise<Packed[]> {
+  const instances: Packed[] = [];
+  const homes = new Map<Stay, Packed>();
   for (let round = 0; round < mostRounds; round += 1) {
     let won = 0;
     for (const [index, stay] of stays.entries()) {
@@ -148,9 +139,16 @@ async function improve(
       homes.set(stay, best.instance);
       won += before - best.added;
     }
-    if (won === 0) return;
+    if (won === 0) break;
   }
+  return instances;
 }
+
+/** None of them is the best on all days. */
+const orders = (stays: readonly Stay[]): Stay[][] => [
+  stays.toSorted((a, b) => a.from - b.from || b.to - a.to),
+  stays.toSorted((a, b) => b.to - b.from - (a.to - a.from) || a.from - b.from),
+];
 
 const runningTime = (instances: readonly Packed[]) =>
   instances.reduce((sum, { people }) => sum + covered([...people]), 0);

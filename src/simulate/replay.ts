@@ -69,7 +69,7 @@ const measuredAfter = 2 * minute;
 const [drainAtLeast, goodbye] = [500, 3 * second];
 
 /** The whole hours that a trace lies in. */
-export function rangeOf(sessions: readonly TraceSession[]): { from: EpochMillis; to: EpochMillis } {
+function rangeOf(sessions: readonly TraceSession[]): { from: EpochMillis; to: EpochMillis } {
   const from = Math.floor(sessions.reduce((first, { start }) => Math.min(first, start), Infinity) / hour) * hour;
   const to = sessions.reduce((last, { end }) => Math.max(last, end), from);
   return { from, to: Math.ceil(to / hour) * hour };

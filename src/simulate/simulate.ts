@@ -78,7 +78,7 @@ export async function simulate(
   };
 }
 
-export function summarize({ timeline, to, waits, scaleActions, ended, atRisk }: Replay): ReplaySummary {
+function summarize({ timeline, to, waits, scaleActions, ended, atRisk }: Replay): ReplaySummary {
   const sorted = waits.toSorted((a, b) => a - b);
   const quantile = (part: number) => (sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)] ?? 0) / 1_000;
   const hours = (count: Parameters<typeof hoursOf>[1]) => rounded(hoursOf(timeline, count, to));

@@ -135,9 +135,10 @@ export function createSimEngine(options: SimEngineOptions): SimEngine {
     async setPower(name, power, signal) {
       enter('setPower', signal);
       const before = find(name).power;
-      const takes = before === 'stopped' && power !== 'stopped' ? options.startMs : undefined;
-      const thaws = before === 'frozen' && power === 'running' ? options.thawMs : undefined;
-      if ((takes ?? thaws) !== undefined) await clock.sleep(takes ?? thaws ?? 0, signal);
+      const starts = before === 'stopped' && power !== 'stopped';
+      const thaws = before === 'frozen' && power === 'running';
+      const takes = starts ? options.startMs : thaws ? options.thawMs : undefined;
+      if (takes !== undefined) await clock.sleep(takes, signal);
       find(name).power = power;
       save();
     },
