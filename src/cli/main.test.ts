@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 const main = fileURLToPath(new URL('main.ts', import.meta.url));
-const commands = ['up', 'down', 'status', 'logs', 'az-env', 'deploy', 'users', 'groups', 'sessions'];
+const commands = ['up', 'down', 'status', 'logs', 'az-env', 'deploy', 'users', 'groups', 'sessions', 'simulate'];
 const installation = {
   id: '0123abcd',
   engine: 'sim',
