@@ -69,7 +69,7 @@ describe('poolhouse simulate', () => {
   it('tells of its progress, and ends at once with Ctrl-C', async () => {
     const child = spawn(
       process.execPath,
-      [main, 'simulate', '--setting', setting, '--sessions', 'generated:people=5000,days=31'],
+      [main, 'simulate', '--setting', setting, '--sessions', 'generated:people=1000,days=14'],
       { env: env(), stdio: ['ignore', 'ignore', 'pipe'] },
     );
     let stderr = '';

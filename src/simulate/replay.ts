@@ -17,11 +17,11 @@ import { measurePeople, type PeopleSnapshot } from '../pool/measure-people.ts';
 import type { MetricName, SessionMetricName } from '../pool/metrics.ts';
 import { plan } from '../pool/plan.ts';
 import type { PlacementPolicy } from '../pool/placement.ts';
-import { isPrepared, type InstanceSnapshot, type ScaleSetSnapshot } from '../pool/scale-set-snapshot.ts';
 import { decideWake } from '../pool/wake.ts';
 import { createCrowd, type Visit } from './crowd.ts';
-import { createMachines, preparation, type Machine } from './machines.ts';
+import { createMachines, type Machine } from './machines.ts';
 import { createMetricRecord } from './metric-record.ts';
+import { isCounted, peopleOf, scaleSetOf, seatOf, wakeInstanceOf } from './pool-view.ts';
 import { createSimulatedClock } from './simulated-clock.ts';
 import { createTally, type Tally, type Life } from './tally.ts';
 import type { TraceSession } from './trace.ts';
@@ -135,17 +135,7 @@ export async function replay(
     };
   }
 
-  const isServing = (machine: Machine) =>
-    machine.state.standby === undefined &&
-    machine.power === 'running' &&
-    isPrepared({ state: machine.state, provision: preparation, extensions: [] });
-
-  function seatOf(machine: Machine) {
-    const { name, state } = machine;
-    const draining = state.draining !== undefined;
-    const reachable = isServing(machine) && state.removal === undefined;
-    return { instance: name, reachable, inRotation: reachable && !draining, draining };
-  }
+  const asked = () => ({ capacity, drainMilliseconds: options.drainMilliseconds, ...options.standby });
 
   async function passOfPlan(): Promise<void> {
     const now = clock.now();
@@ -153,7 +143,7 @@ export async function replay(
     crowd.serve();
     wake(now);
     const all = machines.all();
-    for (const step of plan(snapshotOf(all), now)) machines.carryOut(step, signal);
+    for (const step of plan(scaleSetOf(all, crowd, asked()), now)) machines.carryOut(step, signal);
     const times = all.flatMap(({ state: { draining } }) => {
       const { since, until = Infinity } = draining ?? { since: Infinity };
       return [since + drainAtLeast, until, until + goodbye].filter((time) => time > now);
@@ -165,33 +155,11 @@ export async function replay(
 
   function note(now: EpochMillis): void {
     const all = machines.all();
-    const asked = capacity;
     tally.note(now, all, {
-      ...{ asked, waiting: crowd.waiting(), connected: crowd.connected() },
+      ...{ asked: capacity, waiting: crowd.waiting(), connected: crowd.connected() },
       inRotation: all.filter((machine) => seatOf(machine).inRotation).length,
       busy: all.filter(({ name }) => crowd.usersOn(name) > 0).length,
     });
-  }
-
-  function snapshotOf(all: readonly Machine[]): ScaleSetSnapshot {
-    return {
-      ...{ capacity, automatic: true, generation: 1, deleting: false, noticeMilliseconds: 0 },
-      ...{ drainMilliseconds: options.drainMilliseconds, scaleInRule: 'Default' },
-      standby: { ...options.standby, room: options.standby.count },
-      upgrade: {
-        ...{ mode: 'Manual', maxBatchPercent: 20, maxUnhealthyPercent: 20, maxUnhealthyUpgradedPercent: 20 },
-        ...{ pauseMilliseconds: 0, canceled: false },
-      },
-      ...{ repairs: undefined, imageReady: true, imageBusy: false, imageRetryAt: undefined },
-      instances: all.map((machine): InstanceSnapshot => {
-        const { instanceId, name, state, power, busy } = machine;
-        return {
-          ...{ instanceId, state, power, busy, provision: preparation, people: '', extensions: [] },
-          ...{ behind: 'nothing', healthy: true, unhealthySince: undefined, inRotation: seatOf(machine).inRotation },
-          ...{ connections: crowd.sessionsOn(name), users: crowd.usersOn(name), active: crowd.activeOn(name) },
-        };
-      }),
-    };
   }
 
   /** As control's loop of people does. */
@@ -200,10 +168,7 @@ export async function replay(
     if (crowd.waiting() === 0 || counted.some((machine) => seatOf(machine).inRotation)) return;
     const decision = decideWake({
       ...{ capacity, switchedOff: false, mayWake: true },
-      instances: counted.map(({ instanceId, state, power }) => ({
-        ...{ instanceId, power, asked: state.power, failure: undefined },
-        leaving: state.draining !== undefined || state.removal !== undefined,
-      })),
+      instances: counted.map(wakeInstanceOf),
     });
     if (decision.wake !== 'raise') return;
     capacity = decision.capacity;
@@ -217,7 +182,7 @@ export async function replay(
     await machines.look(signal);
     const counted = machines.all().filter(isCounted);
     const staying = counted.filter(({ state }) => state.removal === undefined && state.draining === undefined);
-    const people = peopleOf(counted);
+    const people = peopleOf(counted, crowd, options.placement.usersPerInstance);
     const decision = decideAutoscale(
       {
         ...{ profile, capacity, lastScale, wokenAt, waiting: crowd.waiting() },
@@ -246,23 +211,10 @@ export async function replay(
     return { grains: record.read({ trigger, action }, now), current };
   }
 
-  function peopleOf(counted: readonly Machine[]): PeopleSnapshot {
-    return {
-      instances: counted.map((machine) => {
-        const { name } = machine;
-        const { instance, reachable, inRotation } = seatOf(machine);
-        const connected = crowd.connectedOn(name);
-        return { instance, reachable, inRotation, sessions: crowd.sessionsOn(name), connected, bound: connected.size };
-      }),
-      waiting: crowd.waiting(),
-      usersPerInstance: options.placement.usersPerInstance,
-    };
-  }
-
   function measure(): void {
     const now = clock.now();
     const counted = machines.all().filter(isCounted);
-    const people = peopleOf(counted);
+    const people = peopleOf(counted, crowd, options.placement.usersPerInstance);
     for (const metric of record.metrics) {
       const values = isOfPeople(metric) ? measurePeople(people, metric) : usageOf(metric, counted);
       if (values !== undefined) record.note(metric, values, now);
@@ -317,8 +269,5 @@ function byMinute<Value>(ask: (now: EpochMillis) => Value): (now: EpochMillis) =
     return known.value;
   };
 }
-
-/** Standby instances are counted once they have joined. */
-const isCounted = ({ state }: Machine) => state.standby === undefined;
 
 const isOfPeople = (metric: MetricName): metric is SessionMetricName => isSessionMetric(metric);
