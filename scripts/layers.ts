@@ -9,7 +9,7 @@ import ts from 'typescript';
 const layers: readonly (readonly string[])[] = [
   ['cli'],
   ['host'],
-  ['control', 'gateway'],
+  ['control', 'gateway', 'simulate'],
   ['arm'],
   ['providers'],
   ['images', 'fetch', 'secrets'],
@@ -24,6 +24,7 @@ const layers: readonly (readonly string[])[] = [
 const onlyThese: Readonly<Record<string, readonly string[]>> = {
   gateway: ['link', 'monitor', 'pool', 'identity', 'core'],
   identity: ['core'],
+  simulate: ['providers', 'engines', 'pool', 'core'],
 };
 
 export interface SourceFile {

@@ -7,7 +7,19 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 const main = fileURLToPath(new URL('main.ts', import.meta.url));
-const commands = ['up', 'down', 'status', 'logs', 'az-env', 'deploy', 'users', 'groups', 'sessions', 'costs'];
+const commands = [
+  'up',
+  'down',
+  'status',
+  'logs',
+  'az-env',
+  'deploy',
+  'users',
+  'groups',
+  'sessions',
+  'costs',
+  'simulate',
+];
 const installation = {
   id: '0123abcd',
   engine: 'sim',

@@ -15,6 +15,7 @@ import { logsCommand } from './logs.ts';
 import { plainText } from './plain-text.ts';
 import { rotateKeyCommand } from './rotate-key.ts';
 import { sessionsCommand } from './sessions.ts';
+import { simulateCommand } from './simulate.ts';
 import { statusCommand } from './status.ts';
 import { usersCommand } from './users.ts';
 import { upCommand } from './up.ts';
@@ -60,6 +61,7 @@ async function main(argv: readonly string[]): Promise<number> {
     drainCommand,
     costsCommand,
     whyCommand,
+    simulateCommand,
     hostKeysCommand,
     gatewayCommand,
     rotateKeyCommand,

@@ -86,6 +86,7 @@ describe('poolhouse sessions', () => {
         changeMasterKey: never,
         onError: () => undefined,
         why: never,
+        poolHistory: never,
       },
     });
     onTestFinished(() => admin.close());

@@ -21,6 +21,8 @@ export interface AdminServerParts {
   costs(query: Record<string, string>): Promise<object>;
   /** Why an instance is up, what would stop it, and what was done with it; also of one that is gone. */
   why(instance: string): Promise<object>;
+  /** What a dry run wants to know of a pool, by NAME or GROUP/NAME. */
+  poolHistory(pool: string): Promise<object>;
   /** Public host keys, as lines of OpenSSH's. */
   hostKeys(): readonly string[];
   /** What the command line and az sign in with. */
@@ -100,6 +102,7 @@ async function answer(parts: AdminServerParts, url: URL, signal: AbortSignal): P
   if (url.pathname === '/v1/costs') return json(await parts.costs(Object.fromEntries(url.searchParams)));
   const why = /^\/v1\/instances\/([^/]+)\/why$/.exec(url.pathname);
   if (why !== null) return json(await parts.why(decodeURIComponent(why[1] ?? '')));
+  if (url.pathname === '/v1/pool-history') return json(await parts.poolHistory(url.searchParams.get('pool') ?? ''));
   const journal = /^\/v1\/instances\/([^/]+)\/journal$/.exec(url.pathname);
   if (journal !== null) {
     const level = logLevels.find((one) => one === url.searchParams.get('level')) ?? 'trace';

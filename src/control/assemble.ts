@@ -47,6 +47,7 @@ import { observeMounts } from './observe-mounts.ts';
 import { noteSteps } from './note-steps.ts';
 import { observeSteps } from './observe-steps.ts';
 import { nobodyObserves, type Observer } from './observer.ts';
+import { createSessionRecorder } from './record-sessions.ts';
 import { createResourceGroupLoop } from './resource-group-loop.ts';
 import { createScaleSetLoop } from './scale-set-loop.ts';
 import { createScaleSetSteps } from './scale-set-steps.ts';
@@ -259,6 +260,7 @@ export function assembleControl(parts: ControlParts): Control {
       { name: 'operations', pass: createForgetOperations(world) },
       { name: 'metrics', pass: (signal) => metrics.pass(signal) },
       { name: 'ledger', pass: createLedger({ world, placements }) },
+      { name: 'session history', pass: createSessionRecorder(world) },
     ],
     idle: () => scaleSets.idle(),
   };

@@ -60,6 +60,7 @@ import { observeEngine } from './observe-engine.ts';
 import { createOperatorDrain } from './operator-drain.ts';
 import { readCosts } from './read-costs.ts';
 import { applyRedirects, readRefused } from './redirects.ts';
+import { poolHistory } from './pool-history.ts';
 import { createRecipeServices } from './recipe-services.ts';
 import { createRefusedPackets } from './refused-packets.ts';
 import { rotateLogs } from './rotate-logs.ts';
@@ -369,6 +370,7 @@ async function main(): Promise<void> {
     drain: createOperatorDrain(world),
     costs: (query) => readCosts(world, config, query),
     why: (name) => whyInstance(world, control.placements, name),
+    poolHistory: (pool) => poolHistory(store, pool),
     clientSecret: () => Promise.resolve(clientSecret),
     changeMasterKey: async (key, path) => {
       await changeMasterKey(key, path);

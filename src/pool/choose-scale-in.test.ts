@@ -68,4 +68,33 @@ describe('what a smaller capacity takes away', () => {
       ),
     );
   });
+
+  it('is what choosing one, and then one of those that are left, would take away', () => {
+    const candidate = fc.record({
+      zone: fc.constantFrom(undefined, '1', '2', '3'),
+      isProtected: fc.boolean(),
+      people: fc.constantFrom('nobody' as const, 'idle' as const, 'active' as const),
+      alreadyDraining: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(candidate, { maxLength: 20 }),
+        fc.integer({ min: 0, max: 20 }),
+        fc.constantFrom(...scaleInRules),
+        (all, count, rule) => {
+          let left = withIds(all);
+          const oneByOne: number[] = [];
+          for (let taken = 0; taken < count; taken += 1) {
+            const [next] = chooseScaleIn(left, 1, rule);
+            left = left.filter(({ instanceId }) => instanceId !== next);
+            if (next !== undefined) oneByOne.push(next);
+          }
+          expect(chooseScaleIn(withIds(all), count, rule)).toEqual(oneByOne);
+        },
+      ),
+    );
+  });
 });
+
+const withIds = <Candidate extends object>(all: readonly Candidate[]) =>
+  all.map((each, instanceId) => ({ instanceId, ...each }));

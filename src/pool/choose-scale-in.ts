@@ -23,13 +23,29 @@ export type ScaleInRule = (typeof scaleInRules)[number];
  * that has most, and there by the rule.
  */
 export function chooseScaleIn(candidates: readonly ScaleInCandidate[], count: number, rule: ScaleInRule): number[] {
-  const left = new Set(candidates);
   const chosen: number[] = [];
-  while (chosen.length < count) {
-    const next = chooseOne([...left], rule);
-    if (next === undefined) break;
-    left.delete(next);
-    chosen.push(next.instanceId);
+  if (count <= 0) return chosen;
+  const sizes = new Map<string | undefined, number>();
+  for (const { zone } of candidates) sizes.set(zone, (sizes.get(zone) ?? 0) + 1);
+  const direction = rule === 'OldestVM' ? 1 : -1;
+  const sizeOf = ({ zone }: ScaleInCandidate) => sizes.get(zone) ?? 0;
+  const order = (a: ScaleInCandidate, b: ScaleInCandidate) =>
+    sizeOf(b) - sizeOf(a) || direction * (a.instanceId - b.instanceId);
+
+  const free = candidates.filter((one) => !one.isProtected);
+  for (const [, tier] of [...Map.groupBy(free, tierOf)].toSorted(([a], [b]) => a - b)) {
+    // Of each zone the last is the next to go: a choice looks at zones, and not at all instances.
+    const zones = [...Map.groupBy(tier, ({ zone }) => zone).values()].map((some) =>
+      some.sort((a, b) => direction * (b.instanceId - a.instanceId)),
+    );
+    while (chosen.length < count) {
+      let next: ScaleInCandidate[] | undefined;
+      for (const zone of zones) if (isBefore(zone.at(-1), next?.at(-1), order)) next = zone;
+      const one = next?.pop();
+      if (one === undefined) break;
+      sizes.set(one.zone, sizeOf(one) - 1);
+      chosen.push(one.instanceId);
+    }
   }
   return chosen;
 }
@@ -38,14 +54,10 @@ export function chooseScaleIn(candidates: readonly ScaleInCandidate[], count: nu
 const tiers = { nobody: 1, idle: 2, active: 3 } as const;
 const tierOf = ({ alreadyDraining, people }: ScaleInCandidate): number => (alreadyDraining ? 0 : tiers[people]);
 
-function chooseOne(left: readonly ScaleInCandidate[], rule: ScaleInRule): ScaleInCandidate | undefined {
-  const free = left.filter((one) => !one.isProtected);
-  const tier = Math.min(...free.map(tierOf));
-  const sizes = new Map<string | undefined, number>();
-  for (const { zone } of left) sizes.set(zone, (sizes.get(zone) ?? 0) + 1);
-  const sizeOf = ({ zone }: ScaleInCandidate) => sizes.get(zone) ?? 0;
-  const direction = rule === 'OldestVM' ? 1 : -1;
-  return free
-    .filter((one) => tierOf(one) === tier)
-    .toSorted((a, b) => sizeOf(b) - sizeOf(a) || direction * (a.instanceId - b.instanceId))[0];
+function isBefore(
+  one: ScaleInCandidate | undefined,
+  other: ScaleInCandidate | undefined,
+  order: (a: ScaleInCandidate, b: ScaleInCandidate) => number,
+): boolean {
+  return one !== undefined && (other === undefined || order(one, other) < 0);
 }

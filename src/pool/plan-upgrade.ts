@@ -75,18 +75,22 @@ function chooseBatch(
     : [];
   const free = underWay.length > 0 ? 0 : batch;
   const untaken = outdated.filter((one) => !isTaken(one));
-  const now_ = untaken.filter((one) => one.behind === 'settings' || isEmpty(one) || one.power !== 'running');
-  const chosen = now_.slice(0, free);
+  const isAtOnce = (one: InstanceSnapshot) => one.behind === 'settings' || isEmpty(one) || one.power !== 'running';
+  const chosen = new Set(untaken.filter(isAtOnce).slice(0, free));
 
-  const serving = members.filter((one) => one.inRotation && one.state.draining === undefined && !chosen.includes(one));
+  /** Who would still serve: at each moment those that are not chosen. */
+  const serving = new Set(
+    members.filter((one) => one.inRotation && one.state.draining === undefined && !chosen.has(one)),
+  );
   const waiting = outdated.filter((one) => isTaken(one) && !isEmpty(one)).length;
-  const withPeople = untaken.filter((one) => !now_.includes(one) && one.state.draining === undefined);
+  const withPeople = untaken.filter((one) => !isAtOnce(one) && one.state.draining === undefined);
   const drainable = withPeople.slice(0, Math.max(0, batch - waiting));
   for (const one of drainable) {
-    if (!serving.some((other) => other !== one && !chosen.includes(other))) break;
-    chosen.push(one);
+    if (serving.size - (serving.has(one) ? 1 : 0) === 0) break;
+    serving.delete(one);
+    chosen.add(one);
   }
-  return chosen;
+  return [...chosen];
 }
 
 /** It was given the latest model, and has it. */

@@ -226,4 +226,17 @@ export const migrations: readonly string[] = [
     until_at INTEGER NOT NULL
   ) STRICT;
   `,
+  // Sessions that were, so that autoscale settings can be tried on real days.
+  `
+  CREATE TABLE session_history (
+    id TEXT PRIMARY KEY,
+    pool_key TEXT NOT NULL,
+    user_name TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER NOT NULL,
+    active_until INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX session_history_by_pool ON session_history (pool_key, started_at);
+  CREATE INDEX session_history_by_end ON session_history (ended_at);
+  `,
 ];

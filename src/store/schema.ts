@@ -24,6 +24,7 @@ export interface Tables {
   metric_samples: MetricSampleRow;
   ledger: LedgerRow;
   ledger_seen: LedgerSeenRow;
+  session_history: SessionHistoryRow;
 }
 
 /** A resource: the document as asked for, and what was found. */
@@ -237,4 +238,14 @@ export interface LedgerRow {
 export interface LedgerSeenRow {
   one: 1;
   until_at: number;
+}
+
+/** Somebody's time in a pool. Of a session that goes on, the times of its end are those when it was seen last. */
+export interface SessionHistoryRow {
+  id: string;
+  pool_key: string;
+  user_name: string;
+  started_at: number;
+  ended_at: number;
+  active_until: number;
 }

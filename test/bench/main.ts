@@ -4,11 +4,13 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { autoscaleHours } from './autoscale.ts';
 import { resultOf, type Benchmark, type Result } from './benchmark.ts';
 import { record } from './document.ts';
 import { describeMachine } from './machine.ts';
 import { httpRateChp, httpRateHaproxy, wsRateChp } from './http.ts';
 import { placement } from './placement.ts';
+import { planGrowth, planMemory, planTime } from './plan.ts';
 import { deployInRotation, scaleInRotation } from './pool.ts';
 import { sshConnect, sshIdle, sshThroughput, sshThroughputAes, sshThroughputJump } from './ssh.ts';
 import { tcpConnect, tcpThroughput } from './tcp.ts';
@@ -29,6 +31,10 @@ const benchmarks: readonly Benchmark[] = [
   httpRateHaproxy,
   wsRateChp,
   placement,
+  planTime,
+  planMemory,
+  planGrowth,
+  autoscaleHours,
   templateExpand,
   wakeFrozen,
   wakeStopped,

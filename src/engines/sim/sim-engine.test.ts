@@ -66,11 +66,14 @@ describe('the simulated engine', () => {
   it('takes its time by the clock, and stops when it is told to', async () => {
     const waits: number[] = [];
     const counting: Clock = { now: () => 0, sleep: (ms) => Promise.resolve(void waits.push(ms)) };
-    const engine = createSimEngine({ clock: counting, createMs: 40, startMs: 7 });
+    const engine = createSimEngine({ clock: counting, createMs: 40, startMs: 7, thawMs: 2 });
     await engine.create(spec, signal);
     await engine.setPower('one', 'running', signal);
     await engine.setPower('one', 'frozen', signal);
     expect(waits).toEqual([40, 7]);
+    await engine.setPower('one', 'running', signal);
+    await engine.setPower('one', 'running', signal);
+    expect(waits).toEqual([40, 7, 2]);
   });
 
   it('keeps instances and shares in its file, whole', async () => {

@@ -24,6 +24,8 @@ export interface SimEngineOptions {
   /** How long making and starting an instance take, in the clock's milliseconds. Default: no time. */
   createMs?: number;
   startMs?: number;
+  /** How long it takes until one that was frozen runs. Default: no time. */
+  thawMs?: number;
 }
 
 /** The methods that can be told to fail. */
@@ -149,8 +151,11 @@ export function createSimEngine(options: SimEngineOptions): SimEngine {
 
     async setPower(name, power, signal) {
       enter('setPower', signal);
-      const starts = find(name).power === 'stopped' && power !== 'stopped';
-      if (starts && options.startMs !== undefined) await clock.sleep(options.startMs, signal);
+      const before = find(name).power;
+      const starts = before === 'stopped' && power !== 'stopped';
+      const thaws = before === 'frozen' && power === 'running';
+      const takes = starts ? options.startMs : thaws ? options.thawMs : undefined;
+      if (takes !== undefined) await clock.sleep(takes, signal);
       find(name).power = power;
       save();
     },

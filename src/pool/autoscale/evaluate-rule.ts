@@ -136,21 +136,29 @@ function presentValue(trigger: MetricTrigger, current: ReadonlyMap<string, numbe
 
 /** The first stage. Each instance has one value: what it moved within the grain, or the mean of what it was. */
 function joinInstances({ metric, statistic }: MetricTrigger, samples: readonly MetricSample[]): number | undefined {
-  const measured = samples.filter(({ count }) => count > 0);
-  if (measured.length === 0) return undefined;
   const isTotal = totals.has(metric);
-  const values = measured.map(({ sum, count }) => (isTotal ? sum : sum / count));
+  let [instances, measurements, sum, minimum, maximum] = [0, 0, 0, Infinity, -Infinity];
+  for (const sample of samples) {
+    if (sample.count === 0) continue;
+    const value = isTotal ? sample.sum : sample.sum / sample.count;
+    instances += 1;
+    measurements += sample.count;
+    sum += value;
+    minimum = Math.min(minimum, isTotal ? value : sample.minimum);
+    maximum = Math.max(maximum, isTotal ? value : sample.maximum);
+  }
+  if (instances === 0) return undefined;
   switch (statistic) {
     case 'Average':
-      return sumOf(values) / values.length;
+      return sum / instances;
     case 'Sum':
-      return sumOf(values);
+      return sum;
     case 'Min':
-      return Math.min(...(isTotal ? values : measured.map(({ minimum }) => minimum)));
+      return minimum;
     case 'Max':
-      return Math.max(...(isTotal ? values : measured.map(({ maximum }) => maximum)));
+      return maximum;
     case 'Count':
-      return sumOf(measured.map(({ count }) => count));
+      return measurements;
   }
 }
 
