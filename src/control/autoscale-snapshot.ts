@@ -16,7 +16,7 @@ import type { World } from './world.ts';
 const measuredAfter = 2 * 60_000;
 
 export interface SnapshotParts {
-  world: Pick<World, 'store' | 'live' | 'clock'>;
+  world: Pick<World, 'store' | 'live' | 'reports' | 'clock'>;
   placements: Pick<Placements, 'waiting' | 'activeUsersOn'>;
   metrics: MetricReader;
 }
@@ -46,7 +46,9 @@ export async function takeAutoscaleSnapshot(
     inRotation: staying.some(({ name, state }) => world.live.rotation(name).inRotation && state.power === 'running'),
     waiting: placements.waiting(set.key),
     // Where nobody has looked yet, somebody may be.
-    activeInstances: staying.filter(({ name }) => placements.activeUsersOn(name) !== 0).length,
+    activeInstances: staying.filter(
+      ({ name }) => placements.activeUsersOn(name) !== 0 || world.reports.strangersOn(name) > 0,
+    ).length,
     seatsPerInstance: readPoolTags(set.document).placement.usersPerInstance,
   };
 }

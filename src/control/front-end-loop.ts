@@ -154,10 +154,14 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
     }
     for (const name of startingSince.keys())
       if (!instances.some((one) => one.name === name)) startingSince.delete(name);
+    const probed = Map.groupBy(
+      [...routes, ...health].flatMap((one) => one.backends.map(({ instance }) => ({ instance, one }))),
+      ({ instance }) => instance,
+    );
     const rotation = new Map(
       instances.map((instance) => [
         instance.name,
-        rotationOf(instance, [...routes, ...health], (probe, name) =>
+        rotationOf(instance, probed.get(instance.name)?.map(({ one }) => one) ?? [], (probe, name) =>
           world.reports.healthy(probe, name, startingSince.get(name)),
         ),
       ]),

@@ -59,7 +59,8 @@ export function createInstanceDoors(parts: {
     if (isKeep) {
       const keep = keepRequestSchema.safeParse(asJson(text));
       if (!keep.success) return refuse(400, 'InvalidParameter', 'the request names no user and no time', 22);
-      return { status: 200, body: await keepHere(instanceName, keep.data), failed: false };
+      const body = await keepHere(instanceName, keep.data);
+      return { status: 200, body, failed: body.outcome === 'refused' };
     }
     const asked = mountRequestSchema.safeParse(asJson(text));
     if (!asked.success) return refuse(400, 'InvalidParameter', 'the request is not a mount request', 22);

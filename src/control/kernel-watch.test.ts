@@ -63,7 +63,8 @@ describe('kernels', () => {
     }
     expect(asked).toHaveBeenCalledTimes(2);
     expect(onError).toHaveBeenCalledTimes(2);
-    expect(watch.mark([presence])).toEqual([presence]);
+    // Where nothing is known somebody counts as active.
+    expect(watch.mark([presence])).toEqual([{ ...presence, activeAt: 120 * minute }]);
   });
 
   it('of an image that cannot tell are none', async () => {

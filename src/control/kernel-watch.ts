@@ -64,6 +64,8 @@ export function createKernelWatch({ ask, onError }: KernelWatchParts): KernelWat
         if (busy.has(user)) busyAt.set(keyOf({ instance, user }), now);
       }
     } catch (error) {
+      // Where nothing is known somebody counts as active.
+      for (const user of users) busyAt.set(keyOf({ instance, user }), now);
       onError(instance, error);
     }
   }

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../core/time.ts';
 import type { KeepAnswer, KeepQuestion } from '../link/people.ts';
+import { drainCause } from '../pool/instance-state.ts';
 import { readLeaseEnd } from '../pool/lease.ts';
 import { readPoolTags } from '../providers/compute/pool-tags.ts';
 import { findInstances } from '../store/instance-records.ts';
@@ -34,7 +35,8 @@ const usage = `'ssh POOL keep 2h' or 'ssh POOL keep --until 18:00' keeps your ma
 export function createLeases({ store, clock, placements, log }: LeasesParts): Leases {
   async function hostnameOf(instance: string) {
     const found = (await findInstances(store.db)).find(({ name }) => name === instance);
-    return { hostname: found?.hostname ?? instance, drainsUntil: found?.state.draining?.until };
+    const isForRule = found !== undefined && drainCause(found.state) === 'scale-in';
+    return { hostname: found?.hostname ?? instance, drainsUntil: found?.state.draining?.until, isForRule };
   }
 
   async function tell(set: ResourceRecord, user: string): Promise<KeepAnswer> {
@@ -42,11 +44,11 @@ export function createLeases({ store, clock, placements, log }: LeasesParts): Le
     const lease = await findLease(store.db, pool, user);
     if (lease === undefined || lease.until <= clock.now())
       return done(`Nothing is kept for you beyond what runs. ${usage}`);
-    const { hostname, drainsUntil } = await hostnameOf(lease.instance);
+    const { hostname, drainsUntil, isForRule } = await hostnameOf(lease.instance);
     const goes =
       drainsUntil === undefined
         ? ''
-        : automaticChange(set) === undefined
+        : automaticChange(set) === undefined || !isForRule
           ? ` It is being taken away all the same, at ${timeOf(drainsUntil)}.`
           : ' It was to be taken away because nobody worked there: it stays.';
     return done(`${hostname} is kept for you until ${timeOf(lease.until)}.${goes}`);

@@ -4,9 +4,15 @@
  */
 import type { Transaction } from 'kysely';
 import type { ResourceKey } from '../core/resource-id.ts';
-import type { InstanceState } from '../pool/instance-state.ts';
+import { beginDraining, isLeaving, type InstanceState } from '../pool/instance-state.ts';
 import type { Executors } from '../pool/steps.ts';
-import { eraseInstance, forgetMountGrants, setInstanceModel, type InstanceRecord } from '../store/instance-records.ts';
+import {
+  eraseInstance,
+  findInstances,
+  forgetMountGrants,
+  setInstanceModel,
+  type InstanceRecord,
+} from '../store/instance-records.ts';
 import { objectAt } from '../providers/read-body.ts';
 import { findResource, saveResource, type ResourceRecord } from '../store/resource-records.ts';
 import type { Tables } from '../store/schema.ts';
@@ -46,10 +52,7 @@ export function lifeSteps(key: ResourceKey, parts: LifeStepParts): Pick<Executor
     async drain({ instanceId, until, by }) {
       const { instance } = await subject(key, instanceId);
       const since = clock.now();
-      await change(instance, ({ rescuedAt: _rescued, ...state }) => ({
-        ...state,
-        draining: { since, by, ...(until === undefined ? {} : { until }) },
-      }));
+      await change(instance, (state) => beginDraining(state, { since, by, ...(until === undefined ? {} : { until }) }));
     },
     async undrain({ instanceId }) {
       const { instance } = await subject(key, instanceId);
@@ -80,7 +83,9 @@ export function lifeSteps(key: ResourceKey, parts: LifeStepParts): Pick<Executor
       const { instance } = await subject(key, instanceId);
       await rescueFiles(world, instance, signal);
       const rescuedAt = clock.now();
-      await change(instance, (state) => ({ ...state, rescuedAt }));
+      // It may have become wanted meanwhile, and people have worked on it since.
+      const { draining } = instance.state;
+      await change(instance, (state) => (state.draining?.since === draining?.since ? { ...state, rescuedAt } : state));
     },
     async remake({ instanceId, model }, signal) {
       const { instance, set } = await subject(key, instanceId);
@@ -107,7 +112,7 @@ export function lifeSteps(key: ResourceKey, parts: LifeStepParts): Pick<Executor
       await change(
         instance,
         (state) => ({ ...state, removal: state.removal ?? removal }),
-        (tx) => (instance.state.removal === undefined ? lowerCapacity(tx, set.id) : Promise.resolve()),
+        (tx) => lowerCapacity(tx, set.id),
       );
     },
     async remove({ instanceId, reason }, signal) {
@@ -137,10 +142,15 @@ function asNew(state: InstanceState): InstanceState {
   };
 }
 
+/** After one of them has begun to leave. */
 async function lowerCapacity(tx: Transaction<Tables>, id: string): Promise<void> {
   const set = await findResource(tx, id);
   if (set === undefined) return;
+  const members = (await findInstances(tx, set.key)).filter(
+    ({ state }) => !isLeaving(state) && state.standby === undefined,
+  );
   const sku = objectAt(set.document, 'sku');
-  const capacity = Math.max(0, Number(sku['capacity'] ?? 0) - 1);
+  // An operator may have asked for fewer already.
+  const capacity = Math.min(Number(sku['capacity'] ?? 0), members.length);
   await saveResource(tx, { ...set, document: { ...set.document, sku: { ...sku, capacity } } });
 }

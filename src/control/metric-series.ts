@@ -7,6 +7,7 @@
  */
 import type { EpochMillis } from '../core/time.ts';
 import { foldIntoGrains, grainStart, grainStarts, joinSamples, sampleOf } from '../pool/fold-samples.ts';
+import type { Session } from '../link/people.ts';
 import { isIdle } from '../pool/idle.ts';
 import { measurePeople } from '../pool/measure-people.ts';
 import { measureUsage, type UsageReading } from '../pool/measure-usage.ts';
@@ -49,6 +50,14 @@ export function createMetricSeries({ world, placements }: MetricSeriesParts): Me
   const minutes = new Map<EpochMillis, Map<string, MeasuredSample>>();
   let readings = new Map<string, UsageReading>();
   let nextAt = 0;
+
+  /** Looked through once for each report, however many pools ask. */
+  let indexed: { sessions: readonly Session[]; byPool: Map<string, Session[]> } = { sessions: [], byPool: new Map() };
+  function sessionsIn(pool: string): readonly Session[] {
+    const sessions = reports.sessions();
+    if (indexed.sessions !== sessions) indexed = { sessions, byPool: Map.groupBy(sessions, (one) => one.pool) };
+    return indexed.byPool.get(pool) ?? [];
+  }
 
   function note(at: EpochMillis, scaleSetKey: string, metric: MetricName, instance: string, value: number): void {
     const start = grainStart(at, minute);
@@ -93,9 +102,9 @@ export function createMetricSeries({ world, placements }: MetricSeriesParts): Me
     if (metric !== 'Waiting Users' && !reports.isComplete(clock.now())) return undefined;
     const connected = new Map<string, Set<string>>();
     const sessions = new Map<string, number>();
-    for (const { pool: key, instance, user, activeAt } of reports.sessions()) {
+    for (const { instance, user, activeAt } of sessionsIn(scaleSetKey)) {
       // An idle session is open, and nobody needs a machine for it.
-      if (key !== scaleSetKey || isIdle(activeAt ?? clock.now(), clock.now(), pool.idleMilliseconds)) continue;
+      if (isIdle(activeAt ?? clock.now(), clock.now(), pool.idleMilliseconds)) continue;
       connected.set(instance, (connected.get(instance) ?? new Set()).add(user));
       sessions.set(instance, (sessions.get(instance) ?? 0) + 1);
     }

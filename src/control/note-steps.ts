@@ -43,7 +43,11 @@ function describeStep(step: InstanceStep, set: ResourceRecord): Told | undefined
         failed: 'could not be drained',
       };
     case 'undrain':
-      return { operation: `${kind}/undrain/action`, done: 'stays: it is wanted again.', failed: 'could not be kept' };
+      return {
+        operation: `${kind}/undrain/action`,
+        done: 'stays: it does not drain any more.',
+        failed: 'could not be kept',
+      };
     case 'remove':
       return {
         operation: `${kind}/delete/action`,
@@ -131,7 +135,7 @@ export function noteSteps(steps: ScaleSetSteps, { store, clock, newId }: NoteSte
         noteActivity(store.db, {
           ...{ id: newId(), at: clock.now(), resourceId: set.id, instanceId: step.instanceId },
           ...{ operation: told.operation, status, level: status === 'Failed' ? 'Error' : 'Informational' },
-          caller: automaticChange(set)?.by ?? 'poolhouse',
+          caller: isOfCapacity(step) ? (automaticChange(set)?.by ?? 'poolhouse') : 'poolhouse',
           message: `${instance.hostname} ${message}`,
           properties: { instance: instance.name, hostname: instance.hostname },
         });
@@ -148,5 +152,10 @@ export function noteSteps(steps: ScaleSetSteps, { store, clock, newId }: NoteSte
   };
 }
 
+/** What follows from the capacity was done by whoever has changed it. */
+const isOfCapacity = (step: InstanceStep) =>
+  step.step === 'join' || step.step === 'create' || (step.step === 'drain' && step.by === 'scale-in');
+
 const isNews = ({ state: { failure } }: InstanceRecord, { step }: InstanceStep, reason: string) =>
-  failure?.step !== step || failure.message !== reason;
+  // What could not be rescued is told in an instance's own words, which may be others each time.
+  failure?.step !== step || (step !== 'rescue' && failure.message !== reason);

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { PoolhouseError } from '../core/errors.ts';
-import { drainCause } from '../pool/instance-state.ts';
+import { beginDraining, drainCause } from '../pool/instance-state.ts';
 import { findInstances, updateInstanceState } from '../store/instance-records.ts';
 import type { World } from './world.ts';
 
@@ -35,10 +35,11 @@ export function createOperatorDrain({
         throw new PoolhouseError('Conflict', `The instance '${name}' is being removed already.`);
       if (state.standby !== undefined)
         throw new PoolhouseError('Conflict', `The instance '${name}' is a standby: nobody is sent to it.`);
-      await updateInstanceState(tx, instance, ({ draining, rescuedAt: _rescued, ...rest }) => {
-        if (!off) return { ...rest, draining: { since: draining?.since ?? clock.now(), by: 'operator' } };
+      await updateInstanceState(tx, instance, (before) => {
+        const { draining, ...rest } = before;
+        if (!off) return beginDraining(before, { since: draining?.since ?? clock.now(), by: 'operator' });
         // What drains for another reason is not the operator's to end here.
-        return draining === undefined || draining.by === 'operator' ? rest : { ...rest, draining };
+        return draining?.by === 'operator' ? rest : before;
       });
       return instance.hostname;
     });

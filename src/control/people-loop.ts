@@ -6,7 +6,7 @@
 import { PoolhouseError } from '../core/errors.ts';
 import type { EpochMillis } from '../core/time.ts';
 import type { Session } from '../link/people.ts';
-import { failureOf } from '../pool/instance-state.ts';
+import { drainCause, failureOf } from '../pool/instance-state.ts';
 import { decideWake, describeWait, type WakeSnapshot } from '../pool/wake.ts';
 import { readPoolTags } from '../providers/compute/pool-tags.ts';
 import { readScaleSet } from '../providers/compute/scale-set-model.ts';
@@ -153,10 +153,13 @@ export function createPeopleLoop({ world, placements, orders, leases, presences 
   }
 
   /** Who is idle on an instance that drains for that is told how to keep it. An operator's own drain goes before leases. */
-  function mayKeepOf(sets: readonly ResourceRecord[]): (session: Session) => boolean {
+  function mayKeepOf(
+    sets: readonly ResourceRecord[],
+    states: ReadonlyMap<string, InstanceRecord['state']>,
+  ): (session: Session) => boolean {
     const automatic = new Set<string>(sets.flatMap((set) => (automaticChange(set) === undefined ? [] : [set.key])));
     return ({ pool, user, instance }) => {
-      if (!automatic.has(pool)) return false;
+      if (!automatic.has(pool) || drainCause(states.get(instance) ?? {}) !== 'scale-in') return false;
       const here = [...placements.on(instance)].find((one) => one.pool === pool && one.user === user);
       return here !== undefined && !placements.isActive(here);
     };
@@ -184,7 +187,7 @@ export function createPeopleLoop({ world, placements, orders, leases, presences 
     );
     const instances = Map.groupBy(everywhere, (one) => one.scaleSetKey);
     const states = new Map(everywhere.map(({ name, state }) => [name, state]));
-    const nextNotice = tellOfDraining(seen.sessions, states, clock.now(), mayKeepOf(living));
+    const nextNotice = tellOfDraining(seen.sessions, states, clock.now(), mayKeepOf(living, states));
     placements.setPools(new Map(living.map((set) => [set.key, seatsOf(set, instances.get(set.key) ?? [])])));
     kernels.look(peopleWithPrograms(everywhere, living), clock.now());
     // Who is idle keeps no pool awake: they are told when its machine is to go.

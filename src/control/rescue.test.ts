@@ -49,11 +49,11 @@ describe('what people have on an instance that drains', () => {
 
   it('keeps it there when it cannot be taken for somebody', async () => {
     const { rescue, noted } = await prepare({
-      exec: says({ rescued: [ada], failed: [{ name: 'bob', reason: 'No space left on device' }] }),
+      exec: says({ rescued: [ada], failed: [{ name: 'azure', reason: 'No space left\u001b[2J on device' }] }),
     });
     await expect(rescue()).rejects.toMatchObject({
       ...{ code: 'Unavailable', retryable: true },
-      message: expect.stringContaining('bob: No space left on device') as string,
+      message: expect.stringContaining('azure: No space left [2J on device') as string,
     });
     expect(await noted()).toEqual([]);
   });
@@ -77,9 +77,25 @@ describe('what people have on an instance that drains', () => {
   });
 
   it('goes with it where its image knows no rescue, and the log says so', async () => {
-    const { rescue, logged } = await prepare({ exec: () => ({ exitCode: 127 }) });
+    const { rescue, logged } = await prepare({
+      exec: ([program]) => ({ exitCode: program === 'test' ? 1 : 127 }),
+    });
     expect(await rescue()).toEqual([]);
     expect(logged).toMatchObject([{ level: 'warn' }]);
+  });
+
+  it('keeps it there when its program is there and cannot be run', async () => {
+    const { rescue } = await prepare({ exec: ([program]) => ({ exitCode: program === 'test' ? 0 : 127 }) });
+    await expect(rescue()).rejects.toMatchObject({ code: 'Unavailable' });
+  });
+
+  it('is nobody’s whom nobody asked about, whatever is said there', async () => {
+    const mallory = { ...ada, name: 'mallory' };
+    const { rescue, noted } = await prepare({
+      exec: says({ rescued: [mallory], failed: [{ name: 'mallory', reason: 'x' }] }),
+    });
+    expect(await rescue()).toEqual([]);
+    expect(await noted()).toEqual([]);
   });
 
   it('is looked for in one that was stopped, which is started for it', async () => {

@@ -12,19 +12,26 @@ import { findResource } from '../store/resource-records.ts';
 import { instanceUsers } from './instance-users.ts';
 import type { World } from './world.ts';
 
+const longestReason = 200;
 const answerSchema = z.object({
   rescued: z.array(
     z.object({
       name: z.string(),
       /** In the person's workspace. */
-      folder: z.string(),
+      folder: z.string().regex(/^rescued\/[A-Za-z0-9._-]{1,120}$/),
       files: z.int(),
       bytes: z.int(),
       /** How many files did not fit, or could not be read: they are listed in a file of the folder. */
       left: z.int(),
     }),
   ),
-  failed: z.array(z.object({ name: z.string(), reason: z.string() })),
+  failed: z.array(
+    z.object({
+      name: z.string(),
+      // Whoever is root there may say what they like.
+      reason: z.string().transform((text) => text.replace(/\p{C}/gu, ' ').slice(0, longestReason)),
+    }),
+  ),
 });
 
 /** What was taken of one person's home. */
@@ -32,6 +39,7 @@ export type Rescued = z.infer<typeof answerSchema>['rescued'][number];
 
 /** For all people of an instance together; those who were done by then are not done again. */
 const rescueLimit = 15 * 60_000;
+const longestAnswer = 4 * 2 ** 20;
 /** Of a shell where there is no such program: an image of before, or one of the operator's own. */
 const noProgram = [126, 127];
 
@@ -54,26 +62,35 @@ export async function rescueFiles(world: World, instance: InstanceRecord, signal
     return [];
   }
   if (found.power !== 'running') await engine.setPower(instance.name, 'running', signal);
+  const document = await documentFor(world, instance, share.path);
   const result = await engine.exec(
     instance.name,
     ['/usr/lib/poolhouse/rescue'],
-    { stdin: JSON.stringify(await documentFor(world, instance, share.path)), timeoutMs: rescueLimit },
+    { stdin: JSON.stringify(document), timeoutMs: rescueLimit, keepBytes: longestAnswer },
     signal,
   );
-  if (noProgram.includes(result.exitCode)) {
+  if (noProgram.includes(result.exitCode) && !(await hasProgram(world, instance, signal))) {
     log.warn(about, `the instance's image knows no rescue: what lies on it goes with it`);
     return [];
   }
   const answer = answerSchema.safeParse(result.exitCode === 0 ? asJson(result.stdout) : undefined);
   if (!answer.success)
     throw staying(instance, `the program in it failed (exit code ${result.exitCode})`, new Error(result.stderr));
-  const { rescued, failed } = answer.data;
+  // Of people that nobody asked about it has nothing to say.
+  const isAsked = ({ name }: { name: string }) => document.users.some((user) => user.name === name);
+  const [rescued, failed] = [answer.data.rescued.filter(isAsked), answer.data.failed.filter(isAsked)];
   for (const one of rescued) log.info({ ...about, audit: 'rescued', ...one }, 'files of somebody were rescued');
   if (failed.length === 0) {
     if (rescued.length > 0) await note(world, instance, rescued);
     return rescued;
   }
   throw staying(instance, failed.map(({ name, reason }) => `${name}: ${reason}`).join('; '));
+}
+
+/** The program is there and cannot be run, or is not there: only then nothing can be rescued. */
+async function hasProgram({ engine }: World, { name }: InstanceRecord, signal: AbortSignal): Promise<boolean> {
+  const { exitCode } = await engine.exec(name, ['test', '-e', '/usr/lib/poolhouse/rescue'], {}, signal);
+  return exitCode === 0;
 }
 
 async function documentFor(world: World, instance: InstanceRecord, mountPoint: string) {

@@ -109,7 +109,8 @@ export function createScaleSetLoop(
       if (step.step === 'prepareImage') images.prepare(steps.imageOf(record));
       else if (step.step === 'allocate') await steps.allocate(record, step);
       // Only written down, and whatever else is under way.
-      else if (step.step === 'drain' || step.step === 'undrain') await carryOut(record, step, signal);
+      else if (step.step === 'drain' || step.step === 'undrain' || isBusyJoin(record, step))
+        await carryOut(record, step, signal);
       else begin(record, step, signal);
     }
     if (planned.some(({ step }) => step === 'drain' || step === 'undrain')) world.changed();
@@ -120,6 +121,10 @@ export function createScaleSetLoop(
     if (planned.length > 0) return false;
     return conclude(record, snapshot, now);
   }
+
+  /** A standby that is being prepared joins, and its preparation goes on. */
+  const isBusyJoin = (record: ResourceRecord, step: Step) =>
+    step.step === 'join' && underWay.has(slotOf(record.key, step.instanceId));
 
   async function modelsOf(
     record: ResourceRecord,
@@ -164,7 +169,7 @@ export function createScaleSetLoop(
     if (step.step === 'runExtension' && scriptsCanceled(record)) stop.abort(canceled);
     underWay.set(slot, { step: step.step, stop });
     const work = carryOut(record, step, AbortSignal.any([signal, stop.signal])).finally(() => {
-      underWay.delete(slot);
+      if (underWay.get(slot)?.stop === stop) underWay.delete(slot);
       running.delete(work);
       world.changed();
     });

@@ -62,4 +62,5 @@ async function readPassword(file: string | undefined): Promise<string> {
 }
 
 const isAddress = (text: string) => text.length <= 254 && /^[^\s@<>,;:"\p{Cc}]+@[^\s@<>,;:"\p{Cc}]+$/u.test(text);
-const isThisMachine = (host: string) => host === 'localhost' || host === '::1' || host.startsWith('127.');
+const isThisMachine = (host: string) =>
+  host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));

@@ -70,6 +70,7 @@ export function createTakeSnapshot(
     const tags = readPoolTags(record.document);
     const accounts = poolAccounts(people.users, people.groups, poolNameOf(record.id));
     const latest = latestOf(record, asked);
+    const peopleWanted = peopleDigest(accounts, tags.signIn);
     const isKnown = world.reports.isComplete(now);
 
     const take = (one: InstanceRecord): InstanceSnapshot => {
@@ -85,7 +86,7 @@ export function createTakeSnapshot(
       };
       return {
         ...found,
-        people: peopleDigest(accounts, tags.signIn),
+        people: peopleWanted,
         behind: behindOf(model, latest),
         connections: world.reports.connections(one.name),
         users: isKnown ? placements.usersOn(one.name) : undefined,
@@ -130,30 +131,31 @@ export interface Room {
 }
 
 /**
- * How many standby instances of each scale set the host's memory allows (what all capacities promise comes first, then what the
- * other sets have standing by), and how many instances of preemptible ones have to go.
+ * How many standby instances of each scale set the host's memory allows, beside what all capacities promise: handed out in one
+ * order, so that two sets do not take the same room. And how many instances of preemptible sets have to go.
  */
 export function roomOf(
   records: readonly ResourceRecord[],
   instances: ReadonlyMap<string, readonly InstanceRecord[]>,
   hostBytes: number,
 ): Map<string, Room> {
-  const known = records.map((record) => {
+  const living = records.filter(({ deletingSince }) => deletingSince === undefined);
+  const known = living.map((record) => {
     const { capacity, sizeName, spot } = readScaleSet(record.document);
     const own = instances.get(record.key) ?? [];
-    const standing = own.filter(({ state }) => state.standby !== undefined).length;
     const off = own.filter(({ state }) => state.standby === undefined && state.power === 'stopped').length;
     const count = spot === undefined ? capacity : Math.max(0, capacity - off);
     const size = sizeOf(sizeName).memoryGiB * 2 ** 30;
-    return { key: record.key, size, count, standing, isPreemptible: spot !== undefined };
+    const wanted = readPoolTags(record.document).standby.count;
+    return { key: record.key, size, count, wanted, isPreemptible: spot !== undefined };
   });
-  const promised = known.reduce((sum, { count, size }) => sum + count * size, 0);
+  let free = hostBytes - known.reduce((sum, { count, size }) => sum + count * size, 0);
   const evictions = chooseEvictions(known, hostBytes);
-  return new Map(
-    known.map(({ key, size }) => {
-      const others = known.reduce((sum, other) => (other.key === key ? sum : sum + other.standing * other.size), 0);
-      const standbyRoom = Math.max(0, Math.floor((hostBytes - promised - others) / size));
-      return [key, { standbyRoom, evictions: evictions.get(key) ?? 0 }];
-    }),
-  );
+  const rooms = new Map<string, Room>();
+  for (const { key, size, wanted } of known.toSorted((a, b) => (a.key < b.key ? -1 : 1))) {
+    const standbyRoom = Math.max(0, Math.min(wanted, Math.floor(free / size)));
+    free -= standbyRoom * size;
+    rooms.set(key, { standbyRoom, evictions: evictions.get(key) ?? 0 });
+  }
+  return rooms;
 }

@@ -96,8 +96,8 @@ export async function openTestPool({
         ran.push({ argv: ['setPower', power], stdin: undefined });
         return Promise.resolve();
       },
-      exec: (_name: string, argv: readonly string[], { stdin }: { stdin: string }) => {
-        ran.push({ argv, stdin: JSON.parse(stdin) });
+      exec: (_name: string, argv: readonly string[], { stdin }: { stdin?: string }) => {
+        ran.push({ argv, stdin: JSON.parse(stdin ?? 'null') });
         return Promise.resolve({ exitCode: 0, stdout: '', stderr: '', ...exec?.(argv) });
       },
     },

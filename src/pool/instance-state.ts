@@ -90,6 +90,11 @@ export function drainCause({ draining }: Pick<InstanceState, 'draining'>): Drain
   return draining === undefined ? undefined : (draining.by ?? 'scale-in');
 }
 
+/** It drains from now on; what was rescued before has nothing to do with it. */
+export function beginDraining({ rescuedAt: _before, ...state }: InstanceState, draining: Draining): InstanceState {
+  return { ...state, draining };
+}
+
 /** It goes for good, whatever the capacity becomes: it is not counted any more. */
 export function isLeaving(state: Pick<InstanceState, 'removal' | 'draining'>): boolean {
   return state.removal !== undefined || drainCause(state) === 'delete';

@@ -18,9 +18,12 @@ export function planEviction(
   const running = members.filter(({ state }) => state.power === 'running');
   const going = running.filter(({ state }) => drainCause(state) === 'eviction');
   const rank = ({ users, active }: InstanceSnapshot) => (users === 0 ? 0 : active === 0 ? 1 : 2);
-  return running
-    .filter((one) => !going.includes(one))
-    .toSorted((a, b) => rank(a) - rank(b) || b.instanceId - a.instanceId)
-    .slice(0, Math.max(0, evictions - going.length))
-    .map(({ instanceId }) => ({ step: 'drain', instanceId, until: now + noticeMilliseconds, by: 'eviction' }));
+  return (
+    running
+      // An operator's own drain is theirs to end.
+      .filter((one) => !going.includes(one) && drainCause(one.state) !== 'operator')
+      .toSorted((a, b) => rank(a) - rank(b) || b.instanceId - a.instanceId)
+      .slice(0, Math.max(0, evictions - going.length))
+      .map(({ instanceId }) => ({ step: 'drain', instanceId, until: now + noticeMilliseconds, by: 'eviction' }))
+  );
 }

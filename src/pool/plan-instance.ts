@@ -5,6 +5,7 @@ import {
   isEmpty,
   isPrepared,
   isReady,
+  mayHoldWork,
   type AskedExtension,
   type InstanceSnapshot,
   type ScaleSetSnapshot,
@@ -33,6 +34,8 @@ export function planInstance(
   if (instance.busy || now < retryAt) return undefined;
 
   if (state.remake !== undefined) return { step: 'remake', instanceId, model: 'own', reason: state.remake.reason };
+  if (state.restart !== undefined && power !== 'absent')
+    return { step: 'restart', instanceId, reason: 'it was to be restarted' };
   if (state.draining !== undefined) {
     const ending = planEnd(snapshot, instance, state.draining, now);
     if (ending !== undefined) return ending;
@@ -46,7 +49,6 @@ export function planInstance(
   const wanted = wantedPower(instance, now);
   if (power !== wanted) return { step: 'setPower', instanceId, power: wanted };
   if (power !== 'running') return undefined;
-  if (state.restart !== undefined) return { step: 'restart', instanceId, reason: 'it was to be restarted' };
   if (state.provisioned !== instance.provision || hasOtherPeople(instance)) return { step: 'provision', instanceId };
   const extension = nextExtension(snapshot.generation, instance);
   return extension === undefined ? undefined : { step: 'runExtension', instanceId, extension: extension.name };
@@ -67,11 +69,13 @@ function planEnd(
   const isNobodyThere = isEmpty(instance);
   const isOver = draining.until !== undefined && now >= draining.until + (isNobodyThere ? 0 : goodbye);
   if (!isOver && (isEarly || !isNobodyThere)) return undefined;
-  if (state.rescuedAt === undefined && state.provisioned !== undefined && instance.power !== 'absent')
-    return { step: 'rescue', instanceId };
-  if (cause === 'upgrade') return { step: 'remake', instanceId, model: 'latest', reason: 'it gets the latest model' };
+  // Nothing is lost by these.
   if (cause === 'repair' && snapshot.repairs?.action === 'Restart')
     return { step: 'restart', instanceId, reason: 'its probes fail: it is repaired' };
+  if (cause === 'eviction' && snapshot.evictionPolicy === 'Deallocate')
+    return { step: 'evict', instanceId, policy: 'Deallocate' };
+  if (cause !== 'delete' && mayHoldWork(instance)) return { step: 'rescue', instanceId };
+  if (cause === 'upgrade') return { step: 'remake', instanceId, model: 'latest', reason: 'it gets the latest model' };
   if (cause === 'repair' && snapshot.repairs?.action === 'Reimage')
     return { step: 'remake', instanceId, model: 'own', reason: 'its probes fail: it is repaired' };
   if (cause === 'eviction') return { step: 'evict', instanceId, policy: snapshot.evictionPolicy };

@@ -196,6 +196,37 @@ const cases: [what: string, world: ScaleSetSnapshot, steps: Step[]][] = [
     [{ step: 'restart', instanceId: 0, reason: 'it was to be restarted' }],
   ],
   [
+    'restarts it while it drains, too',
+    snapshot([instance(0, { state: { ...drained('operator'), restart: { since: now } } })]),
+    [{ step: 'restart', instanceId: 0, reason: 'it was to be restarted' }],
+  ],
+  [
+    'restarts what it repairs without a rescue, for nothing is lost',
+    snapshot(
+      [instance(0, { ...ill, state: { ...ready, draining: { since: now - 1_000, until: now + 1, by: 'repair' } } })],
+      repairs('Restart'),
+    ),
+    [{ step: 'restart', instanceId: 0, reason: 'its probes fail: it is repaired' }],
+  ],
+  [
+    'repairs another while one waits for room for its files',
+    snapshot(
+      [
+        instance(0, {
+          ...ill,
+          state: {
+            ...ready,
+            draining: { since: 0, until: 1, by: 'repair' },
+            failure: { step: 'rescue', code: 'X', message: '', since: 0, attempts: 3, retryAt: now + 1 },
+          },
+        }),
+        instance(1, { ...ill, state: long }),
+      ],
+      repairs('Replace'),
+    ),
+    [{ step: 'drain', instanceId: 1, until: now + 1_800_000, by: 'repair' }],
+  ],
+  [
     'makes anew what was reimaged, at once, whoever is there',
     snapshot([instance(0, { state: { ...ready, remake: { since: now, reason: 'it was reimaged' } }, users: 1 })]),
     [{ step: 'remake', instanceId: 0, model: 'own', reason: 'it was reimaged' }],
@@ -210,7 +241,7 @@ const cases: [what: string, world: ScaleSetSnapshot, steps: Step[]][] = [
   ],
   [
     'terminates it then',
-    snapshot([instance(0, { state: drained('delete', { since: now - 300_000, until: now }) })], {
+    snapshot([instance(0, { state: { ...ready, draining: { since: now - 300_000, until: now, by: 'delete' } } })], {
       capacity: 0,
       noticeMilliseconds: 300_000,
     }),
@@ -228,6 +259,11 @@ const cases: [what: string, world: ScaleSetSnapshot, steps: Step[]][] = [
       { step: 'drain', instanceId: 1, until: now + 30_000, by: 'eviction' },
       { step: 'drain', instanceId: 2, until: now + 30_000, by: 'eviction' },
     ],
+  ],
+  [
+    'evicts none that an operator drains',
+    snapshot([instance(0, { state: drained('operator') }), instance(1)], { evictions: 2 }),
+    [{ step: 'drain', instanceId: 1, until: now + 30_000, by: 'eviction' }],
   ],
   [
     'evicts no more while some go already',

@@ -11,6 +11,9 @@ import type { Step } from './steps.ts';
 /** Repairs at a time, of all instances, in percent; one at least. */
 const atATime = 5;
 
+/** One whose files cannot be rescued waits, and holds no other up. */
+const isUnderWay = ({ state }: InstanceSnapshot) => state.failure?.step !== 'rescue';
+
 /** @param members the instances that the capacity counts */
 export function planRepairs(
   { repairs, drainMilliseconds }: ScaleSetSnapshot,
@@ -28,7 +31,7 @@ export function planRepairs(
     const isLeft = state.draining === undefined && state.remake === undefined && state.restart === undefined;
     return !busy && isLeft && unhealthySince !== undefined && now - since >= graceMilliseconds;
   };
-  const room = Math.max(1, Math.floor((members.length * atATime) / 100)) - underRepair.length;
+  const room = Math.max(1, Math.floor((members.length * atATime) / 100)) - underRepair.filter(isUnderWay).length;
   const chosen = members.filter(isIll).slice(0, Math.max(0, room));
   return [
     ...well,

@@ -20,10 +20,16 @@ export function planStandby(
     return surplus
       .filter((one) => !one.busy)
       .map(({ instanceId }): Step => ({ step: 'remove', instanceId, reason: 'it is no longer wanted as a standby' }));
-  const isMaking = [...members, ...current].some((one) => one.power === 'absent' || !isPrepared(one));
+  const isMaking = [...members, ...current].some(
+    (one) => one.power === 'absent' || (!isPrepared(one) && !hasFailed(one)),
+  );
   if (current.length >= wanted || isMaking || !imageReady) return [];
   return [{ step: 'allocate', count: 1, standby: standby.as }];
 }
+
+/** A script of it has failed: it is not being made any more. */
+const hasFailed = ({ state }: InstanceSnapshot) =>
+  Object.values(state.extensions).some(({ status }) => status === 'failed');
 
 /** Those that are ready come first, then the older ones. */
 function byProgress(a: InstanceSnapshot, b: InstanceSnapshot): number {

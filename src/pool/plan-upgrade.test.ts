@@ -129,6 +129,47 @@ const cases: [what: string, world: ScaleSetSnapshot, steps: Step[]][] = [
     [{ step: 'undrain', instanceId: 0 }],
   ],
   [
+    'lets alone what is switched off, until it is started',
+    snapshot(
+      [old(0, { state: { ...ready, power: 'stopped' }, power: 'stopped', inRotation: false }), old(1)],
+      policy('Rolling'),
+    ),
+    [drain(1)],
+  ],
+  [
+    'is not held up by one that was upgraded and is switched off since',
+    snapshot(
+      [instance(0, { state: { ...upgraded, power: 'stopped' }, power: 'stopped', inRotation: false }), old(1)],
+      policy('Rolling'),
+    ),
+    [drain(1)],
+  ],
+  [
+    'makes anew what its operator drains when somebody names it and nobody is there',
+    snapshot(
+      [
+        old(0, {
+          state: { ...taken, draining: { since: 0, by: 'operator' }, upgrade: { since: now } },
+        }),
+      ],
+      policy('Manual'),
+    ),
+    [{ step: 'remake', instanceId: 0, model: 'latest', reason: 'it gets the latest model' }],
+  ],
+  [
+    'forgets that somebody has named one when it is of the latest model all the same',
+    snapshot([instance(0, { state: { ...ready, upgrade: { since: now } } })], policy('Manual')),
+    [{ step: 'upgrade', instanceId: 0 }],
+  ],
+  [
+    'gives an instance one step at a time, though several have something to say',
+    snapshot([old(0, { behind: 'settings' }), old(1)], { ...policy('Automatic'), capacity: 1 }),
+    [
+      { step: 'drain', instanceId: 1, until: now + 1_800_000, by: 'scale-in' },
+      { step: 'upgrade', instanceId: 0 },
+    ],
+  ],
+  [
     'makes what is lost from the latest model at once',
     snapshot([old(0, { power: 'absent', inRotation: false })], policy('Automatic')),
     [{ step: 'upgrade', instanceId: 0 }],

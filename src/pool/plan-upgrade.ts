@@ -10,6 +10,7 @@ import {
   isEmpty,
   isPrepared,
   isReady,
+  mayHoldWork,
   preparedAt,
   probeGraceMilliseconds,
   type InstanceSnapshot,
@@ -25,11 +26,19 @@ export function planUpgrade(
   now: EpochMillis,
 ): Step[] {
   const outdated = members.filter(
-    ({ behind, state }) => behind !== 'nothing' && state.remake === undefined && drainCause(state) !== 'scale-in',
+    ({ behind, state }) =>
+      behind !== 'nothing' &&
+      state.remake === undefined &&
+      // What is switched off has its turn when it is started.
+      state.power === 'running' &&
+      drainCause(state) !== 'scale-in',
   );
   const steps: Step[] = members
     .filter(({ state, behind, busy }) => drainCause(state) === 'upgrade' && behind === 'nothing' && !busy)
     .map(({ instanceId }) => ({ step: 'undrain', instanceId }));
+  // What somebody has named is of the latest model already: the model was set back.
+  for (const { instanceId, state, behind, busy } of members)
+    if (state.upgrade !== undefined && behind === 'nothing' && !busy) steps.push({ step: 'upgrade', instanceId });
   const named = outdated.filter(({ state }) => state.upgrade !== undefined);
   for (const one of named) steps.push(...begin(one, now + snapshot.drainMilliseconds));
   const { mode, canceled } = snapshot.upgrade;
@@ -45,13 +54,21 @@ export function planUpgrade(
 }
 
 /** The first step of one instance's upgrade; none where it was taken already. */
-function begin({ instanceId, behind, state, busy, power }: InstanceSnapshot, until: EpochMillis | undefined): Step[] {
+function begin(instance: InstanceSnapshot, until: EpochMillis | undefined): Step[] {
+  const { instanceId, behind, state, busy, power } = instance;
   if (busy) return [];
-  if (behind === 'settings') return [{ step: 'upgrade', instanceId }];
+  if (behind === 'settings' || power === 'absent') return [{ step: 'upgrade', instanceId }];
+  if (drainCause(state) === 'operator') return beginDrained(instance);
   if (state.draining !== undefined) return [];
-  // What was never made has nobody, and what is switched off is made anew when it is started.
-  if (power === 'absent') return [{ step: 'upgrade', instanceId }];
   return [{ step: 'drain', instanceId, by: 'upgrade', ...(until === undefined ? {} : { until }) }];
+}
+
+/** An operator keeps people away from it already, and goes on to. */
+function beginDrained(instance: InstanceSnapshot): Step[] {
+  const { instanceId } = instance;
+  if (!isEmpty(instance)) return [];
+  if (mayHoldWork(instance)) return [{ step: 'rescue', instanceId }];
+  return [{ step: 'remake', instanceId, model: 'latest', reason: 'it gets the latest model' }];
 }
 
 /** The instances whose turn it is now, those with people only where others serve meanwhile. */
@@ -71,7 +88,10 @@ function chooseBatch(
   if (!canGoOn) return [];
   // Of one batch all are done before the next begins; those that wait for people do not hold it up.
   const underWay = isRolling
-    ? members.filter((one) => (isTaken(one) && isEmpty(one)) || (wasUpgraded(one) && !isReady(one, now)))
+    ? members.filter(
+        (one) =>
+          (isTaken(one) && isEmpty(one)) || (wasUpgraded(one) && one.state.power === 'running' && !isReady(one, now)),
+      )
     : [];
   const free = underWay.length > 0 ? 0 : batch;
   const untaken = outdated.filter((one) => !isTaken(one));

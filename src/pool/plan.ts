@@ -34,11 +34,18 @@ export function plan(snapshot: ScaleSetSnapshot, now: EpochMillis): Step[] {
     ...planUpgrade(snapshot, members, now),
     ...planEviction(snapshot, members, now),
   );
-  const concerned = new Set(steps.flatMap((step) => ('instanceId' in step ? [step.instanceId] : [])));
+  const concerned = new Set<number>();
+  // Of several that speak of one instance the first is heard; the others speak again in the next pass.
+  const heard = steps.filter((step) => {
+    if (!('instanceId' in step)) return true;
+    if (concerned.has(step.instanceId)) return false;
+    concerned.add(step.instanceId);
+    return true;
+  });
   for (const instance of snapshot.instances) {
     if (concerned.has(instance.instanceId)) continue;
     const step = planInstance(snapshot, instance, now);
-    if (step !== undefined) steps.push(step);
+    if (step !== undefined) heard.push(step);
   }
-  return steps;
+  return heard;
 }

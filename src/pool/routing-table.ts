@@ -51,9 +51,11 @@ export function healthProbes(instances: readonly RoutedInstance[]): { probe: Pro
   for (const instance of instances) {
     const { health } = instance;
     if (health === undefined || !(instance.running || instance.starting)) continue;
-    const known = probed.get(health.id) ?? { probe: health, backends: [] };
+    // Instances of an older model may be asked otherwise than those of the latest.
+    const key = JSON.stringify(health);
+    const known = probed.get(key) ?? { probe: health, backends: [] };
     known.backends.push(backendOf(instance, health.port));
-    probed.set(health.id, known);
+    probed.set(key, known);
   }
   return [...probed.values()];
 }

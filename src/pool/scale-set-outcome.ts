@@ -84,7 +84,9 @@ function failuresOf(snapshot: ScaleSetSnapshot, instance: InstanceSnapshot): Fai
 function isSettled(instance: InstanceSnapshot, now: EpochMillis): boolean {
   const { state, power, behind } = instance;
   if (state.restart !== undefined || state.remake !== undefined) return false;
-  if (state.upgrade !== undefined && behind !== 'nothing') return false;
+  // Where its operator keeps people away it waits until they have gone.
+  const isWaiting = drainCause(state) === 'operator' || state.power === 'stopped';
+  if (state.upgrade !== undefined && behind !== 'nothing' && !isWaiting) return false;
   if (state.draining !== undefined) return true;
   if (state.power === 'stopped') return power === 'stopped';
   return isReady(instance, now);

@@ -126,3 +126,8 @@ export function isReady(
 export function isEmpty({ connections, users }: Pick<InstanceSnapshot, 'connections' | 'users'>): boolean {
   return connections === 0 && users === 0;
 }
+
+/** People may have something on its disk that has not been brought away since it drains. */
+export function mayHoldWork({ state, power }: Pick<InstanceSnapshot, 'state' | 'power'>): boolean {
+  return state.rescuedAt === undefined && state.provisioned !== undefined && power !== 'absent';
+}

@@ -516,7 +516,7 @@ describe.skipIf(!isReady)(
       await done;
     });
 
-    it('is active when it moves bytes, and not for keep-alives and the size of a window', async () => {
+    it('is active when it moves bytes, and not for keep-alives', async () => {
       const alive = ['-o', 'ServerAliveInterval=1'];
       const { child, told, done } = start('ssh', [...withKey(), ...alive, '-tt', 'alice@127.0.0.1']);
       child.stdin.write('echo ready-$((1+1))\n');

@@ -4,7 +4,7 @@
  */
 import { PoolhouseError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
-import { findInstances } from '../../store/instance-records.ts';
+import { findInstances, type InstanceRecord } from '../../store/instance-records.ts';
 import type { ResourceRecord } from '../../store/resource-records.ts';
 import type { LiveFacts } from '../live-facts.ts';
 import type { TypeContext, VirtualType } from '../resource-type.ts';
@@ -13,6 +13,9 @@ import { readScaleSet } from './scale-set-model.ts';
 import { upgradeCanceled } from './scale-sets.ts';
 
 const type = 'Microsoft.Compute/virtualMachineScaleSets/rollingUpgrades';
+
+/** In percent. */
+const share = (part: number, of: number) => (of === 0 ? 0 : (part * 100) / of);
 
 export function rollingUpgrades(live: LiveFacts): VirtualType {
   async function latest(parent: ResourceRecord, { queries }: TypeContext): Promise<JsonObject> {
@@ -28,8 +31,15 @@ export function rollingUpgrades(live: LiveFacts): VirtualType {
     const underWay = upgraded.filter((one) => !failed.includes(one) && !isServing(one.name));
     const begunAt = Math.min(...upgraded.map(({ state }) => state.upgradedAt ?? Infinity));
     const canceled = upgradeCanceled(parent);
-    const code =
-      pending.length === 0 && underWay.length === 0 ? 'Completed' : canceled ? 'Cancelled' : 'RollingForward';
+    const isIll = ({ name, state }: InstanceRecord) =>
+      live.instance(name)?.power === 'running' &&
+      live.instance(name)?.healthy === false &&
+      state.provisioned !== undefined;
+    const isFaulted =
+      share(members.filter(isIll).length, members.length) > upgrade.maxUnhealthyPercent ||
+      share(upgraded.filter(isIll).length, upgraded.length) > upgrade.maxUnhealthyUpgradedPercent;
+    const isOver = pending.length === 0 && underWay.length === 0;
+    const code = isOver ? 'Completed' : canceled ? 'Cancelled' : isFaulted ? 'Faulted' : 'RollingForward';
     return {
       id: `${parent.id}/rollingUpgrades/latest`,
       name: 'latest',

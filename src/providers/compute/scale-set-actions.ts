@@ -3,13 +3,14 @@
  * ids or all of them. An action writes down what is asked for; the loops of control make it so, and end its operation.
  */
 import type { JsonObject } from '../../core/json.ts';
-import type { InstanceState } from '../../pool/instance-state.ts';
+import { beginDraining, drainCause, isLeaving, type InstanceState } from '../../pool/instance-state.ts';
 import { findInstances, updateInstanceState, type InstanceRecord } from '../../store/instance-records.ts';
 import type { ResourceRecord } from '../../store/resource-records.ts';
 import { invalid, objectAt, optionalChoice } from '../read-body.ts';
 import type { ActionContext, StoredType } from '../resource-type.ts';
 import type { ActionOutcome } from '../resource-service.ts';
 import { modelVersion } from './model-version.ts';
+import { requireMemoryToStart } from './promised-memory.ts';
 import { readScaleSet } from './scale-set-model.ts';
 
 /** What an action changes of an instance. */
@@ -23,7 +24,8 @@ export const instanceChanges = {
   restart: (state, since) => ({ ...state, power: 'running', restart: { since } }),
   reimage: (state, since) => ({ ...state, remake: { since, reason: 'it was reimaged' } }),
   reimageall: (state, since) => ({ ...state, remake: { since, reason: 'it was reimaged' } }),
-  simulateeviction: (state, since) => ({ ...state, draining: { since, until: since + 30_000, by: 'eviction' } }),
+  simulateeviction: (state, since) =>
+    state.standby === undefined ? beginDraining(state, { since, until: since + 30_000, by: 'eviction' }) : state,
 } as const satisfies Record<string, InstanceChange>;
 export type InstanceActionName = keyof typeof instanceChanges;
 
@@ -82,6 +84,7 @@ async function changeMany(
   const chosen = isWhole
     ? (await findInstances(context.queries, record.key)).filter(({ state }) => state.standby === undefined)
     : await namedInstances(record, body, context);
+  if (name === 'start') await requireMemoryToStart(record, chosen, context);
   const change: InstanceChange = instanceChanges[name];
   for (const instance of chosen)
     // Azure's protection is against what is done to the set as a whole.
@@ -101,6 +104,7 @@ export async function changeOne(
   name: InstanceActionName,
   context: ActionContext,
 ): Promise<ActionOutcome> {
+  if (name === 'start') await requireMemoryToStart(record, [instance], context);
   const change: InstanceChange = instanceChanges[name];
   await updateInstanceState(context.queries, instance, (state) => change(state, context.now));
   return beginWork(record, record.found, operationNames[name], context);
@@ -119,12 +123,14 @@ export async function deleteInstances(
   const { now } = context;
   let counted = 0;
   for (const instance of instances) {
-    const { standby, removal, draining } = instance.state;
-    const goes = removal !== undefined || draining?.by === 'delete';
-    if (standby === undefined && !goes) counted += 1;
+    const { standby } = instance.state;
+    // What drains because there are too many is not in the capacity any more.
+    if (standby === undefined && !isLeaving(instance.state) && drainCause(instance.state) !== 'scale-in') counted += 1;
+    // Who deletes again what was given notice wants it gone.
+    const isNoticed = noticeMilliseconds > 0 && standby === undefined && !isLeaving(instance.state);
     await updateInstanceState(context.queries, instance, (state) =>
-      noticeMilliseconds > 0 && standby === undefined
-        ? { ...state, draining: { since: now, until: now + noticeMilliseconds, by: 'delete' } }
+      isNoticed
+        ? beginDraining(state, { since: now, until: now + noticeMilliseconds, by: 'delete' })
         : { ...state, removal: { since: now, reason: 'it was deleted by its id' } },
     );
   }
