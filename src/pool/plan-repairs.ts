@@ -29,7 +29,8 @@ export function planRepairs(
   const isIll = ({ state, unhealthySince, busy }: InstanceSnapshot) => {
     const since = Math.max(unhealthySince ?? now, preparedAt({ state }), state.repairedAt ?? 0);
     const isLeft = state.draining === undefined && state.remake === undefined && state.restart === undefined;
-    return !busy && isLeft && unhealthySince !== undefined && now - since >= graceMilliseconds;
+    const isWaiting = busy || now < (state.failure?.retryAt ?? 0);
+    return !isWaiting && isLeft && unhealthySince !== undefined && now - since >= graceMilliseconds;
   };
   const room = Math.max(1, Math.floor((members.length * atATime) / 100)) - underRepair.filter(isUnderWay).length;
   const chosen = members.filter(isIll).slice(0, Math.max(0, room));

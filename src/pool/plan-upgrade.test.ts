@@ -157,6 +157,23 @@ const cases: [what: string, world: ScaleSetSnapshot, steps: Step[]][] = [
     [{ step: 'remake', instanceId: 0, model: 'latest', reason: 'it gets the latest model' }],
   ],
   [
+    'waits before it tries again what has failed with one',
+    snapshot(
+      [
+        old(0, {
+          state: {
+            ...ready,
+            draining: { since: 0, by: 'operator' },
+            upgrade: { since: now },
+            failure: { step: 'rescue', code: 'X', message: '', since: 0, attempts: 1, retryAt: now + 1 },
+          },
+        }),
+      ],
+      policy('Manual'),
+    ),
+    [],
+  ],
+  [
     'forgets that somebody has named one when it is of the latest model all the same',
     snapshot([instance(0, { state: { ...ready, upgrade: { since: now } } })], policy('Manual')),
     [{ step: 'upgrade', instanceId: 0 }],

@@ -40,7 +40,7 @@ export function planUpgrade(
   for (const { instanceId, state, behind, busy } of members)
     if (state.upgrade !== undefined && behind === 'nothing' && !busy) steps.push({ step: 'upgrade', instanceId });
   const named = outdated.filter(({ state }) => state.upgrade !== undefined);
-  for (const one of named) steps.push(...begin(one, now + snapshot.drainMilliseconds));
+  for (const one of named) steps.push(...begin(one, now, now + snapshot.drainMilliseconds));
   const { mode, canceled } = snapshot.upgrade;
   if (mode === 'Manual' || canceled) {
     for (const { instanceId, state, busy } of outdated)
@@ -49,14 +49,15 @@ export function planUpgrade(
     return steps;
   }
   const others = outdated.filter(({ state }) => state.upgrade === undefined && !state.protectFromScaleSetActions);
-  steps.push(...chooseBatch(snapshot, members, others, now).flatMap((one) => begin(one, undefined)));
+  steps.push(...chooseBatch(snapshot, members, others, now).flatMap((one) => begin(one, now, undefined)));
   return steps;
 }
 
 /** The first step of one instance's upgrade; none where it was taken already. */
-function begin(instance: InstanceSnapshot, until: EpochMillis | undefined): Step[] {
+function begin(instance: InstanceSnapshot, now: EpochMillis, until: EpochMillis | undefined): Step[] {
   const { instanceId, behind, state, busy, power } = instance;
-  if (busy) return [];
+  // What has just failed with it is tried again in its time.
+  if (busy || now < (state.failure?.retryAt ?? 0)) return [];
   if (behind === 'settings' || power === 'absent') return [{ step: 'upgrade', instanceId }];
   if (drainCause(state) === 'operator') return beginDrained(instance);
   if (state.draining !== undefined) return [];
