@@ -77,6 +77,7 @@ describe('the metrics of a gateway', () => {
     const port = await freePort();
     apply(tcpRoute(port, [await instance('i-0')], { id: `${balancer}/loadBalancingRules/ssh` }));
     await until('it serves', async () => (await meet(port)) === 'i-0');
+    await until('that is over', () => gateway.report().connections.length === 0);
     const client = dial(port);
     await client.greeting();
     await client.echo('12345');

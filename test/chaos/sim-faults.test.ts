@@ -4,4 +4,4 @@
  */
 import { describeSimRounds } from './sim-rounds-suite.ts';
 
-describeSimRounds(60);
+describeSimRounds(40);
