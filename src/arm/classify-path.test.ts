@@ -98,4 +98,13 @@ describe('classifyPath', () => {
       action: 'deallocate',
     });
   });
+
+  it('takes a POST to where a rolling upgrade ends for an action, and a GET of one for a part', () => {
+    const asked = classifyPath(`${set}/rollingUpgrades/cancel`);
+    expect(asked === undefined ? undefined : asAction(asked)).toEqual({
+      ...{ asked: 'action', id: set, type: setType, action: 'cancelRollingUpgrade' },
+    });
+    const latest = classifyPath(`${set}/rollingUpgrades/latest`);
+    expect(latest === undefined ? undefined : asAction(latest)).toBeUndefined();
+  });
 });

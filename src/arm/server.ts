@@ -140,6 +140,8 @@ export function createArmServer(parts: ArmServerParts): FastifyInstance {
     const expand = query(request, '$expand');
     const isRead = request.method === 'GET' || request.method === 'HEAD';
     if (!isRead && readOnly.has(asked.asked)) throw methodNotAllowed(request.method);
+    const action = request.method === 'POST' ? asAction(asked) : undefined;
+    if (action !== undefined) return answerAction(action, request, reply);
     switch (asked.asked) {
       case 'subscriptions':
         return { value: [subscriptionBody(service)], count: { type: 'Total', value: 1 } };
@@ -185,8 +187,6 @@ export function createArmServer(parts: ArmServerParts): FastifyInstance {
       case 'action':
         return answerAction(asked, request, reply);
       case 'collection': {
-        const action = request.method === 'POST' ? asAction(asked) : undefined;
-        if (action !== undefined) return answerAction(action, request, reply);
         if (request.method !== 'GET') throw methodNotAllowed(request.method);
         const { asked: _asked, ...scope } = asked;
         const found = await service.list(scope, expand);
