@@ -4,7 +4,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { mebibyte, type Ground } from './ground.ts';
 
 export function describeInstances(ground: Ground): void {
@@ -126,8 +126,15 @@ export function describeInstances(ground: Ground): void {
     it('tells metrics of running instances only, and of all of them in one call', async () => {
       const [one, other] = [await started(), await started({ memoryBytes: 192 * mebibyte })];
       await ground.engine.create(specOf(), signal);
-      const rows = await ground.engine.metrics(signal);
-      expect(rows.map((row) => row.name).toSorted()).toEqual([one.name, other.name].toSorted());
+      // A daemon may answer for some seconds as it did to whoever asked before.
+      const rows = await vi.waitFor(
+        async () => {
+          const found = await ground.engine.metrics(signal);
+          expect(found.map((row) => row.name).toSorted()).toEqual([one.name, other.name].toSorted());
+          return found;
+        },
+        { timeout: 20_000, interval: 500 },
+      );
       for (const { name, ...used } of rows) {
         for (const [what, value] of Object.entries(used)) expect(value, `${what} of ${name}`).toBeGreaterThanOrEqual(0);
         expect(used.memoryBytes).toBeLessThanOrEqual(used.memoryLimitBytes);
