@@ -61,14 +61,25 @@ export function portOf(server: Server): number {
   return (server.address() as AddressInfo).port;
 }
 
-/** A port that was free a moment ago. */
+/** Ports that test files at work at the same time have to themselves: gateways share a port with whoever has it already. */
+const portsOfOne = 1_500;
+let nextPort = 0;
+
+/** A port that was free a moment ago, and that no other test file is given meanwhile. */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await listening(server, 0);
-  const port = portOf(server);
-  server.close();
-  await once(server, 'close');
-  return port;
+  const first = 20_000 + (Number(process.env['VITEST_POOL_ID'] ?? 0) % 8) * portsOfOne;
+  for (;;) {
+    const port = first + (nextPort++ % portsOfOne);
+    const server = createServer();
+    try {
+      await listening(server, port);
+    } catch {
+      continue; // somebody has it
+    }
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
 /** Resolves when the socket is closed, by an error or without. */
