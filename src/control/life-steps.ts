@@ -44,6 +44,7 @@ export function lifeSteps(key: ResourceKey, parts: LifeStepParts): Pick<Executor
     async join({ instanceId }, signal) {
       const { instance } = await subject(key, instanceId);
       await change(instance, ({ standby: _standby, ...state }) => ({ ...state, power: 'running' }));
+      world.changed(); // the gateway asks it from now on, and knows sooner than the engine tells that it answers
       // At once, and not with the next pass: somebody waits for it. One that is not made yet is started when it is.
       if (world.live.instance(instance.name)?.power === 'absent') return;
       if (engine.capabilities().real) await doors.open(instance.name);
