@@ -4,7 +4,7 @@
  */
 import type { Transaction } from 'kysely';
 import type { ResourceKey } from '../core/resource-id.ts';
-import { beginDraining, isLeaving, type InstanceState } from '../pool/instance-state.ts';
+import { beginDraining, drainCause, isLeaving, type InstanceState } from '../pool/instance-state.ts';
 import type { Executors } from '../pool/steps.ts';
 import {
   eraseInstance,
@@ -65,11 +65,11 @@ export function lifeSteps(key: ResourceKey, parts: LifeStepParts): Pick<Executor
       if (engine.capabilities().real) await doors.open(instance.name);
       await engine.setPower(instance.name, 'running', signal);
       const repairedAt = clock.now();
-      await change(instance, ({ restart: _restart, draining, rescuedAt: _rescued, ...state }) => ({
-        ...state,
-        repairedAt,
-        ...operatorsOwn(draining),
-      }));
+      await change(instance, ({ restart: _restart, ...before }) => {
+        // What drained because it was ill has been repaired by this; what drains otherwise goes on to.
+        const { draining: _draining, rescuedAt: _rescued, ...well } = before;
+        return { ...(drainCause(before) === 'repair' ? well : before), repairedAt };
+      });
     },
     async upgrade({ instanceId }) {
       const { instance, set } = await subject(key, instanceId);
@@ -127,19 +127,20 @@ export function lifeSteps(key: ResourceKey, parts: LifeStepParts): Pick<Executor
   };
 }
 
-/** Who drains an instance by hand says when that ends. */
-const operatorsOwn = (draining: InstanceState['draining']) => (draining?.by === 'operator' ? { draining } : {});
+/** Who drains an instance by hand, or has deleted it, is not overruled by its being made anew. */
+const drainingThatStays = ({ draining }: InstanceState) =>
+  draining?.by === 'operator' || draining?.by === 'delete' ? { draining } : {};
 
 /** What is left of an instance's state when it has lost its machine: what was asked for, and nothing that was found. */
 function asNew(state: InstanceState): InstanceState {
-  const { power, protectFromScaleIn, protectFromScaleSetActions, natPorts, zone, draining, standby } = state;
+  const { power, protectFromScaleIn, protectFromScaleSetActions, natPorts, zone, standby } = state;
   return {
     ...{ power, protectFromScaleIn, protectFromScaleSetActions, natPorts },
     created: false,
     extensions: {},
     ...(zone === undefined ? {} : { zone }),
     ...(standby === undefined ? {} : { standby }),
-    ...operatorsOwn(draining),
+    ...drainingThatStays(state),
   };
 }
 

@@ -8,6 +8,7 @@ import { isPrepared } from '../pool/scale-set-snapshot.ts';
 import { readPoolTags } from '../providers/compute/pool-tags.ts';
 import { readScaleSet, type ScaleSetModel } from '../providers/compute/scale-set-model.ts';
 import { modelVersion } from '../providers/compute/model-version.ts';
+import { promisedInstances } from '../providers/compute/promised-memory.ts';
 import { repairsSuspended, upgradeCanceled } from '../providers/compute/scale-sets.ts';
 import { sizeOf } from '../providers/compute/sizes.ts';
 import type { People } from '../providers/identity/people.ts';
@@ -141,13 +142,11 @@ export function roomOf(
 ): Map<string, Room> {
   const living = records.filter(({ deletingSince }) => deletingSince === undefined);
   const known = living.map((record) => {
-    const { capacity, sizeName, spot } = readScaleSet(record.document);
-    const own = instances.get(record.key) ?? [];
-    const off = own.filter(({ state }) => state.standby === undefined && state.power === 'stopped').length;
-    const count = spot === undefined ? capacity : Math.max(0, capacity - off);
-    const size = sizeOf(sizeName).memoryGiB * 2 ** 30;
+    const model = readScaleSet(record.document);
+    const count = promisedInstances(model, instances.get(record.key) ?? []);
+    const size = sizeOf(model.sizeName).memoryGiB * 2 ** 30;
     const wanted = readPoolTags(record.document).standby.count;
-    return { key: record.key, size, count, wanted, isPreemptible: spot !== undefined };
+    return { key: record.key, size, count, wanted, isPreemptible: model.spot !== undefined };
   });
   let free = hostBytes - known.reduce((sum, { count, size }) => sum + count * size, 0);
   const evictions = chooseEvictions(known, hostBytes);

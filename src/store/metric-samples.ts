@@ -109,12 +109,15 @@ export async function findSamples(
   return found;
 }
 
+/** How long samples of each grain are kept. */
+const retention = [
+  [minute, minutesKeptFor],
+  [hour, hoursKeptFor],
+] as const;
+
 /** Forgets what has been kept long enough. */
 export async function forgetOldSamples(tx: Queries, now: EpochMillis): Promise<void> {
-  for (const [grain, keptFor] of [
-    [minute, minutesKeptFor],
-    [hour, hoursKeptFor],
-  ] as const)
+  for (const [grain, keptFor] of retention)
     await tx
       .deleteFrom('metric_samples')
       .where('grain', '=', grain)
@@ -129,10 +132,7 @@ export async function forgetSamplesBut(tx: Queries, living: ReadonlySet<string>,
   );
   if (gone.length === 0) return;
   const ids = gone.map(({ id }) => id);
-  for (const [grain, keptFor] of [
-    [minute, minutesKeptFor],
-    [hour, hoursKeptFor],
-  ] as const)
+  for (const [grain, keptFor] of retention)
     // By the times at which rows can be: only so does SQLite find them without looking at all of them.
     await tx
       .deleteFrom('metric_samples')

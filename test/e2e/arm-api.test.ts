@@ -437,6 +437,8 @@ describe('the ARM API', () => {
     expect(await seen()).toEqual([['0', true]]);
     expect((await send('GET', path)).body).toMatchObject({ sku: { capacity: 1 } });
     expect((await send('DELETE', `${path}/virtualMachines/1`)).status).toBe(204);
+    const evicted = await send('POST', `${path}/virtualMachines/0/simulateEviction`);
+    expect(dig(evicted.body, 'error', 'code')).toBe('OperationNotAllowed');
     expect(dig((await send('GET', `${path}/instanceView`)).body, 'orchestrationServices', 0, 'serviceState')).toBe(
       'NotRunning',
     );

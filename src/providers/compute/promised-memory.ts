@@ -3,7 +3,7 @@ import { PoolhouseError } from '../../core/errors.ts';
 import { findInstances, type InstanceRecord } from '../../store/instance-records.ts';
 import { findResources, type ResourceRecord } from '../../store/resource-records.ts';
 import type { TypeContext } from '../resource-type.ts';
-import { readScaleSet } from './scale-set-model.ts';
+import { readScaleSet, type ScaleSetModel } from './scale-set-model.ts';
 import { sizeOf } from './sizes.ts';
 
 /**
@@ -35,10 +35,17 @@ async function promisedMemory(queries: TypeContext['queries']): Promise<number> 
   let sum = 0;
   for (const set of await findResources(queries, { type: 'Microsoft.Compute/virtualMachineScaleSets' })) {
     if (set.deletingSince !== undefined) continue;
-    const { capacity, sizeName, spot } = readScaleSet(set.document);
-    const instances = spot === undefined ? [] : await findInstances(queries, set.key);
-    const off = instances.filter(({ state }) => state.standby === undefined && state.power === 'stopped').length;
-    sum += Math.max(0, capacity - off) * sizeOf(sizeName).memoryGiB;
+    const model = readScaleSet(set.document);
+    sum += promisedInstances(model, await findInstances(queries, set.key)) * sizeOf(model.sizeName).memoryGiB;
   }
   return sum;
+}
+
+/** How many instances a scale set has promised memory to: all that are asked for, but preemptible ones only while they run. */
+export function promisedInstances(
+  { capacity, spot }: Pick<ScaleSetModel, 'capacity' | 'spot'>,
+  instances: readonly InstanceRecord[],
+): number {
+  const off = instances.filter(({ state }) => state.standby === undefined && state.power === 'stopped').length;
+  return spot === undefined ? capacity : Math.max(0, capacity - off);
 }

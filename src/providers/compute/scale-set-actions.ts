@@ -2,6 +2,7 @@
  * What clients ask of a scale set beyond its document: to start, stop, restart, make anew, upgrade or delete instances, by their
  * ids or all of them. An action writes down what is asked for; the loops of control make it so, and end its operation.
  */
+import { PoolhouseError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { beginDraining, drainCause, isLeaving, type InstanceState } from '../../pool/instance-state.ts';
 import { findInstances, updateInstanceState, type InstanceRecord } from '../../store/instance-records.ts';
@@ -84,7 +85,7 @@ async function changeMany(
   const chosen = isWhole
     ? (await findInstances(context.queries, record.key)).filter(({ state }) => state.standby === undefined)
     : await namedInstances(record, body, context);
-  if (name === 'start') await requireMemoryToStart(record, chosen, context);
+  await requireAllowed(record, chosen, name, context);
   const change: InstanceChange = instanceChanges[name];
   for (const instance of chosen)
     // Azure's protection is against what is done to the set as a whole.
@@ -92,9 +93,24 @@ async function changeMany(
       await updateInstanceState(context.queries, instance, (state) => change(state, context.now));
   const { $off: _before, ...found } = record.found;
   const isOff = isWhole && (name === 'poweroff' || name === 'deallocate');
-  const keeps = name === 'reimage' || name === 'reimageall';
-  const changed = keeps ? record.found : isOff ? { ...found, $off: record.generation } : found;
+  const isOfPower = name !== 'reimage' && name !== 'reimageall' && name !== 'simulateeviction';
+  const changed = !isOfPower ? record.found : isOff ? { ...found, $off: record.generation } : found;
   return beginWork(record, changed, operationNames[name], context);
+}
+
+/** `OperationNotAllowed`, or `AllocationFailed` where there is no memory for it. */
+async function requireAllowed(
+  record: ResourceRecord,
+  chosen: readonly InstanceRecord[],
+  name: InstanceActionName,
+  context: ActionContext,
+): Promise<void> {
+  if (name === 'start') await requireMemoryToStart(record, chosen, context);
+  if (name === 'simulateeviction' && readScaleSet(record.document).spot === undefined)
+    throw new PoolhouseError(
+      'OperationNotAllowed',
+      'Only instances of a scale set with the priority Spot are evicted. Stop or delete this one instead.',
+    );
 }
 
 /** One instance of a scale set, by its own path. */
@@ -104,7 +120,7 @@ export async function changeOne(
   name: InstanceActionName,
   context: ActionContext,
 ): Promise<ActionOutcome> {
-  if (name === 'start') await requireMemoryToStart(record, [instance], context);
+  await requireAllowed(record, [instance], name, context);
   const change: InstanceChange = instanceChanges[name];
   await updateInstanceState(context.queries, instance, (state) => change(state, context.now));
   return beginWork(record, record.found, operationNames[name], context);

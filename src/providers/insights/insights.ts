@@ -25,7 +25,10 @@ export interface Insights {
 
 /** Where what was measured is read. */
 export interface MetricSource {
-  /** The grains that begin in [from, to), oldest first. */
+  /**
+   * The grains that begin in [from, to), oldest first; the one that is not over yet comes last and holds what was measured so
+   * far. A grain in which nothing was measured has no samples. `grainMilliseconds` is a whole number of minutes.
+   */
   read(
     scaleSetKey: string,
     metric: MetricName,
