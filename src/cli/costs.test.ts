@@ -45,7 +45,7 @@ describe('the table of costs', () => {
   });
 
   it('says when there was nothing', () => {
-    expect(describeCosts(costs({ rows: [] }), 80)).toBe('No instance ran from 2026-03-01 to 2026-03-31.\n');
+    expect(describeCosts(costs({ rows: [] }), 80)).toBe('Nothing is in the ledger from 2026-03-01 to 2026-03-31.\n');
   });
 });
 
