@@ -55,7 +55,7 @@ const isDate = (text: string) =>
 export function describeCosts(costs: CostsDocument, width: number): string {
   const { by, from, to, pool, currency, rows, total, unpriced } = costs;
   const time = `from ${from} to ${to}${pool === null ? '' : ` in ${pool}`}`;
-  if (rows.length === 0) return `No instance ran ${time}.\n`;
+  if (rows.length === 0) return `Nothing is in the ledger ${time}.\n`;
   const isPriced = total.cost !== null;
   const cells = (name: string, row: CostRow) => [
     name,
