@@ -12,7 +12,7 @@ const layers: readonly (readonly string[])[] = [
   ['control', 'gateway', 'simulate'],
   ['arm'],
   ['providers'],
-  ['images', 'fetch', 'secrets'],
+  ['images', 'fetch', 'secrets', 'files'],
   ['store'],
   ['engines'],
   ['pool', 'template'],
@@ -24,6 +24,7 @@ const layers: readonly (readonly string[])[] = [
 const onlyThese: Readonly<Record<string, readonly string[]>> = {
   gateway: ['link', 'monitor', 'pool', 'identity', 'core'],
   identity: ['core'],
+  files: ['core'],
   simulate: ['providers', 'engines', 'pool', 'core'],
 };
 

@@ -6,6 +6,8 @@ import type { Logger } from 'pino';
 import type { ResourceId } from '../core/resource-id.ts';
 import type { Clock } from '../core/time.ts';
 import type { Engine } from '../engines/engine.ts';
+import { noShareFiles } from '../files/no-share-files.ts';
+import type { ShareFiles } from '../files/share-files.ts';
 import type { Service } from '../images/recipe.ts';
 import type { EndedSignIn } from '../link/ended-sign-ins.ts';
 import type { Directory, SelfAnswer, SelfQuestion } from '../link/people.ts';
@@ -63,6 +65,8 @@ export interface ControlParts {
   secrets: Secrets;
   engine: Engine;
   images: ImageKeeper;
+  /** Undefined: there is nobody to work on what shares hold. */
+  shareFiles?: ShareFiles;
   surroundings: Surroundings;
   subscription: Subscription;
   /** Public addresses that pools may have, best first. */
@@ -161,6 +165,7 @@ export function assembleControl(parts: ControlParts): Control {
   const world: World = {
     store,
     engine,
+    shareFiles: parts.shareFiles ?? noShareFiles(),
     secrets,
     registry,
     service,

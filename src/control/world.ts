@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../core/time.ts';
 import type { Engine } from '../engines/engine.ts';
+import type { ShareFiles } from '../files/share-files.ts';
 import type { Registry } from '../providers/resource-type.ts';
 import type { InnerResourceService } from '../providers/create-resource-service.ts';
 import type { Secrets } from '../secrets/secrets.ts';
@@ -13,6 +14,8 @@ import type { Observer } from './observer.ts';
 export interface World {
   store: Store;
   engine: Engine;
+  /** What shares hold. */
+  shareFiles: ShareFiles;
   secrets: Secrets;
   registry: Registry;
   service: InnerResourceService;

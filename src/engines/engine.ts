@@ -11,6 +11,7 @@ export type InstanceName = string;
 
 export type { Power } from '../pool/power.ts';
 import type { Power } from '../pool/power.ts';
+import type { EpochMillis } from '../core/time.ts';
 import type { InstanceLink } from '../pool/render-redirects.ts';
 
 /** Where an instance's image comes from: a recipe's content hash, prepared beforehand with `prepareImage`. */
@@ -98,6 +99,40 @@ export interface ShareSpec {
   quotaBytes: number;
 }
 
+/** What a share is found to be. */
+export interface ShareState extends ShareSpec {
+  /** What its files use now: of these its quota speaks. Without what only snapshots keep. */
+  usedBytes: number;
+  /** What snapshots keep beside that. */
+  snapshotBytes: number;
+}
+
+/** A folder of a share with a room of its own: it has an owner, may have a quota, and has snapshots of its own. */
+export interface ShareFolderSpec {
+  account: string;
+  share: string;
+  /** From the share's root, such as `notebooks/alice`; never ''. What is above it is made as root's, 0755. */
+  folder: string;
+  uid: number;
+  gid: number;
+  /** Of the folder, when it is made; such as 0o700 or 0o2770. */
+  mode: number;
+  /** Undefined: no other limit than the share's. */
+  quotaBytes?: number;
+}
+
+export interface ShareFolderState {
+  folder: string;
+  usedBytes: number;
+  quotaBytes?: number;
+}
+
+export interface ShareSnapshot {
+  /** 1 to 63 of `A-Za-z0-9._-`, begins with a letter or digit. */
+  name: string;
+  createdAt: EpochMillis;
+}
+
 export interface EngineNetwork {
   /** CIDR, such as `10.77.4.0/22`. */
   subnet: string;
@@ -158,8 +193,27 @@ export interface Engine {
   /** Makes the share's volume, or changes its quota. Idempotent. */
   ensureShare(spec: ShareSpec, signal: AbortSignal): Promise<void>;
   /** All shares of this installation, with the bytes that they use. */
-  listShares(signal: AbortSignal): Promise<(ShareSpec & { usedBytes: number })[]>;
-  /** Removes the share and all it holds. Nil when already gone. `Conflict` while an instance has it attached. */
+  listShares(signal: AbortSignal): Promise<ShareState[]>;
+  /**
+   * Makes a folder with a room of its own, or changes its quota; owner and mode are given when it is made, and left alone later.
+   * Idempotent. `ShareNotFound` where there is no such share; `Conflict` where a file or a link is in the way.
+   *
+   * @returns `plain` where a folder is there already that has no room of its own: it stays so, and has no quota.
+   */
+  ensureFolder(spec: ShareFolderSpec, signal: AbortSignal): Promise<'made' | 'kept' | 'plain'>;
+  /** The folders of a share that have rooms of their own. `ShareNotFound` where there is no such share. */
+  listFolders(account: string, share: string, signal: AbortSignal): Promise<ShareFolderState[]>;
+  /**
+   * Keeps what a share holds now, read-only, all of it at one moment but for its folders with rooms of their own, each of which is kept at
+   * a moment of its own right after. It is seen in the share as `.snapshots/NAME`, and in each such folder as `FOLDER/.snapshots/NAME`
+   * (in the share's snapshot a link in the folder's place leads there). What it keeps does not count for quotas. Idempotent by name.
+   */
+  snapshotShare(account: string, share: string, name: string, signal: AbortSignal): Promise<void>;
+  /** Newest last. */
+  listSnapshots(account: string, share: string, signal: AbortSignal): Promise<ShareSnapshot[]>;
+  /** Nil when already gone. */
+  deleteSnapshot(account: string, share: string, name: string, signal: AbortSignal): Promise<void>;
+  /** Removes the share and all it holds, snapshots too. Nil when already gone. `Conflict` while an instance has it attached. */
   deleteShare(account: string, share: string, signal: AbortSignal): Promise<void>;
   /**
    * Shows a share (or a folder of it, which is made when missing, and which must not lead through a link) at a path of

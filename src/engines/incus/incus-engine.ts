@@ -119,6 +119,12 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
     ensureShare: (spec, signal) => volumes.ensure(spec, signal),
     listShares: (signal) => volumes.list(signal),
     deleteShare: (account, share, signal) => volumes.remove(account, share, signal),
+    ensureFolder: () =>
+      Promise.reject(new PoolhouseError('OperationNotAllowed', 'Folders of shares have no rooms yet.')),
+    listFolders: () => Promise.resolve([]),
+    snapshotShare: () => Promise.reject(new PoolhouseError('OperationNotAllowed', 'Shares have no snapshots yet.')),
+    listSnapshots: () => Promise.resolve([]),
+    deleteSnapshot: () => Promise.resolve(),
 
     async attachShare(name, attachment: Attachment, signal) {
       if (attachment.folder !== '') {

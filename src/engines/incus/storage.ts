@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { PoolhouseError } from '../../core/errors.ts';
-import type { Attachment, ShareSpec } from '../engine.ts';
+import type { Attachment, ShareSpec, ShareState } from '../engine.ts';
 import { removeEmptyVolume } from './empty-volume.ts';
 import { attachmentPrefix, deviceName, readyKey, volumeName, type EngineNames } from './names.ts';
 import { DaemonError, isMissing, isPresent, unless, type RestClient } from './rest-client.ts';
@@ -62,9 +62,9 @@ export function createShareVolumes(client: RestClient, names: EngineNames) {
       );
     },
 
-    async list(signal: AbortSignal): Promise<(ShareSpec & { usedBytes: number })[]> {
+    async list(signal: AbortSignal): Promise<ShareState[]> {
       const found = z.array(volumeSchema).parse(await client.get(`${volumes}?project=${project}&recursion=1`, signal));
-      const result: (ShareSpec & { usedBytes: number })[] = [];
+      const result: ShareState[] = [];
       for (const volume of found) {
         const account = volume.config['user.poolhouse.account'];
         const share = volume.config['user.poolhouse.share'];
@@ -79,6 +79,7 @@ export function createShareVolumes(client: RestClient, names: EngineNames) {
           share,
           quotaBytes: Number(volume.config['size'] ?? 0),
           usedBytes: state.usage?.used ?? 0,
+          snapshotBytes: 0,
         });
       }
       return result;

@@ -63,7 +63,15 @@ const instanceSchema = z.object({
   made: z.boolean().default(true),
   memoryBytes: z.number().default(0),
 });
-const shareSchema = z.object({ account: z.string(), share: z.string(), quotaBytes: z.number() });
+const folderSchema = z.object({ folder: z.string(), quotaBytes: z.number().optional() });
+const snapshotSchema = z.object({ name: z.string(), createdAt: z.number() });
+const shareSchema = z.object({
+  account: z.string(),
+  share: z.string(),
+  quotaBytes: z.number(),
+  folders: z.array(folderSchema).default([]),
+  snapshots: z.array(snapshotSchema).default([]),
+});
 const stateSchema = z.object({ instances: z.array(instanceSchema), shares: z.array(shareSchema) });
 type SimInstance = z.infer<typeof instanceSchema>;
 type SimShare = z.infer<typeof shareSchema>;
@@ -103,6 +111,13 @@ export function createSimEngine(options: SimEngineOptions): SimEngine {
     const instance = instances.get(name);
     if (instance === undefined) throw new PoolhouseError('InstanceNotFound', `The engine has no instance '${name}'.`);
     return instance;
+  }
+
+  function findShare(account: string, share: string): SimShare {
+    const found = shares.get(shareKey(account, share));
+    if (found === undefined)
+      throw new PoolhouseError('ShareNotFound', `The account '${account}' has no share '${share}'.`);
+    return found;
   }
 
   function remove(name: string): void {
@@ -184,13 +199,52 @@ export function createSimEngine(options: SimEngineOptions): SimEngine {
 
     async ensureShare({ account, share, quotaBytes }, signal) {
       enter('ensureShare', signal);
-      shares.set(shareKey(account, share), { account, share, quotaBytes });
+      const { folders, snapshots } = shares.get(shareKey(account, share)) ?? { folders: [], snapshots: [] };
+      shares.set(shareKey(account, share), { account, share, quotaBytes, folders, snapshots });
       save();
     },
 
     async listShares(signal) {
       enter('listShares', signal);
-      return [...shares.values()].map((share) => ({ ...share, usedBytes: 0 }));
+      return [...shares.values()].map(({ account, share, quotaBytes }) => ({
+        ...{ account, share, quotaBytes, usedBytes: 0, snapshotBytes: 0 },
+      }));
+    },
+
+    async ensureFolder({ account, share, folder, quotaBytes }, signal) {
+      enter('ensureFolder', signal);
+      const found = findShare(account, share);
+      const before = found.folders.find((one) => one.folder === folder);
+      const now = { folder, ...(quotaBytes === undefined ? {} : { quotaBytes }) };
+      found.folders = [...found.folders.filter((one) => one !== before), now];
+      save();
+      return before === undefined ? 'made' : 'kept';
+    },
+
+    async listFolders(account, share, signal) {
+      enter('listFolders', signal);
+      return findShare(account, share).folders.map(({ folder, quotaBytes }) => ({
+        ...{ folder, usedBytes: 0, ...(quotaBytes === undefined ? {} : { quotaBytes }) },
+      }));
+    },
+
+    async snapshotShare(account, share, name, signal) {
+      enter('snapshotShare', signal);
+      const { snapshots } = findShare(account, share);
+      if (!snapshots.some((one) => one.name === name)) snapshots.push({ name, createdAt: clock.now() });
+      save();
+    },
+
+    async listSnapshots(account, share, signal) {
+      enter('listSnapshots', signal);
+      return structuredClone(findShare(account, share).snapshots);
+    },
+
+    async deleteSnapshot(account, share, name, signal) {
+      enter('deleteSnapshot', signal);
+      const found = findShare(account, share);
+      found.snapshots = found.snapshots.filter((one) => one.name !== name);
+      save();
     },
 
     async deleteShare(account, share, signal) {
@@ -208,18 +262,13 @@ export function createSimEngine(options: SimEngineOptions): SimEngine {
     async attachShare(name, attachment, signal) {
       enter('attachShare', signal);
       const { account, share, folder, path } = attachment;
-      if (folder !== '') {
-        throw new PoolhouseError(
-          'OperationNotAllowed',
-          `Only whole shares can be attached, not the folder '${folder}' of '${share}'.`,
-        );
-      }
-      if (!shares.has(shareKey(account, share))) {
-        throw new PoolhouseError('ShareNotFound', `The account '${account}' has no share '${share}'.`);
-      }
+      findShare(account, share);
       const instance = find(name);
       const present = instance.attachments.find((one) => one.path === path);
-      if (present !== undefined && (present.account !== account || present.share !== share)) {
+      if (
+        present !== undefined &&
+        (present.account !== account || present.share !== share || present.folder !== folder)
+      ) {
         throw new PoolhouseError('Conflict', `Another share is attached at '${path}' of '${name}'. Unmount it first.`);
       }
       if (present === undefined) instance.attachments.push({ account, share, folder, path });

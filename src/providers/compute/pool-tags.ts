@@ -25,6 +25,10 @@ export interface PoolTags {
   standby: { count: number; as: StandbyPower };
   /** How long a script of an extension may run. */
   scriptMilliseconds: number;
+  /** What an instance is shown of a share: all of it, or only the workspaces of the people who are bound to it. */
+  isolation: 'share' | 'user';
+  /** What people have that outlives their instance: their notebooks, or their whole home. */
+  survives: 'notebooks' | 'home';
 }
 
 const minute = 60_000;
@@ -62,6 +66,8 @@ export function readPoolTags(document: JsonObject): PoolTags {
       as: choice(document, 'poolhouse-standby-power', ['stopped', 'frozen']),
     },
     scriptMilliseconds: minutes(document, 'poolhouse-script-minutes', usualScriptMinutes, 0.05),
+    isolation: choice(document, 'poolhouse-isolation', ['share', 'user']),
+    survives: choice(document, 'poolhouse-survives', ['notebooks', 'home']),
   };
 }
 
