@@ -105,8 +105,11 @@ describe.skipIf(workerMissing !== undefined)(`work on files (${workerMissing ?? 
     await chmod(join(share, 'notebooks/ada'), 0o700);
     await files.makeFolder(at('notebooks/ada/x'), {}, never);
     await put(files, 'notebooks/ada/x/y', 'hers');
-    for (const [path, mode] of [['notebooks/ada/x', 0o700], ['notebooks/ada/x/y', 0o600]] as const) // prettier-ignore
-{
+    for (const [path, mode] of [
+      ['notebooks/ada/x', 0o700],
+      ['notebooks/ada/x/y', 0o600],
+    ] as const) // prettier-ignore
+    {
       const found = await stat(join(share, path));
       expect([found.uid, found.gid, found.mode & 0o7777]).toEqual([31_337, 31_338, mode]);
     }

@@ -74,7 +74,7 @@ export function metadataHeaders(metadata: Readonly<Record<string, string>>): Rec
 
 /** UTF-8, as so many characters as it has bytes. */
 export const asHeader = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
-// eslint-disable-next-line no-control-regex -- they are what is looked for
+
 export const isHeaderText = (text: string): boolean => !/[\u0000-\u001f\u007f]/.test(text);
 
 export function numberHeader(request: Pick<RestRequest, 'headers'>, name: string, largest: number): number | undefined {

@@ -55,7 +55,7 @@ export function readQuery(text: string): RestQuery {
 /** What may be made anew: others (`a:b`, made on an instance) are served all the same. */
 export function requireNewName(steps: readonly string[]): void {
   const name = steps.at(-1) ?? '';
-  // eslint-disable-next-line no-control-regex -- they are what is looked for
+
   if (name.length <= 255 && !/["\\:|<>*?\u0000-\u001f\u007f]/.test(name) && !/[. ]$/.test(name)) return;
   throw new RestError(
     'InvalidResourceName',

@@ -35,6 +35,5 @@ function escapeXml(text: string): string {
 
 /** False for what XML cannot hold, whatever is done. */
 export function fitsXml(text: string): boolean {
-  // eslint-disable-next-line no-control-regex -- they are what is looked for
   return text.isWellFormed() && !/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/.test(text);
 }
