@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
+import type { Server } from 'node:https';
 import { parseArgs } from 'node:util';
 import type { Logger } from 'pino';
 import { createArmServer } from '../arm/server.ts';
@@ -46,6 +47,7 @@ import { hashPassword } from './hash-password.ts';
 import { assembleControl } from './assemble.ts';
 import { awaitEngine } from './await-engine.ts';
 import { renewCertificate } from './renew-certificate.ts';
+import { createFilesApi } from './files-api.ts';
 import { createControlMetrics } from './control-metrics.ts';
 import { createControlMonitor } from './control-monitor.ts';
 import { findPresences, hostProcesses } from './find-presences.ts';
@@ -112,6 +114,7 @@ async function main(): Promise<void> {
   const places = { file: home.masterKey, memoryFile: run.masterKey, credentials: process.env['CREDENTIALS_DIRECTORY'] };
   if (config.masterKey === 'passphrase') await untilAsked(home.store, places, clock, log);
   const url = `https://127.0.0.1:${installation.apiPort}`;
+  const filesUrl = installation.filesPort === undefined ? undefined : `https://127.0.0.1:${installation.filesPort}/`;
 
   const metrics = createControlMetrics(processMetrics.registry);
   const watch = createLoopWatch(clock, metrics);
@@ -154,14 +157,15 @@ async function main(): Promise<void> {
   const surroundings: Surroundings = {
     engine: capabilities,
     recipeOf: (image) => (capabilities.real ? resolveImage(image, catalogue) : 'simulated'),
+    ...(filesUrl === undefined ? {} : { filesUrl }),
   };
   const fetcher = createFetcher({
     policy: {
       mirrors: config.mirrors,
       fetchAllow: config.fetchAllow,
-      forbidden: [installation.apiPort, ...Object.values(installation.metricsPorts ?? {})].map(
-        (port) => `127.0.0.1:${port}`,
-      ),
+      forbidden: [installation.apiPort, installation.filesPort, ...Object.values(installation.metricsPorts ?? {})]
+        .filter((port) => port !== undefined)
+        .map((port) => `127.0.0.1:${port}`),
     },
     log,
   });
@@ -351,6 +355,14 @@ async function main(): Promise<void> {
       { cause: error },
     );
   });
+  const filesApi =
+    filesUrl === undefined
+      ? undefined
+      : createFilesApi({
+          ...{ world, shares: control.shares, url: filesUrl },
+          tls: { key: certificates.keyPem, cert: certificates.certificatePem },
+        });
+  if (filesApi !== undefined) await listenForFiles(filesApi, installation.filesPort, log);
   const admin = await startAdminServer({
     socketPath: run.adminSocket,
     status: async () => statusDocument(world, installation, await monitor.health()),
@@ -386,7 +398,7 @@ async function main(): Promise<void> {
       renewCertificate({
         present: () => certificates,
         request: certificateRequest,
-        server: arm.server,
+        servers: [arm.server, ...(filesApi === undefined ? [] : [filesApi])],
         renewed: (newer) => {
           certificates = newer;
         },
@@ -429,6 +441,8 @@ async function main(): Promise<void> {
   const late = setTimeout(() => process.exit(1), stopLimit);
   await admin.close();
   await arm.close();
+  filesApi?.closeAllConnections();
+  filesApi?.close();
   await link.close();
   await Promise.all([...loops, ...ownLoops, renewal, refusals].map((one) => one.stopped));
   await Promise.all([control.idle(), images.idle(), notifications.idle()]);
@@ -437,6 +451,18 @@ async function main(): Promise<void> {
   await store.close();
   clearTimeout(late);
   process.exit(0);
+}
+
+/** Where something else has the port, all else goes on: only files are not served. */
+async function listenForFiles(server: Server, port: number | undefined, log: Logger): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(port, '127.0.0.1', resolve);
+  }).catch((error: unknown) => {
+    log.error(
+      { err: error },
+      `files are not served: 127.0.0.1:${port ?? 0} cannot be listened on. 'poolhouse down' and 'up' choose another port.`,
+    );
+  });
 }
 
 /** What control does for its own house; where systemd starts it, there is no supervisor to be kept. */

@@ -61,7 +61,7 @@ it('renews the certificate of a server that serves, before it ends', async () =>
   const renewal = renewCertificate({
     present: () => present,
     request: wanted,
-    server,
+    servers: [server],
     renewed: (newer) => {
       present = newer;
     },

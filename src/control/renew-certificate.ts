@@ -11,22 +11,23 @@ export interface CertificateParts {
   /** What the server serves with now. */
   present: () => Certificates;
   request: Omit<CertificateRequest, 'now'>;
-  /** Node's own server beneath the API. */
-  server: unknown;
+  /** Node's own servers: beneath the API, and of files. */
+  servers: readonly unknown[];
   renewed: (certificates: Certificates) => void;
   clock: Clock;
   log: Logger;
 }
 
 /** Looks once a day. */
-export function renewCertificate({ present, request, server, renewed, clock, log }: CertificateParts): NamedPass {
+export function renewCertificate({ present, request, servers, renewed, clock, log }: CertificateParts): NamedPass {
   return {
     name: 'certificates',
     pass: async () => {
       const certificates = await renewCertificates(present(), { ...request, now: clock.now() });
       if (certificates === undefined) return day;
-      if (server instanceof TlsServer)
-        server.setSecureContext({ key: certificates.keyPem, cert: certificates.certificatePem });
+      for (const server of servers)
+        if (server instanceof TlsServer)
+          server.setSecureContext({ key: certificates.keyPem, cert: certificates.certificatePem });
       renewed(certificates);
       log.info('the certificate of the API was renewed');
       return day;

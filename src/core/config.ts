@@ -44,6 +44,8 @@ const configSchema = z.strictObject({
   metricsPorts: z
     .strictObject({ control: unprivilegedPort.optional(), gateway: unprivilegedPort.optional() })
     .default({}),
+  /** Port on 127.0.0.1 of the files of shares (Azure Files' REST interface); a free one is chosen where this is not set. */
+  filesPort: unprivilegedPort.optional(),
   /** Gateway processes that serve at a time: one a core, where one core is not enough. */
   gateways: z.int().min(1).max(64).default(1),
   /** How long a gateway that was replaced carries its connections at most. */

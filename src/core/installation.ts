@@ -10,6 +10,8 @@ export const installationSchema = z.object({
   apiPort: port,
   /** Where each process tells its health and its metrics, on 127.0.0.1. Installations from before get theirs at the next `up`. */
   metricsPorts: z.object({ control: port, gateway: port }).optional(),
+  /** Where files of shares are served on 127.0.0.1 (Azure Files' REST interface). Likewise. */
+  filesPort: port.optional(),
   /** /24 of 127.77.0.0/16 for public addresses. */
   addressBlock: z.string().regex(/^127\.77\.\d{1,3}\.0\/24$/),
   subscriptionId: z.uuid(),

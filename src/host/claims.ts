@@ -52,8 +52,11 @@ export async function claim(socketPath: string, installation: Installation, sign
   try {
     const path = `/1.0/projects/${engineNames(installation.id).project}`;
     const { description, config } = projectSchema.parse(await client.get(path, signal));
-    const { apiPort, metricsPorts = {}, addressBlock } = installation;
-    const claims = { [portsKey]: [apiPort, ...Object.values(metricsPorts)].join(','), [blockKey]: addressBlock };
+    const { apiPort, metricsPorts = {}, filesPort, addressBlock } = installation;
+    const claims = {
+      [portsKey]: [apiPort, ...Object.values(metricsPorts), filesPort].filter((port) => port !== undefined).join(','),
+      [blockKey]: addressBlock,
+    };
     if (Object.entries(claims).every(([key, value]) => config[key] === value)) return;
     // All of it: LXD 5.0 takes what a PATCH does not name for taken away, and the project would share others' images.
     await client.change('PUT', path, { description, config: { ...config, ...claims } }, signal);

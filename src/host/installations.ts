@@ -55,14 +55,18 @@ export async function ensureInstallation(
       'InvalidConfiguration',
       `'apiPort' ${config.apiPort} belongs to another installation on this machine. Set another one in ${home.config}.`,
     );
+  const withFiles = async (installation: Installation): Promise<Installation> => ({
+    ...installation,
+    filesPort: await filesPort(config, installation, taken.ports),
+  });
   const present = await readInstallation(home);
   if (present !== undefined) {
     const apiPort = config.apiPort ?? present.apiPort;
-    const wanted = {
+    const wanted = await withFiles({
       ...present,
       apiPort,
       metricsPorts: await metricsPorts(config, apiPort, taken.ports, present.metricsPorts),
-    };
+    });
     return isDeepStrictEqual(wanted, present) ? present : write(home, wanted);
   }
   const apiPort = config.apiPort ?? (await freePort(taken.ports, apiPorts));
@@ -77,7 +81,7 @@ export async function ensureInstallation(
     clientId: randomUUID(),
     createdAt: new Date().toISOString(),
   };
-  return write(home, installation);
+  return write(home, await withFiles(installation));
 }
 
 async function write(home: Home, installation: Installation): Promise<Installation> {
@@ -88,7 +92,7 @@ async function write(home: Home, installation: Installation): Promise<Installati
 }
 
 /**
- * Another port for the API, where something else listens on the present one by now. Not where the operator has set it:
+ * Other ports for the API and for files, where something else listens on the present ones by now. Not where the operator has set it:
  * then the operator is told. To be asked only while control does not run.
  */
 export async function leaveTakenPort(
@@ -97,13 +101,24 @@ export async function leaveTakenPort(
   config: Config,
   taken: Taken,
 ): Promise<Installation> {
-  if (await isFree(installation.apiPort)) return installation;
+  const { filesPort } = installation;
+  const mayServeFiles = filesPort === undefined || config.filesPort !== undefined || (await isFree(filesPort));
+  const moved: Installation = mayServeFiles
+    ? installation
+    : {
+        ...installation,
+        filesPort: await freePort(new Set([...taken.ports, installation.apiPort]), {
+          first: filesPort + 1,
+          key: 'filesPort',
+        }),
+      };
+  if (await isFree(installation.apiPort)) return moved === installation ? installation : write(home, moved);
   if (config.apiPort !== undefined)
     throw new PoolhouseError(
       'HostNotReady',
       `Something else listens on 127.0.0.1:${config.apiPort}, which is 'apiPort' in ${home.config}. End it, or set another port.`,
     );
-  return write(home, { ...installation, apiPort: await freePort(taken.ports, apiPorts) });
+  return write(home, { ...moved, apiPort: await freePort(taken.ports, apiPorts) });
 }
 
 /** Address blocks that rules of the kernel lead somewhere already. */
@@ -157,6 +172,22 @@ async function metricsPorts(
       `'apiPort' (${apiPort}), 'metricsPorts.control' (${ports.control}) and 'metricsPorts.gateway' (${ports.gateway}) have to be three different ports. Change config.json.`,
     );
   return ports;
+}
+
+/** Where files are served: as configured, else as before, else a free one. */
+async function filesPort(config: Config, installation: Installation, others: ReadonlySet<number>): Promise<number> {
+  const { apiPort, metricsPorts = {}, filesPort: before } = installation;
+  const own = new Set<number>([apiPort, ...Object.values(metricsPorts)]);
+  if (config.filesPort !== undefined) {
+    if (!own.has(config.filesPort)) return config.filesPort;
+    throw new PoolhouseError(
+      'InvalidConfiguration',
+      `'filesPort' (${config.filesPort}) is another port of this installation already. Change config.json.`,
+    );
+  }
+  const taken = new Set([...others, ...own]);
+  if (before !== undefined && !taken.has(before)) return before;
+  return freePort(taken, { first: randomInt(19_000, 20_000), key: 'filesPort' });
 }
 
 const ports = 200;

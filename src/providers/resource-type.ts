@@ -16,6 +16,8 @@ export interface Surroundings {
   engine: { real: boolean; memoryBytes: number; cpus: number };
   /** The recipe of an image, or `PlatformImageNotFound`. */
   recipeOf(image: { publisher: string; offer: string; sku: string; version: string }): string;
+  /** Where accounts' files are served, `https://127.0.0.1:PORT/`; undefined where they are not. */
+  filesUrl?: string;
 }
 
 export interface TypeContext {
