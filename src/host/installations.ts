@@ -176,8 +176,8 @@ async function metricsPorts(
 
 /** Where files are served: as configured, else as before, else a free one. */
 async function filesPort(config: Config, installation: Installation, others: ReadonlySet<number>): Promise<number> {
-  const { apiPort, metricsPorts = {}, filesPort: before } = installation;
-  const own = new Set<number>([apiPort, ...Object.values(metricsPorts)]);
+  const { apiPort, metricsPorts, filesPort: before } = installation;
+  const own = new Set([apiPort, ...Object.values(metricsPorts ?? {})]);
   if (config.filesPort !== undefined) {
     if (!own.has(config.filesPort)) return config.filesPort;
     throw new PoolhouseError(
