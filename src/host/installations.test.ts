@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readConfig } from '../core/config.ts';
 import { homeAt, type Home } from '../core/home.ts';
-import { ensureInstallation, readInstallation } from './installations.ts';
+import { ensureInstallation, leaveTakenPort, readInstallation } from './installations.ts';
 
 const config = readConfig({ engine: 'sim' }, 'config.json');
 
@@ -65,13 +65,36 @@ describe('an installation', () => {
     expect(given.metricsPorts?.control).not.toBe(control);
   });
 
+  it('has a port for files, which is none of the others', async () => {
+    const made = await ensureInstallation(home, config);
+    expect([made.apiPort, ...Object.values(made.metricsPorts ?? {}), undefined]).not.toContain(made.filesPort);
+    const moved = await ensureInstallation(home, { ...config, filesPort: 20_012 });
+    expect(moved).toEqual({ ...made, filesPort: 20_012 });
+    expect(await ensureInstallation(home, config)).toEqual(moved);
+    await expect(ensureInstallation(home, { ...config, filesPort: made.apiPort })).rejects.toMatchObject({
+      code: 'InvalidConfiguration',
+      message: expect.stringContaining(`'filesPort'`) as string,
+    });
+    const busy = createServer();
+    await new Promise<void>((resolve) => busy.listen(20_012, '127.0.0.1', resolve));
+    try {
+      const left = await leaveTakenPort(home, moved, config, { ports: new Set(), blocks: new Set() });
+      expect(left).toEqual({ ...moved, filesPort: left.filesPort });
+      expect(left.filesPort).toBeGreaterThan(20_012);
+      expect(await readInstallation(home)).toEqual(left);
+    } finally {
+      busy.close();
+    }
+  });
+
   it('from before gets such ports, and keeps all else', async () => {
-    const { metricsPorts: _later, ...before } = await ensureInstallation(home, config);
+    const { metricsPorts: _later, filesPort: _still, ...before } = await ensureInstallation(home, config);
     await writeFile(home.installation, JSON.stringify(before));
     expect(await readInstallation(home)).toEqual(before);
     const now = await ensureInstallation(home, config);
     expect(now).toMatchObject(before);
     expect(now.metricsPorts).toBeDefined();
+    expect(now.filesPort).toBeDefined();
     expect(await readInstallation(home)).toEqual(now);
   });
 
