@@ -52,9 +52,7 @@ export async function answerShare(
       if (!expand.includes('stats')) return undefined;
       return withProperties(await service.get(id), { shareUsageBytes: await shares.usedBytes(id, signal) });
     case 'PUT':
-      return expand.includes('snapshots')
-        ? reply.code(201).send(await shares.takeSnapshot(id, signal))
-        : undefined;
+      return expand.includes('snapshots') ? reply.code(201).send(await shares.takeSnapshot(id, signal)) : undefined;
     case 'DELETE': {
       if (snapshot !== undefined) {
         const { existed } = await shares.removeSnapshot(id, snapshot, signal);
@@ -85,8 +83,7 @@ export async function listShares(
   const expand = listOf(query(request, '$expand'));
   const all: JsonObject[] = [];
   for (const share of present) {
-    if (expand.includes('snapshots'))
-      all.push(...(await shares.snapshots(textOf(share['id']) as ResourceId, signal))); // as our own documents have it
+    if (expand.includes('snapshots')) all.push(...(await shares.snapshots(textOf(share['id']) as ResourceId, signal))); // as our own documents have it
     all.push(share);
   }
   if (expand.includes('deleted')) all.push(...(await shares.deleted(accountOf(fileServiceId))));
@@ -140,8 +137,7 @@ function accountOf(fileServiceId: ResourceId): ResourceId {
   });
 }
 
-const listOf = (text: string | undefined): string[] =>
-  (text ?? '').split(',').map((word) => word.trim().toLowerCase());
+const listOf = (text: string | undefined): string[] => (text ?? '').split(',').map((word) => word.trim().toLowerCase());
 
 function headerOf(request: FastifyRequest, name: string): string | undefined {
   const value = request.headers[name];

@@ -6,7 +6,13 @@ import { PoolhouseError } from '../../core/errors.ts';
 import { dig, isObject, textOf, type JsonObject } from '../../core/json.ts';
 import { keyOf, type ResourceId } from '../../core/resource-id.ts';
 import type { EpochMillis } from '../../core/time.ts';
-import { findResource, findResources, nameOf, saveResource, type ResourceRecord } from '../../store/resource-records.ts';
+import {
+  findResource,
+  findResources,
+  nameOf,
+  saveResource,
+  type ResourceRecord,
+} from '../../store/resource-records.ts';
 import type { Queries } from '../../store/store.ts';
 
 const deletedType = 'microsoft.storage/storageaccounts/deletedshares';

@@ -22,12 +22,16 @@ describe('names of snapshots', () => {
     expect(parseSnapshotName(name)).toEqual({ kind, takenAt });
   });
 
-  it.each(['', 'backup-2026-11-26T18-00-00Z', '2026-11-26', '2026-13-26T18-00-00Z', '2026-11-26T18-00-00.000Z', '../x'])(
-    '%j is none of ours',
-    (name) => {
-      expect(parseSnapshotName(name)).toBeUndefined();
-    },
-  );
+  it.each([
+    '',
+    'backup-2026-11-26T18-00-00Z',
+    '2026-11-26',
+    '2026-13-26T18-00-00Z',
+    '2026-11-26T18-00-00.000Z',
+    '../x',
+  ])('%j is none of ours', (name) => {
+    expect(parseSnapshotName(name)).toBeUndefined();
+  });
 
   it('are times to clients', () => {
     expect(snapshotTime(six + 5)).toBe('2026-11-26T18:00:00.0050000Z');

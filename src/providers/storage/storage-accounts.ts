@@ -108,10 +108,15 @@ export async function keysOf(
 
 /** Whether somebody could have an account of this name: Azure's `checkNameAvailability`. */
 export async function nameAvailability(queries: Queries, name: string): Promise<JsonObject> {
-  if (!isAccountName(name)) return { nameAvailable: false, reason: 'AccountNameInvalid', message: accountNameRule(name) };
+  if (!isAccountName(name))
+    return { nameAvailable: false, reason: 'AccountNameInvalid', message: accountNameRule(name) };
   const taken = (await findResources(queries, { type })).some((one) => nameOf(one.id).toLowerCase() === name);
   if (!taken) return { nameAvailable: true };
-  return { nameAvailable: false, reason: 'AlreadyExists', message: `The storage account named ${name} is already taken.` };
+  return {
+    nameAvailable: false,
+    reason: 'AlreadyExists',
+    message: `The storage account named ${name} is already taken.`,
+  };
 }
 
 const isAccountName = (name: string) => /^[a-z0-9]{3,24}$/.test(name);
