@@ -20,7 +20,16 @@ export function sharesCommand(shared: Shared): Command {
       'after',
       `\nShares are made, resized and deleted with az (az storage share-rm). People restore their own files by copying them out of\n'.snapshots' in their workspace; this is for whole shares and folders.\n\nExamples:\n  poolhouse shares list\n  poolhouse shares snapshot team1234/shared\n  poolhouse shares restore team1234/shared --snapshot auto-2026-03-01T09-00-00Z --path notebooks/alice/thesis.ipynb\n\nEach command explains itself: poolhouse shares restore --help`,
     );
-  for (const make of [listCommand, showCommand, snapshotsCommand, snapshotCommand, restoreCommand, undeleteCommand, purgeCommand]) // prettier-ignore
+  for (const make of [
+    listCommand,
+    showCommand,
+    snapshotsCommand,
+    snapshotCommand,
+    restoreCommand,
+    undeleteCommand,
+    purgeCommand,
+  ])
+    // prettier-ignore
     command.addCommand(make(shared));
   return command;
 }
@@ -108,7 +117,7 @@ function restoreCommand(shared: Shared): Command {
       const begun = JSON.parse(await tellControl(socket, '/v1/shares', { do: 'restore', share, snapshot, path })) as RestoreDocument; // prettier-ignore
       const ended = options.wait ? await untilEnded(shared, begun) : begun;
       if (ended.state === 'Failed') throw new PoolhouseError('OperationNotAllowed', ended.message);
-      printAnswer(options, ended, () => plainLine(`${ended.state === 'Running' ? `It is under way: 'poolhouse shares show ${ended.share}' tells how far.` : ended.message}`) + '\n'); // prettier-ignore
+      printAnswer(options, ended, () => plainLine(ended.state === 'Running' ? `It is under way: 'poolhouse shares show ${ended.share}' tells how far.` : ended.message) + '\n'); // prettier-ignore
     });
 }
 
@@ -190,7 +199,9 @@ export function describeShare(share: ShareDetails, width: number): string {
     `${name}: ${bytesInWords(usedBytes)} of ${bytesInWords(quotaBytes)} used (${percentUsed} %), snapshots keep ${bytesInWords(snapshotBytes)} beside that`,
     ...(deleted === undefined
       ? [`Snapshots by schedule: ${share.schedule}`]
-      : [`It was deleted, and is kept for ${deleted.daysLeft} days: 'poolhouse shares undelete ${name}' brings it back.`]),
+      : [
+          `It was deleted, and is kept for ${deleted.daysLeft} days: 'poolhouse shares undelete ${name}' brings it back.`,
+        ]),
   ];
   if (share.workspaces.length > 0)
     lines.push(

@@ -99,7 +99,7 @@ export interface ShareDesk {
 }
 
 export function createShareDesk(world: World): ShareDesk {
-  const { store, engine, shareFiles, service, clock, log, newId, changed } = world;
+  const { store, engine, shareFiles, service, clock, log } = world;
 
   async function present(): Promise<{ record: ResourceRecord; account: string; share: string }[]> {
     const records = await findResources(store.db, { type: 'Microsoft.Storage/storageAccounts/fileServices/shares' });
@@ -171,7 +171,7 @@ export function createShareDesk(world: World): ShareDesk {
       if (!(error instanceof PoolhouseError) || !error.retryable) throw error;
     });
     const restore: ShareRestore = {
-      ...{ id: newId(), account, share, snapshot: asked.snapshot, path, state: 'Running', files: 0, removed: 0 },
+      ...{ id: world.newId(), account, share, snapshot: asked.snapshot, path, state: 'Running', files: 0, removed: 0 },
       beforeName: snapshotName({ kind: 'restore', takenAt: nextSnapshotTime(snapshots, clock.now()) }),
       ...{ message: 'It is under way.', startedAt: clock.now(), endedAt: undefined },
     };
@@ -182,7 +182,7 @@ export function createShareDesk(world: World): ShareDesk {
       await saveShareRestore(tx, restore);
     });
     log.info({ audit: 'restore', restore: restore.id, share: `${account}/${share}`, path: path.join('/'), snapshot: asked.snapshot }, 'an operator restores a share'); // prettier-ignore
-    changed();
+    world.changed();
     return restoreDocument(restore);
   }
 
@@ -225,7 +225,7 @@ export function createShareDesk(world: World): ShareDesk {
           const deleted = await requireDeleted(data.share);
           await store.transaction((tx) => purgeShare(tx, deleted));
           log.info({ audit: 'purge', share: `${deleted.account}/${deleted.share}` }, 'an operator gives up a share');
-          changed();
+          world.changed();
           return { share: `${deleted.account}/${deleted.share}` };
         }
       }

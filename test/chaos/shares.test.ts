@@ -63,7 +63,7 @@ async function prepare(tags: Record<string, string> = { 'poolhouse-snapshots': '
     ...{ engine, clock, turns, start, ids, ...fake },
     control: (): SimControl => control,
     /** As after a crash; the new one lives for so many steps after its start. */
-    async restart(steps = Number.POSITIVE_INFINITY) {
+    restart: async (steps = Number.POSITIVE_INFINITY) => {
       await control.close().catch(() => undefined);
       const measured = new Life();
       await (await start(measured)).close();
