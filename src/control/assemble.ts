@@ -28,6 +28,8 @@ import { createCustomScripts } from './custom-scripts.ts';
 import { createDeploymentLoop } from './deployment-loop.ts';
 import { createForgetOperations } from './forget-operations.ts';
 import { createDirectoryLoop } from './directory-loop.ts';
+import { createFileServer, type FileServer, type FileServerParts } from './file-server.ts';
+import type { WaysIn } from './file-server-word.ts';
 import { createFrontEndLoop, type FrontEndLoopParts, type FrontEnds } from './front-end-loop.ts';
 import type { GatewayReports } from './gateway-reports.ts';
 import { createGatewayReports } from './gateway-reports.ts';
@@ -92,6 +94,8 @@ export interface ControlParts {
   servicesOf: (recipe: string) => Promise<Readonly<Record<string, Service>>>;
   /** Read in place of what is measured here. */
   metrics?: MetricReader;
+  /** The ways into shares that are switched on, and where they begin; undefined: none. */
+  waysIn?: WaysIn & Pick<FileServerParts, 'publicAddress' | 'isOutside'>;
   /** Tells whom an autoscale setting names that a capacity has changed. */
   notify?: Notify;
   observer?: Observer;
@@ -116,6 +120,7 @@ export interface Control {
   reports: GatewayReports;
   doors: InstanceDoors;
   frontEnds: FrontEnds;
+  fileServer: FileServer;
   placements: Placements;
   metrics: MetricReader;
   answerSelf: (question: SelfQuestion) => Promise<SelfAnswer>;
@@ -213,11 +218,16 @@ export function assembleControl(parts: ControlParts): Control {
   const steps = noteSteps(observeSteps(plainSteps, observer, clock), { store, clock, newId });
   const scaleSets = createScaleSetLoop(world, steps, images, createUnclaimed(world, steps, doors), placements);
   const metrics = createMetricSeries({ world, placements });
+  const { publicAddress, isOutside, ...ways } = parts.waysIn ?? {
+    ...{ smb: false, nfs: [], publicAddress: undefined, isOutside: false },
+  };
+  const fileServer = createFileServer({ world, images, doors, ways, publicAddress, isOutside });
   const frontEnds = createFrontEndLoop({
     world,
     ports: parts.ports,
     publish: parts.publish,
     redirect: parts.redirect,
+    services: () => fileServer.fronts(),
     serviceOf: async (set, port) => (await parts.servicesOf(steps.imageOf(set)))[String(port)],
   });
   const directory = createDirectoryLoop(
@@ -239,6 +249,7 @@ export function assembleControl(parts: ControlParts): Control {
     reports,
     doors,
     frontEnds,
+    fileServer,
     placements,
     metrics,
     keep: leases.keep,
@@ -259,6 +270,7 @@ export function assembleControl(parts: ControlParts): Control {
           notify: parts.notify ?? (() => undefined),
         }),
       },
+      { name: 'file server', pass: (signal) => fileServer.pass(signal) },
       { name: 'shares', pass: createShareLoop(world, typeContext) },
       { name: 'resource groups', pass: createResourceGroupLoop(world, typeContext) },
       { name: 'deployments', pass: createDeploymentLoop(world) },

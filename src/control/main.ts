@@ -71,7 +71,8 @@ import { createSessionDesk } from './session-desk.ts';
 import { openSecrets } from './open-secrets.ts';
 import { createHostCertificates } from './host-certificates.ts';
 import { ensureSshIdentity, publicHostKeys } from './ssh-identity.ts';
-import { settleAddresses } from './settle-addresses.ts';
+import { fileServerName } from './service-instances.ts';
+import { settleAddresses, settleServiceAddress } from './settle-addresses.ts';
 import { statusDocument } from './status.ts';
 import { createWebFront } from './web-front.ts';
 
@@ -178,6 +179,12 @@ async function main(): Promise<void> {
 
   const loopbackAddresses = blockAddresses(installation.addressBlock);
   await settleAddresses(store, config.publicAddresses, loopbackAddresses, log);
+  const waysInAddress = await settleServiceAddress(
+    store,
+    { owner: fileServerName, isWanted: config.smb || config.nfs.length > 0 },
+    config.publicAddresses,
+    loopbackAddresses,
+  );
 
   const loops: Loop[] = [];
   const changed = () => {
@@ -238,11 +245,11 @@ async function main(): Promise<void> {
     publish: (table) => {
       link.publish(withSettings(table));
     },
-    redirect: async (routes, links, redirectSignal) => {
+    redirect: async (redirects, redirectSignal) => {
       // A simulated pool has nothing to lead to; without root the kernel's rules cannot be set.
       if (!capabilities.real) return;
       await applyRedirects(
-        renderRedirects({ installation: installation.id, routes, links, bridge: `ph${installation.id}` }),
+        renderRedirects({ installation: installation.id, ...redirects, bridge: `ph${installation.id}` }),
         redirectSignal,
       );
     },
@@ -259,6 +266,10 @@ async function main(): Promise<void> {
       clock,
       log,
     }),
+    waysIn: {
+      ...{ smb: config.smb, nfs: config.nfs, publicAddress: waysInAddress },
+      isOutside: waysInAddress !== undefined && config.publicAddresses.includes(waysInAddress),
+    },
     userAuthorities: config.userAuthorities,
     hostCertificates: createHostCertificates(config.hostCertificateFiles, log),
     publishDirectory: (directory) => {
@@ -352,7 +363,7 @@ async function main(): Promise<void> {
   });
   const admin = await startAdminServer({
     socketPath: run.adminSocket,
-    status: async () => statusDocument(world, installation, await monitor.health()),
+    status: async () => statusDocument(world, installation, await monitor.health(), await control.fileServer.status()),
     journal: async (name, lines, level, journalSignal) => {
       const instance = (await findInstances(store.db)).find((one) => one.hostname === name || one.name === name);
       if (instance === undefined)
@@ -402,6 +413,7 @@ async function main(): Promise<void> {
     placements: control.placements,
     apiListens: () => arm.server.listening,
     certificates: () => certificates,
+    trouble: () => control.fileServer.trouble(),
   });
   const refusals = runLoop({
     name: 'refused packets',

@@ -15,7 +15,9 @@ const defaults = {
   mirrors: {},
   fetchAllow: [],
   instanceRange: '10.231.0.0/16',
-  poolGiB: 100,
+  smb: false,
+    nfs: [],
+    poolGiB: 100,
   prices: {},
   currency: 'EUR',
 };
