@@ -16,8 +16,8 @@ const defaults = {
   fetchAllow: [],
   instanceRange: '10.231.0.0/16',
   smb: false,
-    nfs: [],
-    poolGiB: 100,
+  nfs: [],
+  poolGiB: 100,
   prices: {},
   currency: 'EUR',
 };
