@@ -16,6 +16,7 @@ import type { RoutingTable } from '../link/routes.ts';
 import { createIdentityService, type IdentityService } from '../providers/identity/identity-service.ts';
 import { createInsights, type Insights } from '../providers/insights/insights.ts';
 import { allTypes } from '../providers/all-types.ts';
+import { createShareService, type ShareService } from '../providers/storage/share-service.ts';
 import { createResourceService, type InnerResourceService } from '../providers/create-resource-service.ts';
 import { createRegistry, type Surroundings } from '../providers/resource-type.ts';
 import type { Subscription } from '../providers/resource-service.ts';
@@ -116,6 +117,7 @@ export interface Control {
   service: InnerResourceService;
   identity: IdentityService;
   insights: Insights;
+  shares: ShareService;
   world: World;
   reports: GatewayReports;
   doors: InstanceDoors;
@@ -244,6 +246,7 @@ export function assembleControl(parts: ControlParts): Control {
     service,
     identity,
     insights: createInsights({ store, service, series: metrics, now: () => clock.now() }),
+    shares: createShareService({ store, service, engine, clock }),
     orders,
     world,
     reports,

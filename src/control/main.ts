@@ -337,6 +337,7 @@ async function main(): Promise<void> {
     service,
     identity,
     insights: control.insights,
+    shares: control.shares,
     tokens: createTokens(
       () => secrets.tokenKeys(),
       {
