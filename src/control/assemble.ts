@@ -7,6 +7,7 @@ import type { ResourceId } from '../core/resource-id.ts';
 import type { Clock } from '../core/time.ts';
 import type { Engine } from '../engines/engine.ts';
 import { noShareFiles } from '../files/no-share-files.ts';
+import { onNeed } from '../files/on-need.ts';
 import type { ShareFiles } from '../files/share-files.ts';
 import type { Service } from '../images/recipe.ts';
 import type { EndedSignIn } from '../link/ended-sign-ins.ts';
@@ -172,7 +173,9 @@ export function assembleControl(parts: ControlParts): Control {
   const world: World = {
     store,
     engine,
-    shareFiles: parts.shareFiles ?? noShareFiles(),
+    shareFiles: onNeed(parts.shareFiles ?? noShareFiles(), () => {
+      fileServer.need();
+    }),
     secrets,
     registry,
     service,

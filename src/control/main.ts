@@ -23,6 +23,7 @@ import { engineNames } from '../engines/incus/names.ts';
 import { createIncusEngine } from '../engines/incus/incus-engine.ts';
 import { createSimEngine } from '../engines/sim/sim-engine.ts';
 import { createFetcher } from '../fetch/fetcher.ts';
+import { createWorkerLink } from '../files/worker-link.ts';
 import { buildImage, hostSuite } from '../images/build-image.ts';
 import { loadCatalogue, resolveImage } from '../images/catalogue.ts';
 import { fingerprintOf, loadRecipe } from '../images/recipe.ts';
@@ -226,7 +227,9 @@ async function main(): Promise<void> {
   const sshIdentity = await ensureSshIdentity(privateKeys);
   const processes = hostProcesses();
   const measureWork = createWorkMeter({ list: processes, clock });
+  const worker = createWorkerLink({ log });
   const control = assembleControl({
+    ...(capabilities.real ? { shareFiles: worker.files } : {}),
     store,
     secrets,
     engine,
@@ -330,6 +333,10 @@ async function main(): Promise<void> {
   });
 
   for (const instance of await findInstances(store.db)) if (capabilities.real) await doors.open(instance.name);
+  if (capabilities.real) {
+    await doors.open(fileServerName);
+    await worker.listen(`${run.doors}/${fileServerName}/share-files.sock`);
+  }
   for (const loop of control.loops) loops.push(runLoop({ ...watch.watch(loop), clock, log, signal }));
   await link.listen();
 
@@ -444,6 +451,7 @@ async function main(): Promise<void> {
   await link.close();
   await Promise.all([...loops, ...ownLoops, renewal, refusals].map((one) => one.stopped));
   await Promise.all([control.idle(), images.idle(), notifications.idle()]);
+  await worker.close();
   await doors.closeAll();
   await monitor.close();
   await store.close();
