@@ -26,8 +26,8 @@ const longestRetry = 60_000;
 /** Pools that are being made go first, but not for ever. */
 const poolsFirstFor = 300_000;
 
-export const smbPort = 445;
-export const nfsPort = 2049;
+const smbPort = 445;
+const nfsPort = 2049;
 
 export interface FileServerStatus {
   state: 'not made' | 'being made' | 'running' | 'stopped';
