@@ -2,7 +2,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -238,21 +237,15 @@ describe.skipIf(missing !== undefined)(
 
     it('takes a new key at once, and lets go on who came with the old one', async () => {
       const [old = ''] = keys.team;
-      const going = spawn('smbclient', ['-m', 'SMB3', '-U', 'team', `//${smb}/shared`], {
-        env: { ...process.env, PASSWD: old },
-        cwd: folder,
-      });
-      let heard = '';
-      going.stdout.setEncoding('utf8').on('data', (text: string) => (heard += text));
-      going.stdin.write('ls\n');
-      await until('the session is there', () => Promise.resolve(heard.includes('blocks') ? true : undefined));
+      // It comes in, tells so, and goes on when it is told to.
+      await writeFile(join(folder, 'wait'), 'touch came; until [ -e go-on ]; do sleep 0.1; done\n');
+      const going = team('ls; !sh wait; put mine after; ls after', old);
+      await until('the session is there', () => Promise.resolve(existsSync(join(folder, 'came')) ? true : undefined));
       keys.team = await keysOf('team', 'key1');
       await until('the new key counts', async () => ((await team('ls')).exitCode === 0 ? true : undefined), 20_000);
       expect(said(await team('ls', old))).toContain('NT_STATUS_LOGON_FAILURE');
-      heard = '';
-      going.stdin.end('put mine after\nls after\n');
-      await new Promise((resolve) => going.once('close', resolve));
-      expect(heard).toMatch(/after +[NA]/);
+      await writeFile(join(folder, 'go-on'), '');
+      expect(said(await going)).toMatch(/after +[NA]/);
     });
 
     it('is there again when Samba is killed, and when the file server is stopped or deleted', async () => {
