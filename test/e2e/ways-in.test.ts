@@ -109,6 +109,9 @@ describe.skipIf(missing !== undefined)(
         300_000,
       );
       smb = /^\/\/([^/]+)\/shared$/.exec(status.smb[0]?.path ?? '')?.[1] ?? '';
+      await inside('mkdir -m 0700 /mnt/shared/hers && chown 10042:10042 /mnt/shared/hers');
+      await inside('mkdir -m 0777 /mnt/shared/open && echo by nfs > /mnt/shared/open/note');
+      await writeFile(join(folder, 'mine'), 'of mine');
       await served();
     });
     afterAll(async () => {
@@ -150,7 +153,6 @@ describe.skipIf(missing !== undefined)(
         /NT_STATUS_(BAD_NETWORK_NAME|ACCESS_DENIED)/,
       );
       // Two accounts have a share of this name: each its own.
-      await writeFile(join(folder, 'mine'), 'of other');
       expect(said(await client('other', keys.other[0] ?? '', 'shared', 'put mine'))).not.toContain('NT_STATUS');
       expect(said(await team('ls'))).not.toContain('mine');
       // Before SMB 3 nothing is encrypted.
@@ -167,7 +169,6 @@ describe.skipIf(missing !== undefined)(
       const content = randomBytes(64 * 2 ** 20);
       await writeFile(join(folder, 'large'), content);
       const sum = createHash('sha256').update(content).digest('hex');
-      await inside('mkdir -m 0700 /mnt/shared/hers && chown 10042:10042 /mnt/shared/hers');
       expect(said(await team('cd hers; put large; mkdir below; get large back'))).not.toContain('NT_STATUS');
       expect((await run('cmp', ['large', 'back'], { cwd: folder })).exitCode).toBe(0);
       const seen = await inside('cd /mnt/shared/hers && stat -c "%n %u %a" large below && sha256sum large');
@@ -197,7 +198,6 @@ describe.skipIf(missing !== undefined)(
     });
 
     it('exports by NFS to whom it is exported, and to nobody else', async () => {
-      await inside('mkdir -m 0777 /mnt/shared/open && echo by nfs > /mnt/shared/open/note');
       const at = (path: string, more = '') => `nfs://${smb}/team/shared/open${path}?version=4${more}`;
       await until('NFS is served', async () =>
         (await far.run('nfs-ls', [at('')])).stdout.includes('note') ? true : undefined,
