@@ -15,6 +15,8 @@ const packages = [
   'procps',
   // Other clients of ssh, and what judges a server of it.
   ...['rsync', 'sshfs', 'putty-tools', 'dropbear-bin', 'python3-paramiko', 'python3-asyncssh', 'xauth', 'ssh-audit'],
+  // Other clients of shares.
+  ...['smbclient', 'rclone', 'libnfs-utils'],
 ];
 if ((await missingPackages(packages)).length > 0) {
   await createProgress(process.stderr).step('Debian packages for the tests', (phase) =>

@@ -7,6 +7,7 @@ import type { ResourceId } from '../core/resource-id.ts';
 import type { Clock } from '../core/time.ts';
 import type { Engine } from '../engines/engine.ts';
 import { noShareFiles } from '../files/no-share-files.ts';
+import { onNeed } from '../files/on-need.ts';
 import type { ShareFiles } from '../files/share-files.ts';
 import type { Service } from '../images/recipe.ts';
 import type { EndedSignIn } from '../link/ended-sign-ins.ts';
@@ -29,6 +30,8 @@ import { createCustomScripts } from './custom-scripts.ts';
 import { createDeploymentLoop } from './deployment-loop.ts';
 import { createForgetOperations } from './forget-operations.ts';
 import { createDirectoryLoop } from './directory-loop.ts';
+import { createFileServer, type FileServer, type FileServerParts } from './file-server.ts';
+import type { WaysIn } from './file-server-word.ts';
 import { createFrontEndLoop, type FrontEndLoopParts, type FrontEnds } from './front-end-loop.ts';
 import type { GatewayReports } from './gateway-reports.ts';
 import { createGatewayReports } from './gateway-reports.ts';
@@ -98,6 +101,8 @@ export interface ControlParts {
   servicesOf: (recipe: string) => Promise<Readonly<Record<string, Service>>>;
   /** Read in place of what is measured here. */
   metrics?: MetricReader;
+  /** The ways into shares that are switched on, and where they begin; undefined: none. */
+  waysIn?: WaysIn & Pick<FileServerParts, 'publicAddress' | 'isOutside'>;
   /** Tells whom an autoscale setting names that a capacity has changed. */
   notify?: Notify;
   /** Tells the operator what they should know at once. */
@@ -128,6 +133,7 @@ export interface Control {
   reports: GatewayReports;
   doors: InstanceDoors;
   frontEnds: FrontEnds;
+  fileServer: FileServer;
   placements: Placements;
   metrics: MetricReader;
   answerSelf: (question: SelfQuestion) => Promise<SelfAnswer>;
@@ -177,7 +183,9 @@ export function assembleControl(parts: ControlParts): Control {
   const world: World = {
     store,
     engine,
-    shareFiles: parts.shareFiles ?? noShareFiles(),
+    shareFiles: onNeed(parts.shareFiles ?? noShareFiles(), () => {
+      fileServer.need();
+    }),
     secrets,
     registry,
     service,
@@ -225,11 +233,16 @@ export function assembleControl(parts: ControlParts): Control {
   const steps = noteSteps(observeSteps(plainSteps, observer, clock), { store, clock, newId });
   const scaleSets = createScaleSetLoop(world, steps, images, createUnclaimed(world, steps, doors), placements);
   const metrics = createMetricSeries({ world, placements });
+  const { publicAddress, isOutside, ...ways } = parts.waysIn ?? {
+    ...{ smb: false, nfs: [], publicAddress: undefined, isOutside: false },
+  };
+  const fileServer = createFileServer({ world, images, doors, ways, publicAddress, isOutside });
   const frontEnds = createFrontEndLoop({
     world,
     ports: parts.ports,
     publish: parts.publish,
     redirect: parts.redirect,
+    services: () => fileServer.fronts(),
     serviceOf: async (set, port) => (await parts.servicesOf(steps.imageOf(set)))[String(port)],
   });
   const directory = createDirectoryLoop(
@@ -256,6 +269,7 @@ export function assembleControl(parts: ControlParts): Control {
     reports,
     doors,
     frontEnds,
+    fileServer,
     placements,
     metrics,
     keep: leases.keep,
@@ -276,6 +290,7 @@ export function assembleControl(parts: ControlParts): Control {
           notify: parts.notify ?? (() => undefined),
         }),
       },
+      { name: 'file server', pass: (signal) => fileServer.pass(signal) },
       { name: 'shares', pass: createShareLoop(world, typeContext) },
       { name: 'snapshots', pass: createSnapshotLoop(world) },
       { name: 'fullness', pass: (signal) => fullness.pass(signal) },

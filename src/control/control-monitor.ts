@@ -38,6 +38,8 @@ export interface Serving {
   /** How full they were seen to be. */
   shares(): readonly ShareFullness[];
   apiListens(): boolean;
+  /** What else the operator should know. */
+  trouble(): string | undefined;
   certificates(): Pick<Certificates, 'certificatePem' | 'caPem'>;
 }
 
@@ -65,6 +67,7 @@ export function createControlMonitor(parts: ControlMonitorParts): ControlMonitor
         apiListens: serving?.apiListens() === true,
         freeBytes: (await roomOf(home.folder))?.freeBytes,
         gatewaySeenAt: serving?.world.reports.seenAt(),
+        trouble: serving?.trouble(),
       },
       clock.now(),
     );

@@ -24,6 +24,7 @@ import { engineNames } from '../engines/incus/names.ts';
 import { createIncusEngine } from '../engines/incus/incus-engine.ts';
 import { createSimEngine } from '../engines/sim/sim-engine.ts';
 import { createFetcher } from '../fetch/fetcher.ts';
+import { createWorkerLink } from '../files/worker-link.ts';
 import { buildImage, hostSuite } from '../images/build-image.ts';
 import { loadCatalogue, resolveImage } from '../images/catalogue.ts';
 import { fingerprintOf, loadRecipe } from '../images/recipe.ts';
@@ -73,7 +74,8 @@ import { createSessionDesk } from './session-desk.ts';
 import { openSecrets } from './open-secrets.ts';
 import { createHostCertificates } from './host-certificates.ts';
 import { ensureSshIdentity, publicHostKeys } from './ssh-identity.ts';
-import { settleAddresses } from './settle-addresses.ts';
+import { fileServerName } from './service-instances.ts';
+import { settleAddresses, settleServiceAddress } from './settle-addresses.ts';
 import { statusDocument } from './status.ts';
 import { createWebFront } from './web-front.ts';
 
@@ -183,6 +185,12 @@ async function main(): Promise<void> {
 
   const loopbackAddresses = blockAddresses(installation.addressBlock);
   await settleAddresses(store, config.publicAddresses, loopbackAddresses, log);
+  const waysInAddress = await settleServiceAddress(
+    store,
+    { owner: fileServerName, isWanted: config.smb || config.nfs.length > 0 },
+    config.publicAddresses,
+    loopbackAddresses,
+  );
 
   const loops: Loop[] = [];
   const changed = () => {
@@ -224,7 +232,9 @@ async function main(): Promise<void> {
   const sshIdentity = await ensureSshIdentity(privateKeys);
   const processes = hostProcesses();
   const measureWork = createWorkMeter({ list: processes, clock });
+  const worker = createWorkerLink({ log });
   const control = assembleControl({
+    ...(capabilities.real ? { shareFiles: worker.files } : {}),
     store,
     secrets,
     engine,
@@ -243,11 +253,11 @@ async function main(): Promise<void> {
     publish: (table) => {
       link.publish(withSettings(table));
     },
-    redirect: async (routes, links, redirectSignal) => {
+    redirect: async (redirects, redirectSignal) => {
       // A simulated pool has nothing to lead to; without root the kernel's rules cannot be set.
       if (!capabilities.real) return;
       await applyRedirects(
-        renderRedirects({ installation: installation.id, routes, links, bridge: `ph${installation.id}` }),
+        renderRedirects({ installation: installation.id, ...redirects, bridge: `ph${installation.id}` }),
         redirectSignal,
       );
     },
@@ -264,6 +274,10 @@ async function main(): Promise<void> {
       clock,
       log,
     }),
+    waysIn: {
+      ...{ smb: config.smb, nfs: config.nfs, publicAddress: waysInAddress },
+      isOutside: waysInAddress !== undefined && config.publicAddresses.includes(waysInAddress),
+    },
     userAuthorities: config.userAuthorities,
     hostCertificates: createHostCertificates(config.hostCertificateFiles, log),
     publishDirectory: (directory) => {
@@ -325,6 +339,10 @@ async function main(): Promise<void> {
   });
 
   for (const instance of await findInstances(store.db)) if (capabilities.real) await doors.open(instance.name);
+  if (capabilities.real) {
+    await doors.open(fileServerName);
+    await worker.listen(`${run.doors}/${fileServerName}/share-files.sock`);
+  }
   for (const loop of control.loops) loops.push(runLoop({ ...watch.watch(loop), clock, log, signal }));
   await link.listen();
 
@@ -367,7 +385,11 @@ async function main(): Promise<void> {
   if (filesApi !== undefined) await listenForFiles(filesApi, installation.filesPort, log);
   const admin = await startAdminServer({
     socketPath: run.adminSocket,
-    status: async () => statusDocument(world, installation, await monitor.health(), control.fullness()),
+    status: async () =>
+      statusDocument(world, installation, await monitor.health(), {
+        fullness: control.fullness(),
+        fileServer: await control.fileServer.status(),
+      }),
     journal: async (name, lines, level, journalSignal) => {
       const instance = (await findInstances(store.db)).find((one) => one.hostname === name || one.name === name);
       if (instance === undefined)
@@ -419,6 +441,7 @@ async function main(): Promise<void> {
     shares: control.fullness,
     apiListens: () => arm.server.listening,
     certificates: () => certificates,
+    trouble: () => control.fileServer.trouble(),
   });
   const refusals = runLoop({
     name: 'refused packets',
@@ -450,6 +473,7 @@ async function main(): Promise<void> {
   await link.close();
   await Promise.all([...loops, ...ownLoops, renewal, refusals].map((one) => one.stopped));
   await Promise.all([control.idle(), images.idle(), notifications.idle()]);
+  await worker.close();
   await doors.closeAll();
   await monitor.close();
   await store.close();

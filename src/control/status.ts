@@ -8,6 +8,7 @@ import { findInstances } from '../store/instance-records.ts';
 import { findResources, nameOf } from '../store/resource-records.ts';
 import { fullnessInWords, fullnessThresholds, percentUsed } from '../pool/judge-fullness.ts';
 import type { ShareFullness } from './fullness-loop.ts';
+import type { FileServerStatus } from './file-server.ts';
 import { frontEnds } from './front-end-loop.ts';
 import type { World } from './world.ts';
 
@@ -20,6 +21,8 @@ export interface StatusDocument {
   pools: PoolStatus[];
   /** What an operator should know though all works, in words. */
   notes?: string[];
+  /** Undefined as long as nobody needs one. */
+  fileServer?: FileServerStatus;
 }
 
 export interface PoolStatus {
@@ -59,7 +62,10 @@ export async function statusDocument(
   world: World,
   installation: Pick<Installation, 'apiPort' | 'metricsPorts'>,
   health: Pick<Health, 'reasons'>,
-  fullness: readonly ShareFullness[] = [],
+  {
+    fullness = [],
+    fileServer,
+  }: { fullness?: readonly ShareFullness[]; fileServer?: FileServerStatus | undefined } = {},
 ): Promise<StatusDocument> {
   const { store, live, reports } = world;
   const gateways = reports.present(world.clock.now(), reportAge);
@@ -152,6 +158,7 @@ export async function statusDocument(
     gateway: { healthy: gateway !== undefined, pid: gateway?.pid ?? null, ...monitorUrls(installation, 'gateway') },
     pools,
     notes: fullnessNotes(fullness),
+    ...(fileServer === undefined ? {} : { fileServer }),
   };
 }
 

@@ -26,7 +26,7 @@ function instanceDocument(spec: InstanceSpec, names: EngineNames, gateway: strin
     [nameserverKey]: gateway,
     [readyKey]: 'no',
     'raw.lxc': '',
-    'raw.seccomp': systemCallFilter(),
+    'raw.seccomp': systemCallFilter({ mayOpenByHandle: spec.service === true }),
   };
   for (const [label, value] of Object.entries(spec.labels)) config[`${labelPrefix}${label}`] = value;
   const devices: Record<string, Record<string, string>> = {

@@ -26,11 +26,17 @@ const subvolumeRequests = {
   snapDestroyV2: 0x5000943f,
 };
 
-/** A policy in the words of liblxc, version 2. */
-export function systemCallFilter(): string {
+/**
+ * A policy in the words of liblxc, version 2.
+ *
+ * @param may `mayOpenByHandle`: a server of NFS finds its files again by handles; the kernel has rules of its own for who is root in an
+ *   instance only
+ */
+export function systemCallFilter(may: { mayOpenByHandle: boolean }): string {
+  const own = daemonsOwn.filter((line) => !(may.mayOpenByHandle && line.startsWith('open_by_handle_at ')));
   // Only the lower half of the number counts for the kernel, so only that is compared.
   const refused = Object.values(subvolumeRequests).map(
     (request) => `ioctl errno 1 [1,${String(request)},SCMP_CMP_MASKED_EQ,4294967295]`,
   );
-  return `${['2', 'denylist', '[all]', ...daemonsOwn, ...refused].join('\n')}\n`;
+  return `${['2', 'denylist', '[all]', ...own, ...refused].join('\n')}\n`;
 }
