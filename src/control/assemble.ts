@@ -58,6 +58,8 @@ import type { SshIdentity } from './ssh-identity.ts';
 import { createShareLoop } from './share-loop.ts';
 import { createUnclaimed } from './unclaimed.ts';
 import type { WebFront } from './web-front.ts';
+import { createWorkspaceLoop } from './workspace-loop.ts';
+import { createWorkspaceMemory } from './workspace-memory.ts';
 import type { World } from './world.ts';
 
 export interface ControlParts {
@@ -172,6 +174,7 @@ export function assembleControl(parts: ControlParts): Control {
     reports,
     live,
     observer,
+    workspaces: createWorkspaceMemory(),
     clock,
     log,
     newId,
@@ -260,6 +263,7 @@ export function assembleControl(parts: ControlParts): Control {
         }),
       },
       { name: 'shares', pass: createShareLoop(world, typeContext) },
+      { name: 'workspaces', pass: createWorkspaceLoop(world) },
       { name: 'resource groups', pass: createResourceGroupLoop(world, typeContext) },
       { name: 'deployments', pass: createDeploymentLoop(world) },
       { name: 'operations', pass: createForgetOperations(world) },
