@@ -87,6 +87,7 @@ describe('poolhouse sessions', () => {
         onError: () => undefined,
         why: never,
         poolHistory: never,
+        workspaces: never,
       },
     });
     onTestFinished(() => admin.close());

@@ -74,6 +74,7 @@ import { ensureSshIdentity, publicHostKeys } from './ssh-identity.ts';
 import { settleAddresses } from './settle-addresses.ts';
 import { statusDocument } from './status.ts';
 import { createWebFront } from './web-front.ts';
+import { workspaceUsage } from './workspace-usage.ts';
 
 const lookAtLogsEvery = 1_000;
 const lookAtSupervisorEvery = 500;
@@ -370,6 +371,7 @@ async function main(): Promise<void> {
     drain: createOperatorDrain(world),
     costs: (query) => readCosts(world, config, query),
     why: (name) => whyInstance(world, control.placements, name),
+    workspaces: (query, asked) => workspaceUsage(world, query, asked),
     poolHistory: (pool) => poolHistory(store, pool),
     clientSecret: () => Promise.resolve(clientSecret),
     changeMasterKey: async (key, path) => {

@@ -239,4 +239,9 @@ export const migrations: readonly string[] = [
   CREATE INDEX session_history_by_pool ON session_history (pool_key, started_at);
   CREATE INDEX session_history_by_end ON session_history (ended_at);
   `,
+  // What people and groups may keep on a share.
+  `
+  ALTER TABLE users ADD COLUMN quota INTEGER;
+  ALTER TABLE user_groups ADD COLUMN quota INTEGER;
+  `,
 ];
