@@ -37,7 +37,7 @@ type Sight = Pick<ShownShare, 'target'> & { instance: string };
 
 /** What is there is looked at again after so long; somebody with root's rights inside may have removed it. */
 const freshMilliseconds = 60_000;
-const atOnce = 8;
+const atOnce = 4;
 const program = ['/usr/lib/poolhouse/workspace'];
 
 /**
