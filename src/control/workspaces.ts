@@ -38,6 +38,8 @@ type Sight = Pick<ShownShare, 'target'> & { instance: string };
 /** What is there is looked at again after so long; somebody with root's rights inside may have removed it. */
 const freshMilliseconds = 60_000;
 const atOnce = 4;
+/** A mount waits no longer for folders: the loop makes the others. */
+const patienceMilliseconds = 6_000;
 const program = ['/usr/lib/poolhouse/workspace'];
 
 /**
@@ -160,12 +162,24 @@ export async function prepareWorkspaces(
   if (accounts.users.length === 0) return;
   const sight = { instance: instanceName, target: shown.target };
   try {
-    await ensureWorkspaces(world, shown, accounts, signal, shown.whole ? sight : undefined);
+    const limited = AbortSignal.any([signal, AbortSignal.timeout(patienceMilliseconds)]);
+    const made = ensureWorkspaces(world, shown, accounts, limited, shown.whole ? sight : undefined);
+    await Promise.race([made, aborted(limited)]);
   } catch (error) {
     signal.throwIfAborted();
     world.log.warn({ err: error, instance: instanceName }, 'folders on a share could not be made: it is tried again');
   }
   await showWorkspaces(world, instance, shown, accounts, signal);
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const stop = () => {
+      reject(signal.reason as Error); // what `AbortSignal` gives where nobody says otherwise
+    };
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
 }
 
 /** The same on every share that the instance has whole; for people who came after the mount. */

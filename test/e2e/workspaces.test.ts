@@ -10,6 +10,7 @@ import type { WorkspaceUsage } from '../../src/control/workspace-usage.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { insideInstance } from './inside-instance.ts';
 import { missingForSystemTests, must, repository, run, ssh, TestInstallation, until } from './installation.ts';
+import { useTinyFirstImage } from './tiny-first-image.ts';
 
 const missing = await missingForSystemTests(['sshpass', 'sftp', 'nft', 'mmdebstrap', 'curl']);
 const password = 'Correct-Horse-7';
@@ -49,7 +50,9 @@ describe.skipIf(missing !== undefined)(`workspaces${missing === undefined ? '' :
     await must('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, 'key')]);
     await writeFile(join(folder, 'template.json'), await smallTemplate());
     installation = await TestInstallation.make({ poolGiB: 30 });
+    const tiny = await useTinyFirstImage(installation);
     await installation.mustPoolhouse('up');
+    await rm(tiny); // not kept for tests that mean the real one
     await installation.mustPoolhouse('groups', 'add', 'team');
     for (const name of ['alice', 'carol']) await installation.mustPoolhouse('users', 'add', name, '--group', 'team');
     await installation.mustPoolhouse('users', 'add', 'bob', '--ssh-key', join(folder, 'key.pub'));
