@@ -180,6 +180,13 @@ describe('workspaces', () => {
     expect(folders().map(([folder]) => folder)).toEqual(there);
   });
 
+  it('have nothing make way by a machine that has no program for it', async () => {
+    const { pass, told, folders, logged } = await prepare({ exec: () => ({ exitCode: 127 }) });
+    await pass(signal);
+    expect([told().length, folders().length]).toEqual([1, 2]);
+    expect(logged.map(({ level }) => level)).not.toContain('warn');
+  });
+
   it('are left to the next time where the program inside fails', async () => {
     const { pass, told, logged, now } = await prepare({ exec: () => ({ exitCode: 1 }) });
     await pass(signal);

@@ -40,6 +40,8 @@ const freshMilliseconds = 60_000;
 const atOnce = 4;
 /** A mount waits no longer for folders: the loop makes the others. */
 const patienceMilliseconds = 6_000;
+/** What `exec` gives where an image has none of it. */
+const noProgram = 127;
 const program = ['/usr/lib/poolhouse/workspace'];
 
 /**
@@ -124,29 +126,31 @@ async function makeWay(
   claims: readonly WantedFolder[],
   memory: ShareMemory,
   signal: AbortSignal,
-  sight = sightOf(world, { account, share }),
+  known: Sight | undefined,
 ): Promise<void> {
-  if (claims.length === 0 || sight === undefined) return;
+  if (claims.length === 0) return;
   const of = (house: string, id: (one: WantedFolder) => number) =>
     claims.flatMap((one) => {
       const [above, name] = one.folder.split('/');
       return above === house && name !== undefined ? [{ name, id: id(one) }] : [];
     });
   const document = {
-    mountPoint: sight.target,
     claims: { notebooks: of('notebooks', ({ uid }) => uid), groups: of('groups', ({ gid }) => gid) },
     users: [],
   };
-  if (!(await run(world, sight.instance, document, { account, share }, signal))) return;
-  for (const one of claims) memory.owners.set(one.folder, ownerOf(one));
+  for (const { instance, target } of known === undefined ? sightsOf(world, { account, share }) : [known]) {
+    const result = await run(world, instance, { mountPoint: target, ...document }, { account, share }, signal);
+    if (result === 'no program') continue;
+    if (result === 'done') for (const one of claims) memory.owners.set(one.folder, ownerOf(one));
+    return;
+  }
 }
 
-function sightOf({ live }: World, { account, share }: ShareName): Sight | undefined {
-  for (const { name, power, attachments } of live.engineInstances()) {
+function sightsOf({ live }: World, { account, share }: ShareName): Sight[] {
+  return live.engineInstances().flatMap(({ name, power, attachments }) => {
     const whole = attachments.find((one) => one.account === account && one.share === share && one.folder === '');
-    if (power === 'running' && whole !== undefined) return { instance: name, target: whole.path };
-  }
-  return undefined;
+    return power === 'running' && whole !== undefined ? [{ instance: name, target: whole.path }] : [];
+  });
 }
 
 /** Makes the folders on a share that an instance has just mounted as a whole, and shows them there. */
@@ -225,13 +229,14 @@ async function run(
   document: object,
   share: ShareName,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<'done' | 'failed' | 'no program'> {
   const options = { stdin: JSON.stringify(document), timeoutMs: 30_000 };
   const { exitCode, stderr } = await engine.exec(instance, program, options, signal);
+  if (exitCode === noProgram) return 'no program';
   if (exitCode !== 0)
     log.warn(
       { instance, ...share, exitCode, stderr: stderr.slice(-1_000) },
       'the folders of people could not be prepared on a share',
     );
-  return exitCode === 0;
+  return exitCode === 0 ? 'done' : 'failed';
 }
