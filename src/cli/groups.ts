@@ -3,11 +3,20 @@ import { PoolhouseError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { GroupDocument } from '../providers/identity/documents.ts';
 import { openArm } from './open-arm.ts';
-import { each, listAfter, poolsAfter, withPoolOptions, type PoolOptions } from './people-options.ts';
-import { poolsInWords, printAnswer } from './people-words.ts';
+import {
+  each,
+  listAfter,
+  poolsAfter,
+  quotaAfter,
+  withPoolOptions,
+  withQuotaOption,
+  type PoolOptions,
+} from './people-options.ts';
+import { poolsInWords, printAnswer, quotaInWords, shortQuota } from './people-words.ts';
 import type { Shared } from './shared.ts';
 import { table, tableWidth } from './table.ts';
 import { UsageError } from './usage-error.ts';
+import { readUsage, usageInWords, type Usage } from './workspace-usage.ts';
 
 const base = '/providers/Poolhouse.Identity/groups';
 const pathOf = (name: string) => `${base}/${encodeURIComponent(name)}`;
@@ -17,6 +26,7 @@ const documentOf = (body: JsonObject) => body as unknown as GroupDocument;
 interface Options extends PoolOptions {
   user?: string[];
   removeUser?: string[];
+  quota?: string;
   json?: true;
 }
 
@@ -37,7 +47,7 @@ function addCommand(shared: Shared): Command {
     .description('add a group')
     .argument('<name>', `1 to 32 of a-z, 0-9, '_' and '-', beginning with a letter or '_'`)
     .option('--user <user>', 'a member (repeatable)', each);
-  return withPoolOptions(command, 'group', false)
+  return withPoolOptions(withQuotaOption(command, 'its folder', false), 'group', false)
     .option('--json', 'print the group as one JSON document')
     .addHelpText(
       'after',
@@ -45,8 +55,9 @@ function addCommand(shared: Shared): Command {
     )
     .action(async (name: string, options: Options) => {
       const pools = poolsAfter(options, []) ?? [];
+      const quota = quotaAfter(options.quota, false);
       const arm = await openArm(shared);
-      const properties = { members: options.user ?? [], pools };
+      const properties = { members: options.user ?? [], pools, ...(quota === undefined ? {} : { quota }) };
       const { body } = await arm
         .send('PUT', pathOf(name), { properties }, { 'if-none-match': '*' })
         .catch((error: unknown) => {
@@ -80,7 +91,8 @@ function showCommand(shared: Shared): Command {
     .addHelpText('after', '\nExamples:\n  poolhouse groups show team')
     .action(async (name: string, options: { json?: true }) => {
       const { body } = await (await openArm(shared)).send('GET', pathOf(name));
-      printAnswer(options, body, () => describeGroup(documentOf(body)));
+      const workspaces = await readUsage(shared, { group: name });
+      printAnswer(options, { ...body, workspaces }, () => describeGroup(documentOf(body), workspaces));
     });
 }
 
@@ -90,20 +102,25 @@ function setCommand(shared: Shared): Command {
     .argument('<name>')
     .option('--user <user>', 'somebody who comes into it (repeatable)', each)
     .option('--remove-user <user>', 'somebody who leaves it (repeatable)', each);
-  return withPoolOptions(command, 'group', true)
+  return withPoolOptions(withQuotaOption(command, 'its folder', false), 'group', true)
     .option('--json', 'print the group as one JSON document')
     .addHelpText(
       'after',
       '\nExamples:\n  poolhouse groups set team --user carol --remove-user bob\n  poolhouse groups set team --pool otherpool',
     )
     .action(async (name: string, options: Options) => {
+      const quota = quotaAfter(options.quota, false);
       const arm = await openArm(shared);
       const before = documentOf((await arm.send('GET', pathOf(name))).body);
       const members = listAfter(before.properties.members, options.user, options.removeUser, 'member');
       const pools = poolsAfter(options, before.properties.pools);
-      if (members === undefined && pools === undefined)
+      if (members === undefined && pools === undefined && quota === undefined)
         throw new UsageError(`Nothing to change was named. 'poolhouse groups set --help' shows what can be.`);
-      const properties = { ...(members === undefined ? {} : { members }), ...(pools === undefined ? {} : { pools }) };
+      const properties = {
+        ...(members === undefined ? {} : { members }),
+        ...(pools === undefined ? {} : { pools }),
+        ...(quota === undefined ? {} : { quota }),
+      };
       // Only as it was read: lists are written as wholes.
       const { body } = await arm.send('PATCH', pathOf(name), { properties }, { 'if-match': before.etag });
       printAnswer(options, body, () => `Changed.\n${describeGroup(documentOf(body))}`);
@@ -130,21 +147,27 @@ function removeCommand(shared: Shared): Command {
 /** For people: a table that fits their terminal. Pure. */
 function describeGroups(groups: readonly GroupDocument[], width: number): string {
   if (groups.length === 0) return 'There are no groups yet. A first one: poolhouse groups add NAME --user USER\n';
-  const rows = groups.map(({ name, properties: { gid, members, pools } }) => [
+  const rows = groups.map(({ name, properties: { gid, members, pools, quota } }) => [
     name,
     String(gid),
     members.join(', '),
+    quota === null ? '' : shortQuota(quota),
     poolsInWords(pools),
   ]);
-  return `${table(['name', 'gid', 'members', 'opens'], rows, width).join('\n')}\n`;
+  return `${table(['name', 'gid', 'members', 'quota', 'opens'], rows, width).join('\n')}\n`;
 }
 
-function describeGroup({ name, properties: { gid, members, pools } }: GroupDocument): string {
+function describeGroup(
+  { name, properties: { gid, members, pools, quota } }: GroupDocument,
+  workspaces: Usage = [],
+): string {
   const lines = [
     name,
     `  gid      ${gid}`,
     `  members  ${members.length === 0 ? '(none)' : members.join(', ')}`,
     `  opens    ${poolsInWords(pools)}`,
+    `  quota    ${quotaInWords(quota, 'none')}`,
+    ...usageInWords(workspaces, '  files    '),
   ];
   return `${lines.join('\n')}\n`;
 }

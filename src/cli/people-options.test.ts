@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { listAfter, poolsAfter, type PoolOptions } from './people-options.ts';
+import { listAfter, poolsAfter, quotaAfter, type PoolOptions } from './people-options.ts';
 
 describe('the pools from now on', () => {
   it.each<[what: string, options: PoolOptions, before: string[], after: string[] | undefined]>([
@@ -39,5 +39,24 @@ describe('a list from now on', () => {
     expect(() => listAfter(['a'], [], ['b'], 'group')).toThrow(
       /'b' cannot be taken away: it is not there\. There are: a/,
     );
+  });
+});
+
+describe('a quota from now on', () => {
+  it.each<[text: string | undefined, usual: boolean, quota: number | 'none' | null | undefined]>([
+    [undefined, true, undefined],
+    ['10GiB', false, 10 * 2 ** 30],
+    ['none', false, 'none'],
+    ['default', true, null],
+  ])('of %s is read', (text, usual, quota) => {
+    expect(quotaAfter(text, usual)).toBe(quota);
+  });
+  it.each([
+    ['much', true],
+    ['default', false],
+    ['0', true],
+    ['', true],
+  ])('cannot be %j', (text, usual) => {
+    expect(() => quotaAfter(text, usual)).toThrow(/is no size such as 10GiB/);
   });
 });

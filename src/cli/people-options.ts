@@ -1,6 +1,7 @@
 /** What the commands about users and groups have in common: their options, and how a list changes by them. */
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
+import { parseByteSize } from '../core/byte-size.ts';
 import { parseSshKeys } from '../identity/ssh-keys.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -74,6 +75,24 @@ function without(
 /** `GROUP/NAME` is meant by its name alone, too. */
 const samePool = (pool: string, asked: string) =>
   pool === asked.toLowerCase() || (!asked.includes('/') && pool.endsWith(`/${asked.toLowerCase()}`));
+
+/** The option about quotas. `usual`: there is one for everybody. */
+export function withQuotaOption(command: Command, whose: string, usual: boolean): Command {
+  return command.option(
+    '--quota <size>',
+    `what ${whose} may hold on each share, such as 10GiB; 'none': as much as the share has${usual ? `; 'default': what its storage account says` : ''}`,
+  );
+}
+
+/** The quota as the API takes it; undefined where the option is not given. */
+export function quotaAfter(text: string | undefined, usual: boolean): number | 'none' | null | undefined {
+  if (text === undefined || text === 'none') return text;
+  if (usual && text === 'default') return null;
+  const bytes = parseByteSize(text);
+  if (bytes === undefined)
+    throw new UsageError(`--quota: '${text}' is no size such as 10GiB, and not 'none'${usual ? ` or 'default'` : ''}.`);
+  return bytes;
+}
 
 /** The public keys that files and URLs name: lines of files, and URLs as they are, which control fetches. */
 export async function readKeys(places: readonly string[]): Promise<string[]> {

@@ -88,6 +88,7 @@ describe('poolhouse sessions', () => {
         onError: () => undefined,
         why: never,
         poolHistory: never,
+        workspaces: never,
       },
     });
     onTestFinished(() => admin.close());

@@ -5,12 +5,22 @@ import { parseSshKey } from '../identity/ssh-keys.ts';
 import type { UserDocument } from '../providers/identity/documents.ts';
 import { askPassword } from './ask-password.ts';
 import { openArm } from './open-arm.ts';
-import { each, listAfter, poolsAfter, readKeys, withPoolOptions, type PoolOptions } from './people-options.ts';
-import { poolsInWords, printAnswer } from './people-words.ts';
+import {
+  each,
+  listAfter,
+  poolsAfter,
+  quotaAfter,
+  readKeys,
+  withPoolOptions,
+  withQuotaOption,
+  type PoolOptions,
+} from './people-options.ts';
+import { poolsInWords, printAnswer, quotaInWords, shortQuota } from './people-words.ts';
 import { plainLine } from './plain-text.ts';
 import type { Shared } from './shared.ts';
 import { table, tableWidth } from './table.ts';
 import { UsageError } from './usage-error.ts';
+import { readUsage, usageInWords, type Usage } from './workspace-usage.ts';
 
 const base = '/providers/Poolhouse.Identity/users';
 const pathOf = (name: string) => `${base}/${encodeURIComponent(name)}`;
@@ -22,6 +32,7 @@ interface AddOptions extends PoolOptions {
   sshKey?: string[];
   group?: string[];
   sudo?: boolean;
+  quota?: string;
   json?: true;
 }
 
@@ -61,7 +72,7 @@ function addCommand(shared: Shared): Command {
     )
     .option('--group <group>', 'a group that they are in (repeatable)', each)
     .option('--sudo', `they ${sudoWarning}`);
-  return withPoolOptions(command, 'user', false)
+  return withPoolOptions(withQuotaOption(command, 'their workspace', true), 'user', false)
     .option('--json', 'print the user as one JSON document')
     .addHelpText(
       'after',
@@ -69,6 +80,7 @@ function addCommand(shared: Shared): Command {
     )
     .action(async (name: string, options: AddOptions) => {
       const pools = poolsAfter(options, []);
+      const quota = quotaAfter(options.quota, true);
       const sshKeys = await readKeys(options.sshKey ?? []);
       const arm = await openArm(shared);
       const password = options.passwordStdin === true ? await askPassword(name) : undefined;
@@ -78,6 +90,7 @@ function addCommand(shared: Shared): Command {
         groups: options.group ?? [],
         ...(pools === undefined ? {} : { pools }),
         sudo: options.sudo ?? false,
+        ...(quota === undefined ? {} : { quota }),
       };
       const { body } = await arm
         .send('PUT', pathOf(name), { properties }, { 'if-none-match': '*' })
@@ -115,7 +128,8 @@ function showCommand(shared: Shared): Command {
     )
     .action(async (name: string, options: { json?: true }) => {
       const { body } = await (await openArm(shared)).send('GET', pathOf(name));
-      printAnswer(options, body, () => describeUser(documentOf(body)));
+      const workspaces = await readUsage(shared, { user: name });
+      printAnswer(options, { ...body, workspaces }, () => describeUser(documentOf(body), workspaces));
     });
 }
 
@@ -133,17 +147,18 @@ function setCommand(shared: Shared): Command {
     .option('--no-sudo', 'they may not any more')
     .option('--disable', 'they can no longer sign in; what they run is ended, their files stay')
     .option('--enable', 'they can again');
-  return withPoolOptions(command, 'user', true)
+  return withPoolOptions(withQuotaOption(command, 'their workspace', true), 'user', true)
     .option('--json', 'print the user as one JSON document')
     .addHelpText(
       'after',
-      `\nA --pool comes to those they have; of somebody with every pool, only those that are named are left.\n\nExamples:\n  poolhouse users set alice --ssh-key new.pub --remove-ssh-key SHA256:UT4eDNWy1ZnoKVpY1m6pv6pOakxT6fJDdxtiJ9lEgWA\n  poolhouse users set bob --disable\n  poolhouse users set carol --pool sharedpool --no-sudo`,
+      `\nA --pool comes to those they have; of somebody with every pool, only those that are named are left.\n\nExamples:\n  poolhouse users set alice --ssh-key new.pub --remove-ssh-key SHA256:UT4eDNWy1ZnoKVpY1m6pv6pOakxT6fJDdxtiJ9lEgWA\n  poolhouse users set bob --disable\n  poolhouse users set carol --quota 20GiB\n  poolhouse users set carol --pool sharedpool --no-sudo`,
     )
     .action(async (name: string, options: SetOptions) => {
       if (options.enable === true && options.disable === true)
         throw new UsageError('--enable and --disable exclude each other.');
       if (options.passwordStdin === true && !options.password)
         throw new UsageError('--password-stdin and --no-password exclude each other.');
+      const quota = quotaAfter(options.quota, true);
       const newKeys = await readKeys(options.sshKey ?? []);
       const arm = await openArm(shared);
       const before = documentOf((await arm.send('GET', pathOf(name))).body);
@@ -159,6 +174,7 @@ function setCommand(shared: Shared): Command {
         ...(groupsAfter === undefined ? {} : { groups: groupsAfter }),
         ...(newPools === undefined ? {} : { pools: newPools }),
         ...(options.sudo === undefined ? {} : { sudo: options.sudo }),
+        ...(quota === undefined ? {} : { quota }),
         ...(options.disable === true ? { disabled: true } : options.enable === true ? { disabled: false } : {}),
       };
       if (options.passwordStdin === true) properties['password'] = await askPassword(name);
@@ -199,19 +215,22 @@ function describeUsers(users: readonly UserDocument[], width: number): string {
     user.disabled ? 'disabled' : user.sudo ? 'sudo' : '',
     signsInWith(user),
     user.groups.join(', '),
+    user.quota === null ? '' : shortQuota(user.quota),
     poolsInWords(user.pools),
   ]);
-  return `${table(['name', 'uid', 'state', 'signs in with', 'groups', 'pools'], rows, width).join('\n')}\n`;
+  return `${table(['name', 'uid', 'state', 'signs in with', 'groups', 'quota', 'pools'], rows, width).join('\n')}\n`;
 }
 
 /** For people: all of one user. Pure. */
-function describeUser({ name, properties: user }: UserDocument): string {
+function describeUser({ name, properties: user }: UserDocument, workspaces: Usage = []): string {
   const lines = [
     `${name}${user.disabled ? ' (disabled)' : ''}`,
     `  uid       ${user.uid}`,
     `  groups    ${user.groups.length === 0 ? '(none)' : user.groups.join(', ')}`,
     `  pools     ${poolsInWords(user.pools)}${user.pools[0] === '*' || user.groups.length === 0 ? '' : ', and what the groups may enter'}`,
     `  sudo      ${user.sudo ? 'yes: root on every instance that they enter' : 'no'}`,
+    `  quota     ${quotaInWords(user.quota, 'what the storage account of a share says')}`,
+    ...usageInWords(workspaces, '  files     '),
     `  password  ${user.hasPassword ? 'yes' : 'none'}`,
     ...user.sshKeys.map((line, index) => {
       const { type, comment } = parseSshKey(line);

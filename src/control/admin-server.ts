@@ -25,6 +25,8 @@ export interface AdminServerParts {
   why(instance: string): Promise<object>;
   /** What a dry run wants to know of a pool, by NAME or GROUP/NAME. */
   poolHistory(pool: string): Promise<object>;
+  /** What somebody's folders hold; `query` names a user or a group. */
+  workspaces(query: Record<string, string>, signal: AbortSignal): Promise<object[]>;
   /** Public host keys, as lines of OpenSSH's. */
   hostKeys(): readonly string[];
   /** What the command line and az sign in with. */
@@ -107,6 +109,8 @@ async function answer(parts: AdminServerParts, url: URL, signal: AbortSignal): P
   if (url.pathname === '/v1/shares') return json({ shares: await parts.shares.list(signal) });
   const share = /^\/v1\/shares\/([^/]+\/[^/]+)$/.exec(url.pathname);
   if (share !== null) return json(await parts.shares.show(share[1] ?? '', signal));
+  if (url.pathname === '/v1/workspaces')
+    return json({ workspaces: await parts.workspaces(Object.fromEntries(url.searchParams), signal) });
   const why = /^\/v1\/instances\/([^/]+)\/why$/.exec(url.pathname);
   if (why !== null) return json(await parts.why(decodeURIComponent(why[1] ?? '')));
   if (url.pathname === '/v1/pool-history') return json(await parts.poolHistory(url.searchParams.get('pool') ?? ''));

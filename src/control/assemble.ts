@@ -67,6 +67,8 @@ import type { SshIdentity } from './ssh-identity.ts';
 import { createShareLoop } from './share-loop.ts';
 import { createUnclaimed } from './unclaimed.ts';
 import type { WebFront } from './web-front.ts';
+import { createWorkspaceLoop } from './workspace-loop.ts';
+import { createWorkspaceMemory } from './workspace-memory.ts';
 import type { World } from './world.ts';
 
 export interface ControlParts {
@@ -192,6 +194,7 @@ export function assembleControl(parts: ControlParts): Control {
     reports,
     live,
     observer,
+    workspaces: createWorkspaceMemory(),
     clock,
     log,
     newId,
@@ -295,6 +298,7 @@ export function assembleControl(parts: ControlParts): Control {
       { name: 'snapshots', pass: createSnapshotLoop(world) },
       { name: 'fullness', pass: (signal) => fullness.pass(signal) },
       { name: 'restores', pass: (signal) => restores.pass(signal) },
+      { name: 'workspaces', pass: createWorkspaceLoop(world) },
       { name: 'resource groups', pass: createResourceGroupLoop(world, typeContext) },
       { name: 'deployments', pass: createDeploymentLoop(world) },
       { name: 'operations', pass: createForgetOperations(world) },

@@ -78,6 +78,7 @@ import { fileServerName } from './service-instances.ts';
 import { settleAddresses, settleServiceAddress } from './settle-addresses.ts';
 import { statusDocument } from './status.ts';
 import { createWebFront } from './web-front.ts';
+import { workspaceUsage } from './workspace-usage.ts';
 
 const lookAtLogsEvery = 1_000;
 const lookAtSupervisorEvery = 500;
@@ -408,6 +409,7 @@ async function main(): Promise<void> {
     shares: control.shareDesk,
     costs: (query) => readCosts(world, config, query),
     why: (name) => whyInstance(world, control.placements, name),
+    workspaces: (query, asked) => workspaceUsage(world, query, asked),
     poolHistory: (pool) => poolHistory(store, pool),
     clientSecret: () => Promise.resolve(clientSecret),
     changeMasterKey: async (key, path) => {

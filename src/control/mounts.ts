@@ -125,7 +125,10 @@ export function createMounts(world: World): Mounts {
           await prepareWorkspaces(
             world,
             instanceName,
-            { target: request.target, rootMode: rootModeOf(request.dirMode) },
+            {
+              ...{ account: request.account, share: request.share, target: request.target, whole: true },
+              rootMode: rootModeOf(request.dirMode),
+            },
             signal,
           );
       } catch (error) {

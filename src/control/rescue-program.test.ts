@@ -83,8 +83,11 @@ describe.skipIf(missing !== undefined)(`what is rescued${missing === undefined ?
   });
 
   it('is what was changed of the skeleton, and neither caches nor what was shown there of the share', async () => {
-    const { home, workspace, put, rescue, there } = await prepare();
+    const { home, share, workspace, put, rescue, there } = await prepare();
     await put('.profile', 'otherwise');
+    await symlink(share, join(home, 'shared'));
+    await symlink(join(share, 'groups/team'), join(home, 'team'));
+    await symlink(`${share}-other`, join(home, 'elsewhere'));
     await put('.cache/pip/wheel', 'x');
     await put('.local/share/Trash/files/old', 'x');
     await put('src/__pycache__/a.pyc', 'x');
@@ -93,7 +96,7 @@ describe.skipIf(missing !== undefined)(`what is rescued${missing === undefined ?
     await symlink(workspace, join(home, 'notebooks/remote'));
     spawnSync('mkfifo', [join(home, 'pipe')]);
     rescue();
-    expect(await there()).toEqual(['.profile', 'notebooks/a.ipynb', 'src/a.py']);
+    expect(await there()).toEqual(['.profile', 'elsewhere', 'notebooks/a.ipynb', 'src/a.py']);
   });
 
   it('is nothing where there is nothing, or nothing but traces of programs', async () => {

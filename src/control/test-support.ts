@@ -9,6 +9,7 @@ import { openStore } from '../store/store.ts';
 import { addUser } from '../store/users.ts';
 import { createGatewayReports } from './gateway-reports.ts';
 import { createLiveView } from './live-view.ts';
+import { createWorkspaceMemory } from './workspace-memory.ts';
 import type { World } from './world.ts';
 
 export const scaleSetId =
@@ -90,6 +91,7 @@ export async function openTestPool({
     newId: () => String((ids += 1)),
     changed: () => undefined,
     reports: createGatewayReports(0),
+    workspaces: createWorkspaceMemory(),
     engine: {
       capabilities: () => ({ real: true }),
       setPower: (_name: string, power: string) => {

@@ -10,6 +10,7 @@ import type { Store } from '../store/store.ts';
 import type { GatewayReports } from './gateway-reports.ts';
 import type { LiveView } from './live-view.ts';
 import type { Observer } from './observer.ts';
+import type { WorkspaceMemory } from './workspace-memory.ts';
 
 export interface World {
   store: Store;
@@ -22,6 +23,7 @@ export interface World {
   reports: GatewayReports;
   live: LiveView;
   observer: Observer;
+  workspaces: WorkspaceMemory;
   clock: Clock;
   log: Logger;
   newId(): string;

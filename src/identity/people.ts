@@ -4,6 +4,9 @@
  */
 import type { EpochMillis } from '../core/time.ts';
 
+/** In bytes, on each share; `none` is no other limit than the share's. */
+export type Quota = number | 'none';
+
 /** Every pool, or those with these names (`resourcegroup/scaleset`, in lower case). */
 export type PoolAccess = 'all' | readonly string[];
 
@@ -22,6 +25,8 @@ export interface User {
   disabled: boolean;
   /** May become root on every instance of the pools that they enter. */
   sudo: boolean;
+  /** What their workspace may hold; undefined: what the share's storage account says of everybody. */
+  quota?: Quota;
   createdAt: EpochMillis;
 }
 
@@ -30,6 +35,8 @@ export interface Group {
   gid: number;
   /** What its members may enter beside their own; undefined: the group says nothing about pools. */
   pools?: PoolAccess;
+  /** What its folder may hold; undefined is `none`. */
+  quota?: Quota;
 }
 
 /** People of an installation have these uids, first and last. Each is given once. */

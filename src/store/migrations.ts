@@ -261,4 +261,9 @@ export const migrations: readonly string[] = [
     told_json TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  // What people and groups may keep on a share.
+  `
+  ALTER TABLE users ADD COLUMN quota INTEGER;
+  ALTER TABLE user_groups ADD COLUMN quota INTEGER;
+  `,
 ];

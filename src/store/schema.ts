@@ -150,6 +150,8 @@ export interface UserRow {
   pools_json: string;
   disabled: 0 | 1;
   sudo: 0 | 1;
+  /** Bytes; 0 for no limit, null where nothing is said. */
+  quota: number | null;
   generation: number;
   created_at: number;
 }
@@ -158,6 +160,7 @@ export interface UserGroupRow {
   name: string;
   gid: number;
   pools_json: string;
+  quota: number | null;
   generation: number;
   created_at: number;
 }

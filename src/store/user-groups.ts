@@ -4,6 +4,7 @@ import type { EpochMillis } from '../core/time.ts';
 import { groupGids, type Group, type PoolAccess } from '../identity/people.ts';
 import type { UserGroupRow } from './schema.ts';
 import { nextOf, type Queries } from './store.ts';
+import { quotaColumn, quotaOf } from './users.ts';
 
 export interface GroupRecord extends Group {
   pools: PoolAccess;
@@ -11,6 +12,9 @@ export interface GroupRecord extends Group {
   generation: number;
   createdAt: EpochMillis;
 }
+
+/** What can be asked for. */
+export type GroupSettings = Pick<GroupRecord, 'pools' | 'quota'>;
 
 /** All groups by their names. */
 export async function findGroups(queries: Queries): Promise<GroupRecord[]> {
@@ -35,7 +39,12 @@ export async function membersOf(queries: Queries, name: string): Promise<string[
 }
 
 /** Writes a new group down, with a gid that none has had. `QuotaExceeded` where all have been used. */
-export async function addGroup(tx: Queries, name: string, pools: PoolAccess, now: EpochMillis): Promise<GroupRecord> {
+export async function addGroup(
+  tx: Queries,
+  name: string,
+  settings: GroupSettings,
+  now: EpochMillis,
+): Promise<GroupRecord> {
   const gid = groupGids.first + (await nextOf(tx, 'group gids'));
   if (gid > groupGids.last)
     throw new PoolhouseError(
@@ -44,20 +53,21 @@ export async function addGroup(tx: Queries, name: string, pools: PoolAccess, now
     );
   await tx
     .insertInto('user_groups')
-    .values({ name, gid, pools_json: JSON.stringify(pools), generation: 1, created_at: now })
+    .values({ name, gid, ...columnsOf(settings), generation: 1, created_at: now })
     .execute();
-  return { name, gid, pools, generation: 1, createdAt: now };
+  return { name, gid, ...settings, generation: 1, createdAt: now };
 }
 
-/** Writes down what a group gives now. */
-export async function changeGroup(tx: Queries, group: GroupRecord, pools: PoolAccess): Promise<GroupRecord> {
+/** Writes down what a group gives and has now. */
+export async function changeGroup(tx: Queries, group: GroupRecord, settings: GroupSettings): Promise<GroupRecord> {
   const generation = group.generation + 1;
+  const { quota: _quota, ...before } = group;
   await tx
     .updateTable('user_groups')
-    .set({ pools_json: JSON.stringify(pools), generation })
+    .set({ ...columnsOf(settings), generation })
     .where('name', '=', group.name)
     .execute();
-  return { ...group, pools, generation };
+  return { ...before, ...settings, generation };
 }
 
 /** Makes these the members of a group; their users count as changed. */
@@ -85,11 +95,17 @@ export async function eraseGroup(tx: Queries, name: string): Promise<void> {
   await tx.deleteFrom('user_groups').where('name', '=', name).execute();
 }
 
+const columnsOf = ({ pools, quota }: GroupSettings) => ({
+  pools_json: JSON.stringify(pools),
+  quota: quotaColumn(quota),
+});
+
 function recordOf(row: UserGroupRow): GroupRecord {
   return {
     name: row.name,
     gid: row.gid,
     pools: JSON.parse(row.pools_json) as PoolAccess, // written above
+    ...quotaOf(row.quota),
     generation: row.generation,
     createdAt: row.created_at,
   };

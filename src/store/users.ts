@@ -1,7 +1,7 @@
 /** People as control keeps them. A uid is given once, and to nobody else after a removal. */
 import { PoolhouseError } from '../core/errors.ts';
 import type { EpochMillis } from '../core/time.ts';
-import { peopleUids, type PoolAccess, type User } from '../identity/people.ts';
+import { peopleUids, type PoolAccess, type Quota, type User } from '../identity/people.ts';
 import type { UserRow } from './schema.ts';
 import { nextOf, type Queries } from './store.ts';
 
@@ -13,7 +13,10 @@ export interface UserRecord extends Omit<User, 'passwordHash'> {
 }
 
 /** What can be asked for. */
-export type UserSettings = Pick<UserRecord, 'password' | 'groups' | 'sshKeys' | 'pools' | 'disabled' | 'sudo'>;
+export type UserSettings = Pick<
+  UserRecord,
+  'password' | 'groups' | 'sshKeys' | 'pools' | 'disabled' | 'sudo' | 'quota'
+>;
 
 /** All users by their names. */
 export async function findUsers(queries: Queries): Promise<UserRecord[]> {
@@ -67,12 +70,13 @@ export async function addUser(
 /** Writes down what is asked of a user now; uid and time of creation stay. */
 export async function changeUser(tx: Queries, user: UserRecord, settings: UserSettings): Promise<UserRecord> {
   const generation = user.generation + 1;
+  const { quota: _quota, ...before } = user;
   await tx
     .updateTable('users')
     .set({ ...columnsOf(settings), generation })
     .where('name', '=', user.name)
     .execute();
-  return withGroups(tx, { ...user, ...settings, generation });
+  return withGroups(tx, { ...before, ...settings, generation });
 }
 
 /** Removes a user, with the memberships. The uid stays used. */
@@ -99,7 +103,15 @@ function columnsOf(settings: UserSettings) {
     pools_json: JSON.stringify(settings.pools),
     disabled: settings.disabled ? 1 : 0,
     sudo: settings.sudo ? 1 : 0,
+    quota: quotaColumn(settings.quota),
   } as const;
+}
+
+/** Nobody may hold nothing: 0 stands for no limit. */
+export const quotaColumn = (quota: Quota | undefined): number | null => (quota === 'none' ? 0 : (quota ?? null));
+
+export function quotaOf(column: number | null): { quota?: Quota } {
+  return column === null ? {} : { quota: column === 0 ? 'none' : column };
 }
 
 function recordOf(row: UserRow, groups: string[]): UserRecord {
@@ -112,6 +124,7 @@ function recordOf(row: UserRow, groups: string[]): UserRecord {
     pools: JSON.parse(row.pools_json) as PoolAccess,
     disabled: row.disabled === 1,
     sudo: row.sudo === 1,
+    ...quotaOf(row.quota),
     generation: row.generation,
     createdAt: row.created_at,
   };

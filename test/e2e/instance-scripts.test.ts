@@ -44,6 +44,7 @@ const workspaceOf = (...people: Omit<User, 'passwordHash'>[]) =>
   JSON.stringify({
     mountPoint: '/mnt',
     rootMode: '0755',
+    claims: { notebooks: people.map(({ name, uid }) => ({ name, id: uid })) },
     users: people.map(({ name, uid }) => ({ name, uid, gid: uid, person: true })),
   });
 
@@ -63,6 +64,7 @@ describe.skipIf(missing !== undefined)(
       for at in /home /var/lib /mnt; do mount -t tmpfs -o mode=755 none $at; done; mkdir /var/lib/extrausers
       provision() { python3 -I ${files}/provision < ${folder}/$1; }
       workspace() { python3 -I ${files}/workspace < ${folder}/$1; }
+      control() { install -d -m 700 -o $1 -g $1 /mnt/notebooks/alice; }
       as() { setpriv --reuid "$1" --regid "$1" --clear-groups -- sh -c "$2"; }
       ${commands}`;
       const output = await must('unshare', ['-mpf', '--mount-proc', 'sh', '-c', script], {});
@@ -104,9 +106,9 @@ describe.skipIf(missing !== undefined)(
 
     it('give nobody the files of who had the name before', async () => {
       const lines = await inside(
-        `provision before; workspace workspaceBefore
+        `provision before; workspace workspaceBefore; control 10001
        as 10001 'echo hers > /home/alice/note; echo hers > /mnt/notebooks/alice/note'
-       provision after; workspace workspaceAfter; workspace workspaceAfter
+       provision after; workspace workspaceAfter; control 10007; workspace workspaceAfter
        stat -c '%n %u' /home/alice* /mnt/notebooks/* ; cat /home/alice-10001/note /mnt/notebooks/alice-10001/note
        ls -A /mnt/notebooks/alice`,
         {

@@ -129,7 +129,12 @@ describe.skipIf(missing !== undefined)(
         .replaceAll(/rescued\/[^/]+\//g, 'rescued/X/')
         .trim()
         .split('\n');
-      expect(files).toEqual(['./on-share', './rescued/X/work/deep/model.bin', './rescued/X/work/link']);
+      expect(files).toEqual([
+        './Welcome.ipynb',
+        './on-share',
+        './rescued/X/work/deep/model.bin',
+        './rescued/X/work/link',
+      ]);
       const read = await asAlice('cat ~/notebooks/remote/rescued/*/work/deep/model.bin; ls ~/notebooks/remote/rescued');
       expect(read.stdout).toMatch(new RegExp(`^weights\n${hostname}-\\d{4}-\\d{2}-\\d{2}\n$`));
       expect((await ssh(password, admin, address, 'sudo ls /mnt/shared/notebooks/azure/rescued')).stdout).toContain(

@@ -114,7 +114,7 @@ describe('people', { timeout: 120_000 }, () => {
     expect(await show('alice')).toEqual({
       ...{ provisioningState: 'Succeeded', uid: 10_000, gid: 10_000, groups: [], pools: ['*'] },
       ...{ sshKeys: [aliceKey], sshKeyFingerprints: [aliceFingerprint], hasPassword: true },
-      ...{ disabled: false, sudo: false, createdAt: expect.stringMatching(/^\d{4}-/) as string },
+      ...{ disabled: false, sudo: false, quota: null, createdAt: expect.stringMatching(/^\d{4}-/) as string },
     });
   });
 

@@ -41,7 +41,8 @@ export async function execInside(
   const { fds } = execMetadata.parse(operation.metadata);
   const timeout = AbortSignal.timeout(timeoutMs);
   const limit = AbortSignal.any([signal, timeout]);
-  const open = (fd: string) => openSocket(client.socketPath, operation.id, fds[fd] ?? '', limit);
+  const open = (fd: string, listen?: (socket: WebSocket) => void) =>
+    openSocket(client.socketPath, operation.id, fds[fd] ?? '', limit, listen);
 
   const control = await open('control');
   const kill = () => {
@@ -49,9 +50,12 @@ export async function execInside(
   };
   limit.addEventListener('abort', kill, { once: true });
   try {
-    const [stdin, stdout, stderr] = await Promise.all([open('0'), open('1'), open('2')]);
     const keep = options.keepBytes ?? defaultKeep;
-    const outputs = Promise.all([tailOf(stdout, keep), tailOf(stderr, keep)]);
+    // A program may be done before all of these are known to be open: they are listened to from the beginning.
+    const tails = new Map<string, Promise<string>>();
+    const output = (fd: string) => open(fd, (socket) => tails.set(fd, tailOf(socket, keep)));
+    const [stdin, stdout, stderr] = await Promise.all([open('0'), output('1'), output('2')]);
+    const outputs = Promise.all([tails.get('1') ?? '', tails.get('2') ?? '']);
     await feed(stdin, options.stdin);
     const ended = await endOf(client, operation.id, limit, timeoutMs);
     signal.throwIfAborted();
@@ -101,12 +105,19 @@ async function endOf(
   }
 }
 
-function openSocket(socketPath: string, operationId: string, secret: string, signal: AbortSignal): Promise<WebSocket> {
+function openSocket(
+  socketPath: string,
+  operationId: string,
+  secret: string,
+  signal: AbortSignal,
+  listen?: (socket: WebSocket) => void,
+): Promise<WebSocket> {
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(`ws+unix:${socketPath}:/1.0/operations/${operationId}/websocket?secret=${secret}`, {
       perMessageDeflate: false,
       handshakeTimeout: 10_000,
     });
+    listen?.(socket);
     const give = () => {
       socket.terminate();
       reject(signal.reason as Error);

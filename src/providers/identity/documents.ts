@@ -18,6 +18,8 @@ export type UserDocument = {
     hasPassword: boolean;
     disabled: boolean;
     sudo: boolean;
+    /** Bytes, `none`, or null: what the storage account of a share says of everybody. */
+    quota: number | 'none' | null;
     /** ISO 8601. */
     createdAt: string;
   };
@@ -34,6 +36,8 @@ export type GroupDocument = {
     members: string[];
     /** What its members may enter beside their own; `*` alone is every pool. */
     pools: string[];
+    /** Bytes of its folder on each share; null where there is no limit. */
+    quota: number | 'none' | null;
     createdAt: string;
   };
 };

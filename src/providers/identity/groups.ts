@@ -20,7 +20,7 @@ import type { GroupDocument } from './documents.ts';
 import type { Asker, IdentityCollection, IdentityParts } from './identity-service.ts';
 import { requireFreeName } from './names-in-use.ts';
 import { readPoolAccess } from './pool-names.ts';
-import { readGroup, type AskedGroup } from './read-identity.ts';
+import { quotaAfter, readGroup, type AskedGroup } from './read-identity.ts';
 
 const type = 'Poolhouse.Identity/groups';
 
@@ -54,15 +54,18 @@ export function createGroups(parts: IdentityParts): IdentityCollection {
           : await readPoolAccess(tx, asked.pools);
       // Users name their groups too: a PUT that says nothing of members leaves them.
       const members = asked.members === undefined ? membersBefore : [...new Set(asked.members)].toSorted();
+      const { quota } = quotaAfter(asked.quota, mode === 'change' ? before?.quota : undefined);
+      const settings = { pools, ...(quota === undefined ? {} : { quota }) };
       const differing = [
         ...(before !== undefined && JSON.stringify(before.pools) === JSON.stringify(pools) ? [] : ['pools']),
+        ...(before?.quota === quota ? [] : ['quota']),
         ...(JSON.stringify(membersBefore) === JSON.stringify(members) ? [] : ['members']),
       ];
       const group =
         before === undefined
-          ? await addGroup(tx, name, pools, clock.now())
-          : differing.includes('pools')
-            ? await changeGroup(tx, before, pools)
+          ? await addGroup(tx, name, settings, clock.now())
+          : differing.some((one) => one !== 'members')
+            ? await changeGroup(tx, before, settings)
             : before;
       await setMembers(tx, name, members);
       return { group, members, created: before === undefined, differing };
@@ -140,6 +143,7 @@ function present(group: GroupRecord, members: readonly string[]): GroupDocument 
       gid: group.gid,
       members: [...members],
       pools: group.pools === 'all' ? ['*'] : [...group.pools],
+      quota: group.quota ?? null,
       createdAt: new Date(group.createdAt).toISOString(),
     },
   };

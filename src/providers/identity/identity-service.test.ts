@@ -110,6 +110,7 @@ describe('people as resources', { timeout: 60_000 }, () => {
         hasPassword: true,
         disabled: false,
         sudo: true,
+        quota: null,
         createdAt: '2026-01-01T00:00:00.000Z',
       },
     });
@@ -202,6 +203,8 @@ describe('people as resources', { timeout: 60_000 }, () => {
     ['the id of something else', { pools: ['/subscriptions/s/resourceGroups/a'] }, 'properties.pools', /not the id/],
     ['a path for a pool', { pools: ['a/b/c'] }, 'properties.pools', /not the name of a pool/],
     ['a word for a flag', { sudo: 'perhaps' }, 'properties.sudo|sudo', /true or false/],
+    ['a quota that is none', { quota: '10 apples' }, 'properties.quota', /such as '10GiB'/],
+    ['a quota of nothing', { quota: 0 }, 'properties.quota', /such as '10GiB'/],
     ['a member that is not known', { sudoer: true }, 'properties.sudoer', /Known are: password/],
   ];
   it.each(refused)('are refused with %s, and nothing is kept', async (_what, properties, target, message) => {
@@ -247,6 +250,28 @@ describe('people as resources', { timeout: 60_000 }, () => {
     await requireFreeAdminName(store.db, 'azure');
     expect(await failed(put('root'))).toMatchObject({ code: 'InvalidResourceName' });
     expect(await failed(putGroup('Staff'))).toMatchObject({ code: 'InvalidResourceName' });
+  });
+
+  it('have a quota when one is said, and lose it when nothing is', async () => {
+    await put('alice');
+    await putGroup('team', { quota: '1GiB' });
+    const quota = async (kind: 'users' | 'groups', name: string) =>
+      dig(await identity[kind].get(name), 'properties', 'quota');
+    expect(await quota('groups', 'team')).toBe(2 ** 30);
+    const said: [asked: JsonObject, kept: unknown][] = [
+      [{ quota: '10 GiB' }, 10 * 2 ** 30],
+      [{ sudo: true }, 10 * 2 ** 30],
+      [{ quota: 5_000 }, 5_000],
+      [{ quota: 'none' }, 'none'],
+      [{ quota: null }, null],
+    ];
+    for (const [asked, kept] of said) {
+      await patch('alice', asked);
+      expect(await quota('users', 'alice')).toBe(kept);
+    }
+    await putGroup('team');
+    expect(await quota('groups', 'team')).toBeNull();
+    expect(await failed(putGroup('team', { quota: 'much' }))).toMatchObject({ target: 'properties.quota' });
   });
 
   it('come into groups from either side', async () => {

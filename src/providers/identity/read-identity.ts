@@ -1,5 +1,7 @@
 /** Reads bodies of users and groups. A member that is left out is undefined; one that is null is asked to be as at first. */
+import { parseByteSize } from '../../core/byte-size.ts';
 import { dig, isObject, type Json, type JsonObject } from '../../core/json.ts';
+import type { Quota } from '../../identity/people.ts';
 import { invalid, objectAt, optionalBoolean, optionalString } from '../read-body.ts';
 
 export interface AskedUser {
@@ -10,15 +12,18 @@ export interface AskedUser {
   pools?: readonly string[];
   disabled?: boolean;
   sudo?: boolean;
+  /** Null: what is usual. */
+  quota?: Quota | null;
 }
 
 export interface AskedGroup {
   members?: readonly string[];
   pools?: readonly string[];
+  quota?: Quota | null;
 }
 
-const userMembers = ['password', 'sshKeys', 'groups', 'pools', 'disabled', 'sudo'];
-const groupMembers = ['members', 'pools'];
+const userMembers = ['password', 'sshKeys', 'groups', 'pools', 'disabled', 'sudo', 'quota'];
+const groupMembers = ['members', 'pools', 'quota'];
 /** What a GET shows beside: who sends back what they read has said nothing by it. */
 const shownOnly = ['uid', 'gid', 'hasPassword', 'sshKeyFingerprints', 'createdAt', 'provisioningState'];
 const most = 1_000;
@@ -39,6 +44,7 @@ export function readUser(body: JsonObject): AskedUser {
     ...(pools === undefined ? {} : { pools }),
     ...(disabled === undefined ? {} : { disabled }),
     ...(sudo === undefined ? {} : { sudo }),
+    ...quotaOf(properties),
   };
 }
 
@@ -47,7 +53,17 @@ export function readGroup(body: JsonObject): AskedGroup {
   const properties = propertiesOf(body, groupMembers);
   const members = texts(properties, 'members', []);
   const pools = texts(properties, 'pools', []);
-  return { ...(members === undefined ? {} : { members }), ...(pools === undefined ? {} : { pools }) };
+  return {
+    ...(members === undefined ? {} : { members }),
+    ...(pools === undefined ? {} : { pools }),
+    ...quotaOf(properties),
+  };
+}
+
+/** The quota from now on. */
+export function quotaAfter(asked: Quota | null | undefined, before: Quota | undefined): { quota?: Quota } {
+  const quota = asked === undefined ? before : (asked ?? undefined);
+  return quota === undefined ? {} : { quota };
 }
 
 function propertiesOf(body: JsonObject, known: readonly string[]): JsonObject {
@@ -60,6 +76,20 @@ function propertiesOf(body: JsonObject, known: readonly string[]): JsonObject {
       `'properties.${unknown.slice(0, 80)}' is not known here. Known are: ${known.join(', ')}.`,
     );
   return properties;
+}
+
+/** A number of bytes, a text such as `10GiB`, or `none`. */
+function quotaOf(properties: JsonObject): { quota?: Quota | null } {
+  const value = dig(properties, 'quota');
+  if (value === undefined) return {};
+  if (value === null || value === 'none') return { quota: value };
+  const bytes = typeof value === 'number' || typeof value === 'string' ? parseByteSize(String(value)) : undefined;
+  if (bytes === undefined)
+    throw invalid(
+      'properties.quota',
+      `The value ${JSON.stringify(value).slice(0, 80)} of 'properties.quota' is not valid: a size such as '10GiB', 'none', or null for what is usual is expected.`,
+    );
+  return { quota: bytes };
 }
 
 function flag(properties: JsonObject, name: string): boolean | undefined {

@@ -6,7 +6,15 @@ import { checkPassword, hashPassword } from '../../identity/passwords.ts';
 import { parseSshKey, parseSshKeys, type SshKey } from '../../identity/ssh-keys.ts';
 import type { Queries } from '../../store/store.ts';
 import { findGroups } from '../../store/user-groups.ts';
-import { addUser, changeUser, eraseUser, findUser, findUsers, type UserRecord } from '../../store/users.ts';
+import {
+  addUser,
+  changeUser,
+  eraseUser,
+  findUser,
+  findUsers,
+  type UserRecord,
+  type UserSettings,
+} from '../../store/users.ts';
 import { checkConditions } from '../check-conditions.ts';
 import { invalid } from '../read-body.ts';
 import type { WriteConditions, Written } from '../resource-service.ts';
@@ -15,11 +23,11 @@ import type { Asker, IdentityCollection, IdentityParts } from './identity-servic
 import { requireFreeName } from './names-in-use.ts';
 import { passwordOwner } from './people.ts';
 import { readPoolAccess } from './pool-names.ts';
-import { readUser, type AskedUser } from './read-identity.ts';
+import { quotaAfter, readUser, type AskedUser } from './read-identity.ts';
 
 const type = 'Poolhouse.Identity/users';
 const mostKeys = 100;
-const settingNames = ['password', 'sshKeys', 'groups', 'pools', 'disabled', 'sudo'] as const;
+const settingNames = ['password', 'sshKeys', 'groups', 'pools', 'disabled', 'sudo', 'quota'] as const;
 
 export function createUsers(parts: IdentityParts): IdentityCollection {
   const { store, secrets, clock, log } = parts;
@@ -45,7 +53,7 @@ export function createUsers(parts: IdentityParts): IdentityCollection {
       const kept = mode === 'change' ? before : undefined;
       if (asked.groups !== undefined) await requireGroups(tx, asked.groups);
       const owner = passwordOwner(name);
-      const settings = {
+      const settings: UserSettings = {
         password:
           hash !== undefined
             ? await secrets.hide(tx, owner, hash, clock.now())
@@ -57,6 +65,7 @@ export function createUsers(parts: IdentityParts): IdentityCollection {
         pools: asked.pools === undefined ? (kept?.pools ?? 'all') : await readPoolAccess(tx, asked.pools),
         disabled: asked.disabled ?? kept?.disabled ?? false,
         sudo: asked.sudo ?? kept?.sudo ?? false,
+        ...quotaAfter(asked.quota, kept?.quota),
       };
       await secrets.forget(tx, owner, settings.password ?? null);
       const differing = settingNames.filter(
@@ -163,6 +172,7 @@ function present(user: UserRecord): UserDocument {
       hasPassword: user.password !== undefined,
       disabled: user.disabled,
       sudo: user.sudo,
+      quota: user.quota ?? null,
       createdAt: new Date(user.createdAt).toISOString(),
     },
   };

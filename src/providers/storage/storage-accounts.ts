@@ -4,6 +4,7 @@ import { dig, isObject, type JsonObject } from '../../core/json.ts';
 import { keyOf } from '../../core/resource-id.ts';
 import { findResources, nameOf, type ResourceRecord } from '../../store/resource-records.ts';
 import type { Queries } from '../../store/store.ts';
+import { readAccountTags } from './account-tags.ts';
 import { invalid, objectAt, optionalChoice, requiredString } from '../read-body.ts';
 import type { StoredType, TypeContext } from '../resource-type.ts';
 import { readFileService } from './file-service.ts';
@@ -24,6 +25,7 @@ export const storageAccounts: StoredType = {
     const name = path.names[0] ?? '';
     if (!isAccountName(name)) throw new PoolhouseError('AccountNameInvalid', accountNameRule(name), { target: 'name' });
     optionalChoice(body, ['Storage', 'StorageV2', 'BlobStorage', 'FileStorage', 'BlockBlobStorage'], 'kind');
+    readAccountTags(body);
     if (body['sku'] !== undefined) requiredString(body, 'sku', 'name');
     readSnapshotTag(body);
   },
