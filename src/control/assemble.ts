@@ -22,6 +22,7 @@ import type { Subscription } from '../providers/resource-service.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { Queries, Store } from '../store/store.ts';
 import { createAnswerSelf } from './answer-self.ts';
+import { createAttachmentLoop } from './attachment-loop.ts';
 import { createAutoscaleLoop } from './autoscale-loop.ts';
 import type { Presence } from './bindings.ts';
 import { createCustomScripts } from './custom-scripts.ts';
@@ -32,6 +33,7 @@ import { createFrontEndLoop, type FrontEndLoopParts, type FrontEnds } from './fr
 import type { GatewayReports } from './gateway-reports.ts';
 import { createGatewayReports } from './gateway-reports.ts';
 import type { ImageKeeper } from './image-keeper.ts';
+import { createInstanceFolders } from './instance-folders.ts';
 import { createInstanceDoors, type InstanceDoors } from './instance-doors.ts';
 import { createKeepEndedSignIns } from './keep-ended-sign-ins.ts';
 import { createPeopleLoop } from './people-loop.ts';
@@ -55,6 +57,7 @@ import { createScaleSetLoop } from './scale-set-loop.ts';
 import { createScaleSetSteps } from './scale-set-steps.ts';
 import { createSessionOrders, type SessionOrders } from './session-orders.ts';
 import type { SshIdentity } from './ssh-identity.ts';
+import { createSettlePerson, type Place } from './settle-person.ts';
 import { createShareLoop } from './share-loop.ts';
 import { createUnclaimed } from './unclaimed.ts';
 import type { WebFront } from './web-front.ts';
@@ -117,6 +120,8 @@ export interface Control {
   doors: InstanceDoors;
   frontEnds: FrontEnds;
   placements: Placements;
+  /** The answer to who asks for a place: they find what is theirs there. */
+  place: Place;
   metrics: MetricReader;
   answerSelf: (question: SelfQuestion) => Promise<SelfAnswer>;
   keep: Leases['keep'];
@@ -162,7 +167,14 @@ export function assembleControl(parts: ControlParts): Control {
     log,
     changed,
   });
-  const world: World = {
+  const placements = createPlacements({
+    clock,
+    onWaiting: changed,
+    onEnd: (pool, result, milliseconds) => {
+      observer.placementEnded(pool, result, milliseconds);
+    },
+  });
+  const outside = {
     store,
     engine,
     shareFiles: parts.shareFiles ?? noShareFiles(),
@@ -177,16 +189,11 @@ export function assembleControl(parts: ControlParts): Control {
     newId,
     changed,
   };
+  const folders = createInstanceFolders(outside, placements);
+  const world: World = { ...outside, folders };
   const typeContext = (queries: Queries) => ({ queries, secrets, surroundings, now: clock.now(), newId });
 
   const orders = createSessionOrders({ clock, newId, publish: parts.publishOrders });
-  const placements = createPlacements({
-    clock,
-    onWaiting: changed,
-    onEnd: (pool, result, milliseconds) => {
-      observer.placementEnded(pool, result, milliseconds);
-    },
-  });
   const leases = createLeases({ store, clock, placements, log });
 
   const mounts = observeMounts(createMounts(world), observer);
@@ -240,6 +247,7 @@ export function assembleControl(parts: ControlParts): Control {
     doors,
     frontEnds,
     placements,
+    place: createSettlePerson(world, folders, (question, signal) => placements.answer(question, signal)),
     metrics,
     keep: leases.keep,
     answerSelf: createAnswerSelf({ store, secrets, users: identity.users }),
@@ -260,6 +268,7 @@ export function assembleControl(parts: ControlParts): Control {
         }),
       },
       { name: 'shares', pass: createShareLoop(world, typeContext) },
+      { name: 'attachments', pass: createAttachmentLoop(world, folders, placements) },
       { name: 'resource groups', pass: createResourceGroupLoop(world, typeContext) },
       { name: 'deployments', pass: createDeploymentLoop(world) },
       { name: 'operations', pass: createForgetOperations(world) },

@@ -113,10 +113,7 @@ export function createBindings(): Bindings {
   };
 }
 
-const bindingOf = (
-  { pool, user, instance, activeAt, kept, given, runs }: Presence,
-  sessions: number,
-): Binding => ({
+const bindingOf = ({ pool, user, instance, activeAt, kept, given, runs }: Presence, sessions: number): Binding => ({
   ...{ pool, user, instance, sessions, activeAt },
   kept: kept === true,
   ...(given === undefined ? {} : { given }),

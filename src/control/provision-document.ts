@@ -18,7 +18,10 @@ export interface InstanceTrust {
 }
 
 /** Differs where an instance that runs has to be told of other people, of another sign-in, or of other homes. */
-export function peopleDigest(accounts: PoolAccounts, { signIn, survives }: Pick<PoolTags, 'signIn' | 'survives'>): string {
+export function peopleDigest(
+  accounts: PoolAccounts,
+  { signIn, survives }: Pick<PoolTags, 'signIn' | 'survives'>,
+): string {
   return `${accountsDigest(accounts)}${signIn === 'pam' ? '+pam' : ''}${survives === 'home' ? '+home' : ''}`;
 }
 

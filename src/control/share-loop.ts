@@ -3,6 +3,7 @@ import { errorBodyOf, PoolhouseError, type ErrorBody } from '../core/errors.ts';
 import { eraseResource } from '../providers/erase-resource.ts';
 import type { TypeContext } from '../providers/resource-type.ts';
 import { shareQuotaGiB } from '../providers/storage/file-shares.ts';
+import { findInstances, updateInstanceState } from '../store/instance-records.ts';
 import { endOperation, openOperations } from '../store/operations.ts';
 import { findResource, findResources, nameOf, saveResource, type ResourceRecord } from '../store/resource-records.ts';
 import type { Queries } from '../store/store.ts';
@@ -64,7 +65,20 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
       }
     }
     await engine.deleteShare(account, name, signal);
+    await forgetMounts(account, name);
     await erase(share);
+  }
+
+  /** One that has its name later was mounted by nobody yet. */
+  async function forgetMounts(account: string, share: string): Promise<void> {
+    for (const instance of await findInstances(store.db))
+      if (instance.state.mounts?.some((mount) => mount.account === account && mount.share === share) === true)
+        await store.transaction((tx) =>
+          updateInstanceState(tx, instance, (state) => ({
+            ...state,
+            mounts: (state.mounts ?? []).filter((mount) => mount.account !== account || mount.share !== share),
+          })),
+        );
   }
 
   async function erase(record: ResourceRecord): Promise<void> {

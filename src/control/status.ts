@@ -7,6 +7,7 @@ import { readScaleSet } from '../providers/compute/scale-set-model.ts';
 import { findInstances } from '../store/instance-records.ts';
 import { findResources, nameOf } from '../store/resource-records.ts';
 import { frontEnds } from './front-end-loop.ts';
+import { shownMounts } from './folder-snapshot.ts';
 import type { World } from './world.ts';
 
 export interface StatusDocument {
@@ -79,6 +80,7 @@ export async function statusDocument(
         reason: now?.inRotation === true ? '' : reason,
         engineName: instance.name,
         natPorts: instance.state.natPorts,
+        mounts: shownMounts(instance, attachments.get(instance.name) ?? []),
       };
     });
     const inRotation = instances.filter((instance) => instance.inRotation).length;
@@ -87,9 +89,8 @@ export async function statusDocument(
     const ownNatPools = new Set<string>(model.profile.natPoolIds.map((id) => keyOf(id)));
     const shares = new Map<string, { account: string; share: string; mountPoint: string }>();
     for (const instance of instances) {
-      for (const { account, share, path } of attachments.get(instance.engineName) ?? []) {
-        shares.set(`${account}/${share} ${path}`, { account, share, mountPoint: path });
-      }
+      for (const { account, share, target } of instance.mounts)
+        shares.set(`${account}/${share} ${target}`, { account, share, mountPoint: target });
     }
     pools.push({
       id: set.id,
@@ -125,7 +126,7 @@ export async function statusDocument(
             }),
           ),
       ],
-      instances: instances.map(({ engineName: _engineName, natPorts: _natPorts, ...shown }) => shown),
+      instances: instances.map(({ engineName: _engineName, natPorts: _natPorts, mounts: _mounts, ...shown }) => shown),
       shares: [...shares.values()],
     });
   }
