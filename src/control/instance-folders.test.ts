@@ -7,7 +7,8 @@ import { createAttachmentLoop } from './attachment-loop.ts';
 import { createInstanceFolders } from './instance-folders.ts';
 import { createPlacements } from './placements.ts';
 import { createSettlePerson } from './settle-person.ts';
-import { openTestPool, scaleSetId } from './test-support.ts';
+import type { scaleSetId } from './test-support.ts';
+import { openTestPool } from './test-support.ts';
 
 const { signal } = new AbortController();
 const accountId = '/subscriptions/s/resourceGroups/lab/providers/Microsoft.Storage/storageAccounts/acct';
@@ -65,7 +66,7 @@ async function prepare(tags: Record<string, string>) {
   placements.setPools(
     new Map([
       [
-        pool.key as string,
+        pool.key,
         {
           policy: { prefer: 'fewest-users' },
           idleMilliseconds: undefined,
