@@ -33,7 +33,7 @@ import { createFrontEndLoop, type FrontEndLoopParts, type FrontEnds } from './fr
 import type { GatewayReports } from './gateway-reports.ts';
 import { createGatewayReports } from './gateway-reports.ts';
 import type { ImageKeeper } from './image-keeper.ts';
-import { createInstanceFolders } from './instance-folders.ts';
+import { createInstanceFolders, type InstanceFolders } from './instance-folders.ts';
 import { createInstanceDoors, type InstanceDoors } from './instance-doors.ts';
 import { createKeepEndedSignIns } from './keep-ended-sign-ins.ts';
 import { createPeopleLoop } from './people-loop.ts';
@@ -61,6 +61,8 @@ import { createSettlePerson, type Place } from './settle-person.ts';
 import { createShareLoop } from './share-loop.ts';
 import { createUnclaimed } from './unclaimed.ts';
 import type { WebFront } from './web-front.ts';
+import { createWorkspaceLoop } from './workspace-loop.ts';
+import { createWorkspaceMemory } from './workspace-memory.ts';
 import type { World } from './world.ts';
 
 export interface ControlParts {
@@ -174,7 +176,7 @@ export function assembleControl(parts: ControlParts): Control {
       observer.placementEnded(pool, result, milliseconds);
     },
   });
-  const outside = {
+  const world: World = {
     store,
     engine,
     shareFiles: parts.shareFiles ?? noShareFiles(),
@@ -184,13 +186,16 @@ export function assembleControl(parts: ControlParts): Control {
     reports,
     live,
     observer,
+    workspaces: createWorkspaceMemory(),
     clock,
     log,
     newId,
     changed,
+    get folders() {
+      return folders;
+    },
   };
-  const folders = createInstanceFolders(outside, placements);
-  const world: World = { ...outside, folders };
+  const folders: InstanceFolders = createInstanceFolders(world, placements);
   const typeContext = (queries: Queries) => ({ queries, secrets, surroundings, now: clock.now(), newId });
 
   const orders = createSessionOrders({ clock, newId, publish: parts.publishOrders });
@@ -269,6 +274,7 @@ export function assembleControl(parts: ControlParts): Control {
       },
       { name: 'shares', pass: createShareLoop(world, typeContext) },
       { name: 'attachments', pass: createAttachmentLoop(world, folders, placements) },
+      { name: 'workspaces', pass: createWorkspaceLoop(world) },
       { name: 'resource groups', pass: createResourceGroupLoop(world, typeContext) },
       { name: 'deployments', pass: createDeploymentLoop(world) },
       { name: 'operations', pass: createForgetOperations(world) },

@@ -1,12 +1,11 @@
 /** Reads what decides about the folders that an instance is shown: `pool/plan-attachments.ts`. */
 import type { EngineInstance } from '../engines/engine.ts';
-import { poolAccounts, type PoolAccounts } from '../identity/render-accounts.ts';
+import { poolAccounts } from '../identity/render-accounts.ts';
 import type { AskedMount } from '../pool/instance-state.ts';
 import type { AttachmentSnapshot } from '../pool/plan-attachments.ts';
 import { readPoolTags, type PoolTags } from '../providers/compute/pool-tags.ts';
 import { readPeople } from '../providers/identity/people.ts';
 import { poolNameOf } from '../providers/identity/pool-names.ts';
-import { uidOf } from '../store/accounts.ts';
 import type { InstanceRecord } from '../store/instance-records.ts';
 import { findResource, findResources, nameOf } from '../store/resource-records.ts';
 import { readModel } from './instance-model.ts';
@@ -14,11 +13,6 @@ import type { Placements } from './placements.ts';
 import type { World } from './world.ts';
 
 export type SeenPlaces = Pick<Placements, 'on' | 'boundTo' | 'usersOn'>;
-
-export interface FolderSnapshot extends AttachmentSnapshot {
-  accounts: PoolAccounts;
-  adminUid: number;
-}
 
 /** Whether all that there is to an instance are shares that its mounts attach: then nothing is decided. */
 export function isPlain(
@@ -40,7 +34,7 @@ export async function readFolderSnapshot(
   places: SeenPlaces,
   instance: InstanceRecord,
   attached: EngineInstance['attachments'],
-): Promise<FolderSnapshot | undefined> {
+): Promise<AttachmentSnapshot | undefined> {
   const { store, reports, clock } = world;
   const { scaleSetKey, name } = instance;
   const set = await findResource(store.db, scaleSetKey);
@@ -53,10 +47,9 @@ export async function readFolderSnapshot(
   const { isolation, survives } = readPoolTags(set.document);
   const shares = await sharesThatStay(world);
   return {
-    ...{ isolation, survives, attached, admin, accounts },
+    ...{ isolation, survives, attached, admin },
     isKnown: reports.isComplete(clock.now()) && places.usersOn(name) !== undefined,
     mounts: mountsOf(instance, attached).filter(({ account, share }) => shares.has(`${account}/${share}`)),
-    adminUid: await store.transaction((tx) => uidOf(tx, scaleSetKey, admin)),
     people: [admin, ...accounts.people.map((person) => person.name)].map((user) => {
       const binding = seen.get(user);
       const hasCome = binding !== undefined && (binding.sessions > 0 || binding.given === true);

@@ -7,6 +7,7 @@ import { createAttachmentLoop } from './attachment-loop.ts';
 import { createInstanceFolders } from './instance-folders.ts';
 import { createPlacements } from './placements.ts';
 import { createSettlePerson } from './settle-person.ts';
+import { createWorkspaceMemory } from './workspace-memory.ts';
 import type { scaleSetId } from './test-support.ts';
 import { openTestPool } from './test-support.ts';
 
@@ -51,9 +52,9 @@ async function prepare(tags: Record<string, string>) {
   );
   await engine.setPower(name, 'running', signal);
   const placements = createPlacements({ clock, onWaiting: () => undefined });
-  const world = { ...pool.world, clock: { ...pool.world.clock, ...clock }, engine };
+  const world = { ...pool.world, clock, engine, workspaces: createWorkspaceMemory() };
   const folders = createInstanceFolders(world, placements);
-  const pass = createAttachmentLoop({ ...world, folders }, folders, placements);
+  const pass = createAttachmentLoop(world, folders, placements);
   const place = createSettlePerson(world, folders, (question, hangUp) => placements.answer(question, hangUp));
   const look = async () => world.live.setEngine(await engine.list(signal));
   const see = (sessions: readonly string[], presences: readonly string[] = []) => {

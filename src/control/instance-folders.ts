@@ -27,7 +27,7 @@ export interface InstanceFolders {
   withWorkspaces<T>(name: string, people: readonly string[], work: () => Promise<T>, signal: AbortSignal): Promise<T>;
 }
 
-export function createInstanceFolders(world: Omit<World, 'folders'>, places: SeenPlaces): InstanceFolders {
+export function createInstanceFolders(world: World, places: SeenPlaces): InstanceFolders {
   const { store, engine } = world;
   const turns = createTurns();
   const busy = new Map<string, number>();
@@ -81,7 +81,14 @@ export function createInstanceFolders(world: Omit<World, 'folders'>, places: See
       inTurn(name, signal, async () => {
         const seen = await look(name, signal);
         if (seen === undefined || seen.found.power === 'frozen') return new Map<string, Error>();
-        return showFolders(world, seen.instance, seen.found, seen.snapshot, planAttachments(seen.snapshot), signal);
+        return showFolders(
+          world,
+          seen.instance,
+          seen.found,
+          seen.snapshot.mounts,
+          planAttachments(seen.snapshot),
+          signal,
+        );
       }),
 
     isBusy: (name) => busy.has(name),
@@ -102,7 +109,14 @@ export function createInstanceFolders(world: Omit<World, 'folders'>, places: See
           };
         });
         const missing = wanted.filter(({ shown }) => !found.attachments.some(({ path }) => path === shown.path));
-        const failures = await showFolders(world, instance, { ...found, power: 'running' }, snapshot, missing, signal);
+        const failures = await showFolders(
+          world,
+          instance,
+          { ...found, power: 'running' },
+          snapshot.mounts,
+          missing,
+          signal,
+        );
         for (const failure of failures.values()) throw failure;
         return work();
       }),

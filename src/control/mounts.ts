@@ -139,7 +139,10 @@ export function createMounts(world: World): Mounts {
           await prepareWorkspaces(
             world,
             instanceName,
-            { target: request.target, rootMode: rootModeOf(request.dirMode) },
+            {
+              ...{ account: request.account, share: request.share, target: request.target, whole: true },
+              rootMode: rootModeOf(request.dirMode),
+            },
             signal,
           );
         if (request.folder === '' && instance !== undefined) await world.folders.mounted(instance, mount, signal);

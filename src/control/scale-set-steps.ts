@@ -30,6 +30,7 @@ import type { Tables } from '../store/schema.ts';
 import type { CustomScripts, ScriptEnd } from './custom-scripts.ts';
 import type { ImageKeeper } from './image-keeper.ts';
 import type { InstanceDoors } from './instance-doors.ts';
+import { instanceAccounts } from './instance-users.ts';
 import { lifeSteps } from './life-steps.ts';
 import { readModel, type InstanceModel } from './instance-model.ts';
 import { peopleDigest, provisionDocument, type InstanceTrust } from './provision-document.ts';
@@ -200,6 +201,7 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
         if (!(reason instanceof PoolhouseError) || reason.code !== 'Canceled') throw error;
         return { status: 'failed', message: `Enable failed: ${reason.message}` };
       });
+      await showLinked(instance, signal);
       const endedAt = clock.now();
       await change(instance, (state) => ({
         ...state,
@@ -208,6 +210,14 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
     },
     ...lifeSteps(key, { world, doors, subject, change, latestModel }),
   });
+
+  /** What its script has linked for the admin user since it mounted a share is linked for people too. */
+  async function showLinked(instance: InstanceRecord, signal: AbortSignal): Promise<void> {
+    const accounts = await instanceAccounts(world, instance);
+    if (!engine.capabilities().real || !accounts.users.some(({ person }) => person)) return;
+    const found = (await engine.list(signal)).find(({ name }) => name === instance.name);
+    await prepareAllWorkspaces(world, instance, signal, found?.attachments);
+  }
 
   /**
    * As the engine lets us read them: what answers at the instance's address later has to show one of these. The instance

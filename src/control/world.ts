@@ -11,6 +11,7 @@ import type { GatewayReports } from './gateway-reports.ts';
 import type { InstanceFolders } from './instance-folders.ts';
 import type { LiveView } from './live-view.ts';
 import type { Observer } from './observer.ts';
+import type { WorkspaceMemory } from './workspace-memory.ts';
 
 export interface World {
   store: Store;
@@ -25,6 +26,7 @@ export interface World {
   observer: Observer;
   /** What instances are shown of shares, beside what they have mounted whole. */
   folders: InstanceFolders;
+  workspaces: WorkspaceMemory;
   clock: Clock;
   log: Logger;
   newId(): string;

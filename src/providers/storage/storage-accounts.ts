@@ -3,6 +3,7 @@ import { PoolhouseError } from '../../core/errors.ts';
 import { dig, type JsonObject } from '../../core/json.ts';
 import { keyOf } from '../../core/resource-id.ts';
 import { findResources, nameOf, type ResourceRecord } from '../../store/resource-records.ts';
+import { readAccountTags } from './account-tags.ts';
 import { invalid, objectAt, optionalChoice, requiredString } from '../read-body.ts';
 import type { StoredType, TypeContext, VirtualType } from '../resource-type.ts';
 
@@ -27,6 +28,7 @@ export const storageAccounts: StoredType = {
       );
     }
     optionalChoice(body, ['Storage', 'StorageV2', 'BlobStorage', 'FileStorage', 'BlockBlobStorage'], 'kind');
+    readAccountTags(body);
     if (body['sku'] !== undefined) requiredString(body, 'sku', 'name');
   },
   async accept(body, { queries: tx, secrets, existing, id, now }) {
