@@ -180,7 +180,7 @@ describe('the folders of shares that an instance is shown', () => {
     await engine.attachShare(name, { ...share, folder: '', path: '/mnt/shared' }, signal);
     await mount('share');
     await come('ada');
-    expect(await shown()).toEqual(['/home/ada=notebooks/ada/home', '/mnt/shared=']);
+    expect(await shown()).toEqual(['/home/ada=notebooks/ada', '/mnt/shared=']);
     now.at += 60_000;
     see([]);
     await pass();

@@ -7,7 +7,7 @@ const at = (folder: string, path = folder === '' ? '/mnt/shared' : `/mnt/shared/
   ...share,
   ...{ folder, path },
 });
-const home = (user: string) => at(`notebooks/${user}/home`, `/home/${user}`);
+const home = (user: string) => at(`notebooks/${user}`, `/home/${user}`);
 const mount = (shown: AskedMount['shown']): AskedMount => ({ ...share, target: '/mnt/shared', shown });
 const person = (name: string, how: 'came' | 'seen' | 'away', ...groups: string[]): PersonThere => ({
   ...{ name, groups },

@@ -3,7 +3,7 @@
  *
  * A script in an instance asks for a whole share. With `isolation: 'user'` it is shown folders of it instead: the workspace of the
  * template's admin user, and of each person who is there their workspace and their groups' folders. With `survives: 'home'` a person's
- * home, a folder of their workspace on the first share, is shown in the home's place as long as they are there.
+ * workspace on the first share is shown in the place of their home, too, as long as they are there: it is their home.
  *
  * Whoever is root inside can run programs as anybody, so what is seen in an instance shows nobody's folder there: only who came
  * by the front door does. What is seen there keeps what is shown already.
@@ -56,8 +56,6 @@ export type AttachmentStep =
 /** Where people's workspaces and groups' folders are on a share. */
 export const workspaceOf = (user: string) => `notebooks/${user}`;
 export const groupFolderOf = (group: string) => `groups/${group}`;
-/** What of a workspace is the person's home where that survives. */
-export const homeFolderOf = (user: string) => `${workspaceOf(user)}/home`;
 const homeAt = (user: string) => `/home/${user}`;
 
 interface Wanted {
@@ -96,7 +94,7 @@ export function planAttachments(snapshot: AttachmentSnapshot): AttachmentStep[] 
 
   const surplus = isKnown ? attached.filter((one) => isOurs(one) && !isWanted(one)) : [];
   const isThere = new Set(people.flatMap((person) => (person.isThere ? [person.name] : [])));
-  const leaving = [...new Set(surplus.flatMap((one) => ownerOf(one) ?? []))].filter(
+  const leaving = [...new Set(surplus.flatMap((one) => personOf(one.folder) ?? []))].filter(
     (name) => name !== snapshot.admin && !isThere.has(name),
   );
   const present = new Set(attached.filter(isWanted).map(({ path }) => path));
@@ -141,7 +139,7 @@ function wantedOf(
     somebodyCame || isShown(one.shown.folder, one.shown.path) ? [one] : [];
 
   const homes = there.flatMap(({ name, hasCome }) =>
-    isFirst ? unlessOnlySeen(want('home', name, homeFolderOf(name), homeAt(name)), hasCome && survives === 'home') : [],
+    isFirst ? unlessOnlySeen(want('home', name, workspaceOf(name), homeAt(name)), hasCome && survives === 'home') : [],
   );
   // A whole share is attached by its mount: what root has taken off since stays off.
   if (shown === 'share') return [...(isChanging || isShown('', target) ? [want('share', '', '')] : []), ...homes];
@@ -161,11 +159,9 @@ function wantedOf(
 
 const personOf = (folder: string) => /^notebooks\/([^/]+)$/.exec(folder)?.[1];
 const isHome = ({ folder, path }: ShownFolder) => {
-  const user = /^\/home\/([^/]+)$/.exec(path)?.[1];
-  return user !== undefined && folder === homeFolderOf(user);
+  const user = personOf(folder);
+  return user !== undefined && path === homeAt(user);
 };
-/** The person whose workspace or home it shows. */
-const ownerOf = (one: ShownFolder) => personOf(isHome(one) ? one.folder.replace(/\/home$/, '') : one.folder);
 
-/** Homes lie in workspaces, and those in a share. */
+/** Folders are shown in what a share shows. */
 const outermost = (one: ShownFolder): number => (one.folder === '' ? 2 : isHome(one) ? 0 : 1);

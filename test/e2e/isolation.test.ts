@@ -1,10 +1,11 @@
 /** Real instances that are shown only the folders of who is there, and homes that outlive their machine. */
 import { spawn } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { missingForSystemTests, must, repository, ssh, sshArguments, TestInstallation, until } from './installation.ts';
 import { isolatedPool } from './isolated-pool.ts';
+import { useTinyFirstImage } from './tiny-first-image.ts';
 
 const missing = await missingForSystemTests(['sshpass', 'nft', 'mmdebstrap', 'curl']);
 const password = 'Correct-Horse-7';
@@ -17,6 +18,7 @@ describe.skipIf(missing !== undefined)(
 
     beforeAll(async () => {
       installation = await TestInstallation.make({ poolGiB: 30 });
+      await useTinyFirstImage(installation);
       await installation.mustPoolhouse('up');
       for (const user of [['alice', '--sudo'], ['bob']])
         await must(join(repository, 'bin', 'poolhouse'), ['users', 'add', ...user, '--password-stdin'], {
@@ -64,6 +66,9 @@ describe.skipIf(missing !== undefined)(
       expect(await said('bob', 'echo of bob > ~/notebooks/remote/secret; echo kept > ~/note; ls -A ~/notebooks')).toBe(
         '.keep\nremote',
       );
+      expect(await said('bob', 'cat ~/secret ~/notebooks/remote/note; readlink ~/.cache')).toBe(
+        'of bob\nkept\n/var/lib/poolhouse-local/bob/cache',
+      );
       stay('alice');
       await bobIsShown(false);
       expect(await said('alice', 'touch ~/notebooks/remote/mine && ls ~/notebooks/remote/')).toContain('mine');
@@ -108,29 +113,29 @@ describe.skipIf(missing !== undefined)(
       );
     });
 
-    it('follows no link that somebody put in the place of their home', async () => {
-      await said('alice', 'cd /mnt/shared/notebooks/alice && mv home kept && ln -s /etc home && ln -s / root');
+    it('follows no link that somebody put into their workspace, inside or on the host', async () => {
+      const passwd = await readFile('/etc/passwd', 'utf8');
+      await said(
+        'alice',
+        'cd ~ && mv notebooks kept && ln -s /etc notebooks && rm -rf .cache .local && ln -s /etc .cache && ln -s / .local && ln -s /etc/passwd .bash_history',
+      );
       await until(
         'hers is gone',
-        async () => {
-          const shown = await said('azure', 'grep -c /home/alice /proc/mounts');
-          return shown === '0' ? true : undefined;
-        },
+        async () => ((await said('azure', 'grep -c /alice /proc/mounts')) === '0' ? true : undefined),
         90_000,
       );
-      const came = await as('alice', 'ls -A ~; cd /mnt/shared/notebooks/alice && rm home && mv kept home');
-      expect(came.stdout).toBe('');
-      expect(came.stderr).toContain('cannot be shown');
-      await until('it is shown again', async () =>
-        (await said('alice', 'ls -A ~')).includes('notebooks') ? true : undefined,
+      expect(await said('alice', 'stat -c %F ~/notebooks ~/.cache; stat -c %U /etc /etc/passwd')).toBe(
+        'symbolic link\nsymbolic link\nroot\nroot',
       );
+      await said('alice', 'cd ~ && rm notebooks .cache .local .bash_history && mv kept notebooks');
+      expect(await readFile('/etc/passwd', 'utf8')).toBe(passwd);
     });
 
     it('has homes that outlive their machine, without what is the machine’s own', async () => {
       const name = await said('alice', 'hostname');
       const made = await said(
         'alice',
-        `echo dot > ~/.mine; python3 -m venv --without-pip ~/env; echo x > ~/.cache/large; echo $XDG_CACHE_HOME
+        `echo dot > ~/.mine; python3 -m venv --without-pip ~/env; mkdir -p ~/.cache; echo x > $XDG_CACHE_HOME/large; echo $XDG_CACHE_HOME
          bash -ic 'history -s remembered; history -a' 2> /dev/null; grep -c remembered ~/.bash_history`,
       );
       expect(made).toBe('/var/lib/poolhouse-local/alice/cache\n1');
@@ -142,10 +147,12 @@ describe.skipIf(missing !== undefined)(
       );
       const there = await said(
         'alice',
-        `hostname; cat ~/.mine; ~/env/bin/python -c 'print(6 * 7)'; grep -c remembered ~/.bash_history; ls ~/.cache/
+        `hostname; cat ~/.mine; ~/env/bin/python -c 'print(6 * 7)'; grep -c remembered ~/.bash_history; ls $XDG_CACHE_HOME/large
          ls ~/notebooks/remote/mine`,
       );
-      expect(there.replace(/^\S+/, 'other')).toBe('other\ndot\n42\n1\n/home/alice/notebooks/remote/mine');
+      expect(there.replace(/^\S+/, 'other')).toMatch(
+        /^other\ndot\n42\n1\n\/home\/alice\/notebooks\/remote\/mine\nls: cannot access .*large/,
+      );
       expect(there).not.toContain(name);
     });
   },
