@@ -20,9 +20,13 @@ const retryDelay = 10_000;
 export function createAttachmentLoop(world: World, folders: InstanceFolders, places: SeenPlaces) {
   const { store, live, clock, log } = world;
   const retryAt = new Map<string, EpochMillis>();
+  /** Looked at since control began: a start of the host leaves folders configured that are not seen. */
+  const confirmed = new Set<string>();
 
   async function settle(name: string, signal: AbortSignal): Promise<void> {
     try {
+      if (!confirmed.has(name)) await folders.confirm(name, signal);
+      confirmed.add(name);
       const failures = await folders.settle(name, signal);
       for (const [of, error] of failures)
         log.warn({ err: error, instance: name, of }, `what an instance shows could not be changed: ${error.message}`);
@@ -47,6 +51,7 @@ export function createAttachmentLoop(world: World, folders: InstanceFolders, pla
     const instances = await findInstances(store.db);
     const names = new Set(instances.map(({ name }) => name));
     for (const name of retryAt.keys()) if (!names.has(name)) retryAt.delete(name);
+    for (const name of confirmed) if (!names.has(name)) confirmed.delete(name);
     let isAny = false;
     const work: Promise<void>[] = [];
     for (const instance of instances) {
@@ -57,7 +62,7 @@ export function createAttachmentLoop(world: World, folders: InstanceFolders, pla
       const isGoing = instance.state.removal !== undefined || instance.state.remake !== undefined;
       if (isGoing || folders.isBusy(instance.name) || (retryAt.get(instance.name) ?? 0) > clock.now()) continue;
       const snapshot = await readFolderSnapshot(world, places, instance, found.attachments);
-      if (snapshot === undefined || planAttachments(snapshot).length === 0) continue;
+      if (snapshot === undefined || (confirmed.has(instance.name) && planAttachments(snapshot).length === 0)) continue;
       work.push(settle(instance.name, signal));
     }
     await Promise.all(work);

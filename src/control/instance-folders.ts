@@ -3,6 +3,7 @@
  * signs in, and the loop that looks again all come here. What is done with one instance is done one after the other, each time
  * from what the engine says by then.
  */
+import { PoolhouseError } from '../core/errors.ts';
 import type { EngineInstance } from '../engines/engine.ts';
 import { createTurns } from '../engines/incus/turns.ts';
 import { planAttachments, workspaceOf } from '../pool/plan-attachments.ts';
@@ -14,6 +15,9 @@ import { mountsOf, readFolderSnapshot, type SeenPlaces } from './folder-snapshot
 import { showFolders, type ShowFailures } from './show-folders.ts';
 import type { World } from './world.ts';
 
+/** Of one instance: root there may ask for as many as it likes. */
+const mostMounts = 16;
+
 export interface InstanceFolders {
   /** How a share that an instance asks for is shown there. */
   shownAs(instance: InstanceRecord, target: string): Promise<AskedMount['shown']>;
@@ -21,6 +25,8 @@ export interface InstanceFolders {
   mounted(instance: InstanceRecord, mount: AskedMount, signal: AbortSignal): Promise<void>;
   /** Shows an instance what it is to be shown by now, and takes away the rest. What failed is told by whose it is. */
   settle(name: string, signal: AbortSignal): Promise<ShowFailures>;
+  /** Has folders that it shows seen there again, which a start of the host, or root inside, has taken from sight. */
+  confirm(name: string, signal: AbortSignal): Promise<void>;
   /** Something is being done with the instance's folders. */
   isBusy(name: string): boolean;
   /** The work finds the workspaces of these people, also of those who have gone; nothing is taken away meanwhile. */
@@ -62,6 +68,11 @@ export function createInstanceFolders(world: World, places: SeenPlaces): Instanc
     },
 
     async mounted(instance, mount, signal) {
+      const isNew = !(instance.state.mounts ?? []).some(({ target }) => target === mount.target);
+      if (isNew && (instance.state.mounts ?? []).length >= mostMounts) {
+        if (mount.shown === 'share') return; // it is attached, and that is found
+        throw new PoolhouseError('QuotaExceeded', `${instance.hostname} has mounted ${mostMounts} shares already.`);
+      }
       await store.transaction((tx) =>
         updateInstanceState(tx, instance, (state) => {
           const mounts = state.mounts ?? [];
@@ -89,6 +100,14 @@ export function createInstanceFolders(world: World, places: SeenPlaces): Instanc
           planAttachments(seen.snapshot),
           signal,
         );
+      }),
+
+    confirm: (name, signal) =>
+      inTurn(name, signal, async () => {
+        const found = (await engine.list(signal)).find((one) => one.name === name);
+        if (found?.made !== true || found.power === 'frozen') return;
+        for (const attachment of found.attachments)
+          if (attachment.folder !== '') await engine.attachShare(name, attachment, signal);
       }),
 
     isBusy: (name) => busy.has(name),
