@@ -24,6 +24,7 @@ import type { Subscription } from '../providers/resource-service.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { Queries, Store } from '../store/store.ts';
 import { createAnswerSelf } from './answer-self.ts';
+import { createAttachmentLoop } from './attachment-loop.ts';
 import { createAutoscaleLoop } from './autoscale-loop.ts';
 import type { Presence } from './bindings.ts';
 import { createCustomScripts } from './custom-scripts.ts';
@@ -36,6 +37,7 @@ import { createFrontEndLoop, type FrontEndLoopParts, type FrontEnds } from './fr
 import type { GatewayReports } from './gateway-reports.ts';
 import { createGatewayReports } from './gateway-reports.ts';
 import type { ImageKeeper } from './image-keeper.ts';
+import { createInstanceFolders, type InstanceFolders } from './instance-folders.ts';
 import { createInstanceDoors, type InstanceDoors } from './instance-doors.ts';
 import { createKeepEndedSignIns } from './keep-ended-sign-ins.ts';
 import { createPeopleLoop } from './people-loop.ts';
@@ -64,6 +66,7 @@ import { createScaleSetLoop } from './scale-set-loop.ts';
 import { createScaleSetSteps } from './scale-set-steps.ts';
 import { createSessionOrders, type SessionOrders } from './session-orders.ts';
 import type { SshIdentity } from './ssh-identity.ts';
+import { createSettlePerson, type Place } from './settle-person.ts';
 import { createShareLoop } from './share-loop.ts';
 import { createUnclaimed } from './unclaimed.ts';
 import type { WebFront } from './web-front.ts';
@@ -137,6 +140,8 @@ export interface Control {
   frontEnds: FrontEnds;
   fileServer: FileServer;
   placements: Placements;
+  /** The answer to who asks for a place: they find what is theirs there. */
+  place: Place;
   metrics: MetricReader;
   answerSelf: (question: SelfQuestion) => Promise<SelfAnswer>;
   keep: Leases['keep'];
@@ -182,6 +187,13 @@ export function assembleControl(parts: ControlParts): Control {
     log,
     changed,
   });
+  const placements = createPlacements({
+    clock,
+    onWaiting: changed,
+    onEnd: (pool, result, milliseconds) => {
+      observer.placementEnded(pool, result, milliseconds);
+    },
+  });
   const world: World = {
     store,
     engine,
@@ -199,17 +211,14 @@ export function assembleControl(parts: ControlParts): Control {
     log,
     newId,
     changed,
+    get folders() {
+      return folders;
+    },
   };
+  const folders: InstanceFolders = createInstanceFolders(world, placements);
   const typeContext = (queries: Queries) => ({ queries, secrets, surroundings, now: clock.now(), newId });
 
   const orders = createSessionOrders({ clock, newId, publish: parts.publishOrders });
-  const placements = createPlacements({
-    clock,
-    onWaiting: changed,
-    onEnd: (pool, result, milliseconds) => {
-      observer.placementEnded(pool, result, milliseconds);
-    },
-  });
   const leases = createLeases({ store, clock, placements, log });
 
   const mounts = observeMounts(createMounts(world), observer);
@@ -274,6 +283,7 @@ export function assembleControl(parts: ControlParts): Control {
     frontEnds,
     fileServer,
     placements,
+    place: createSettlePerson(world, folders, (question, signal) => placements.answer(question, signal)),
     metrics,
     keep: leases.keep,
     answerSelf: createAnswerSelf({ store, secrets, users: identity.users }),
@@ -298,6 +308,7 @@ export function assembleControl(parts: ControlParts): Control {
       { name: 'snapshots', pass: createSnapshotLoop(world) },
       { name: 'fullness', pass: (signal) => fullness.pass(signal) },
       { name: 'restores', pass: (signal) => restores.pass(signal) },
+      { name: 'attachments', pass: createAttachmentLoop(world, folders, placements) },
       { name: 'workspaces', pass: createWorkspaceLoop(world) },
       { name: 'resource groups', pass: createResourceGroupLoop(world, typeContext) },
       { name: 'deployments', pass: createDeploymentLoop(world) },

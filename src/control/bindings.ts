@@ -15,6 +15,8 @@ export interface Binding {
   activeAt: EpochMillis;
   /** A lease keeps it for them. */
   kept: boolean;
+  /** A place was just given to them: they come by the front door. */
+  given?: true;
   runs: Programs;
 }
 
@@ -46,6 +48,8 @@ export interface Presence {
   activeAt: EpochMillis;
   /** It is a lease. */
   kept?: true;
+  /** A place was just given to them. */
+  given?: true;
   runs?: Programs;
 }
 
@@ -82,7 +86,7 @@ export function createBindings(): Bindings {
   /** A place that was given counts where they are bound to it, and not where they are elsewhere. */
   function keepPlace(presence: Presence): void {
     const bound = bindings.get(keyOf(presence.pool, presence.user));
-    if (bound === undefined || bound.instance === presence.instance) find(presence, 0);
+    if (bound === undefined || bound.instance === presence.instance) find({ ...presence, given: true }, 0);
   }
 
   return {
@@ -109,16 +113,18 @@ export function createBindings(): Bindings {
   };
 }
 
-const bindingOf = ({ pool, user, instance, activeAt, kept, runs }: Presence, sessions: number): Binding => ({
+const bindingOf = ({ pool, user, instance, activeAt, kept, given, runs }: Presence, sessions: number): Binding => ({
   ...{ pool, user, instance, sessions, activeAt },
   kept: kept === true,
+  ...(given === undefined ? {} : { given }),
   runs: runs ?? { kernels: 0, others: 0 },
 });
 
-function add(known: Binding, { activeAt, kept, runs }: Presence, sessions: number): void {
+function add(known: Binding, { activeAt, kept, given, runs }: Presence, sessions: number): void {
   known.sessions += sessions;
   known.activeAt = Math.max(known.activeAt, activeAt);
   known.kept ||= kept === true;
+  if (given !== undefined) known.given = given;
   if (runs !== undefined)
     known.runs = { kernels: known.runs.kernels + runs.kernels, others: known.runs.others + runs.others };
 }

@@ -322,7 +322,7 @@ async function main(): Promise<void> {
     currentTable: () => withSettings(control.frontEnds.table()),
     currentDirectory: control.directory,
     currentOrders: () => control.orders.list(),
-    place: (question, pollSignal) => control.placements.answer(question, pollSignal),
+    place: control.place,
     answerSelf: control.answerSelf,
     keep: control.keep,
     keepEnded: control.keepEndedSignIns,

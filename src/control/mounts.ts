@@ -7,6 +7,7 @@ import { errorBodyOf } from '../core/errors.ts';
 import { decideMount } from '../pool/decide-mount.ts';
 import { keysOf } from '../providers/storage/storage-accounts.ts';
 import { sameSecret } from '../secrets/secrets.ts';
+import { findInstances } from '../store/instance-records.ts';
 import { findResources, nameOf, type ResourceRecord } from '../store/resource-records.ts';
 import { prepareWorkspaces } from './workspaces.ts';
 import type { World } from './world.ts';
@@ -22,7 +23,9 @@ export const mountRequestSchema = z.object({
 });
 export type MountAsked = z.infer<typeof mountRequestSchema>;
 
-export type MountAnswer = { status: 'mounted' } | { error: { code: string; message: string }; mountError: number };
+/** `shown`: of the share only the folders of those who are there are shown beneath the target, which is no mount itself. */
+export type MountAnswer =
+  { status: 'mounted'; shown?: 'workspaces' } | { error: { code: string; message: string }; mountError: number };
 
 export interface Mounts {
   mount(instanceName: string, asked: MountAsked, signal: AbortSignal): Promise<MountAnswer>;
@@ -35,6 +38,8 @@ export interface Mounts {
 }
 
 const keptRefusals = 100;
+const onlyWhole =
+  "a folder of a share cannot be mounted in a pool with the tag 'poolhouse-isolation=user': mount the share, and the folders of those who are there are shown beneath it";
 
 export function createMounts(world: World): Mounts {
   const { store, engine, secrets, clock, log } = world;
@@ -115,7 +120,19 @@ export function createMounts(world: World): Mounts {
       const decision = decideMount(request, await factsOf(instanceName, request));
       if (decision.decision === 'refuse')
         return refuse(instanceName, request, decision.code, decision.message, decision.mountError);
+      const instance = (await findInstances(store.db)).find(({ name }) => name === instanceName);
+      const shown = instance === undefined ? 'share' : await world.folders.shownAs(instance, request.target);
+      if (shown === 'workspaces' && request.folder !== '')
+        return refuse(instanceName, request, 'OperationNotAllowed', onlyWhole, 1);
+      const { account, share, target } = request;
+      const mount = { account, share, target, shown };
       try {
+        if (instance !== undefined && shown === 'workspaces') {
+          await world.folders.mounted(instance, mount, signal);
+          log.info({ instance: instanceName, account, share, target }, 'share mounted, by the folders of who is there');
+          world.changed();
+          return { status: 'mounted', shown };
+        }
         await engine.attachShare(
           instanceName,
           { account: request.account, share: request.share, folder: request.folder, path: request.target },
@@ -131,6 +148,7 @@ export function createMounts(world: World): Mounts {
             },
             signal,
           );
+        if (request.folder === '' && instance !== undefined) await world.folders.mounted(instance, mount, signal);
       } catch (error) {
         const { code, message } = errorBodyOf(error);
         log.error({ err: error, instance: instanceName }, 'a share could not be attached');

@@ -33,6 +33,8 @@ export interface Placements {
   /** How many wait in a pool. */
   waiting(pool: string): number;
   bindings(): Iterable<Binding>;
+  /** The instance that somebody is bound to. */
+  boundTo(pool: string, user: string): string | undefined;
   /** Everybody who has anything on an instance; a person may have it on several. */
   on(instance: string): Iterable<Binding>;
   /** Not idle, or it is kept for them. */
@@ -199,6 +201,7 @@ export function createPlacements({
     },
     waiting: waitingIn,
     bindings: () => bindings.all(),
+    boundTo: (pool, user) => bindings.of(pool, user)?.instance,
     on: (instance) => bindings.on(instance),
     isActive,
     usersOn: (instance) => (hasSeen ? bindings.usersOn(instance) : undefined),

@@ -17,9 +17,12 @@ export interface InstanceTrust {
   signIn: PoolTags['signIn'];
 }
 
-/** Differs where an instance that runs has to be told of other people, or of another sign-in. */
-export function peopleDigest(accounts: PoolAccounts, signIn: PoolTags['signIn']): string {
-  return `${accountsDigest(accounts)}${signIn === 'pam' ? '+pam' : ''}`;
+/** Differs where an instance that runs has to be told of other people, of another sign-in, or of other homes. */
+export function peopleDigest(
+  accounts: PoolAccounts,
+  { signIn, survives }: Pick<PoolTags, 'signIn' | 'survives'>,
+): string {
+  return `${accountsDigest(accounts)}${signIn === 'pam' ? '+pam' : ''}${survives === 'home' ? '+home' : ''}`;
 }
 
 export async function provisionDocument(

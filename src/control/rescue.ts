@@ -57,18 +57,25 @@ export async function rescueFiles(world: World, instance: InstanceRecord, signal
   const found = live.engineInstances().find(({ name }) => name === instance.name);
   if (!engine.capabilities().real || found === undefined || instance.state.provisioned === undefined) return [];
   const share = found.attachments.find(({ folder }) => folder === '');
-  if (share === undefined) {
+  const byFolders = instance.state.mounts?.find(({ shown }) => shown === 'workspaces');
+  const mountPoint = share?.path ?? byFolders?.target;
+  if (mountPoint === undefined) {
     log.info(about, 'an instance shows no share: what lies on it goes with it');
     return [];
   }
   if (found.power !== 'running') await engine.setPower(instance.name, 'running', signal);
-  const document = await documentFor(world, instance, share.path);
-  const result = await engine.exec(
-    instance.name,
-    ['/usr/lib/poolhouse/rescue'],
-    { stdin: JSON.stringify(document), timeoutMs: rescueLimit, keepBytes: longestAnswer },
-    signal,
-  );
+  const document = await documentFor(world, instance, mountPoint, share === undefined);
+  const rescue = () =>
+    engine.exec(
+      instance.name,
+      ['/usr/lib/poolhouse/rescue'],
+      { stdin: JSON.stringify(document), timeoutMs: rescueLimit, keepBytes: longestAnswer },
+      signal,
+    );
+  const names = document.users.map(({ name }) => name);
+  const result = await (share === undefined
+    ? world.folders.withWorkspaces(instance.name, names, rescue, signal)
+    : rescue());
   if (noProgram.includes(result.exitCode) && !(await hasProgram(world, instance, signal))) {
     log.warn(about, `the instance's image knows no rescue: what lies on it goes with it`);
     return [];
@@ -93,15 +100,25 @@ async function hasProgram({ engine }: World, { name }: InstanceRecord, signal: A
   return exitCode === 0;
 }
 
-async function documentFor(world: World, instance: InstanceRecord, mountPoint: string) {
-  const set = await findResource(world.store.db, instance.scaleSetKey);
-  const day = new Date(world.clock.now()).toISOString().slice(0, 10);
+/** Where what somebody has on an instance goes to in their workspace, and how much of it at most. */
+export async function rescueTerms({ store, clock }: Pick<World, 'store' | 'clock'>, instance: InstanceRecord) {
+  const set = await findResource(store.db, instance.scaleSetKey);
+  const day = new Date(clock.now()).toISOString().slice(0, 10);
   return {
-    mountPoint,
     folder: `${instance.hostname}-${day}`,
     limitBytes: readPoolTags(set?.document ?? {}).rescueBytes,
+  };
+}
+
+/** @param byFolders workspaces are shown one by one: of nobody who was never there, for root there would see theirs */
+async function documentFor(world: World, instance: InstanceRecord, mountPoint: string, byFolders: boolean) {
+  const visitors = instance.state.visitors ?? [];
+  const users = await instanceUsers(world, instance);
+  return {
+    mountPoint,
+    ...(await rescueTerms(world, instance)),
     draining: String(instance.state.draining?.since ?? ''),
-    users: await instanceUsers(world, instance),
+    users: byFolders ? users.filter(({ name, person }) => !person || visitors.includes(name)) : users,
   };
 }
 

@@ -113,11 +113,11 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
         },
         signal,
       );
-      await change(instance, ({ provisioned: _provisioned, provisionedAt: _at, people: _people, ...state }) => ({
-        ...state,
-        created: true,
-        extensions: {},
-      }));
+      await change(instance, (before) => {
+        const { provisioned: _provisioned, provisionedAt: _at, people: _people, ...state } = before;
+        const { mounts: _mounts, visitors: _visitors, ...asNew } = state;
+        return { ...asNew, created: true, extensions: {} };
+      });
     },
     async setPower({ instanceId, power }, signal) {
       const { instance } = await subject(key, instanceId);
@@ -128,8 +128,9 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
       const { instance, model, set } = await subject(key, instanceId);
       const { users, groups } = await readPeople(store.db);
       const accounts = poolAccounts(users, groups, poolNameOf(key));
-      const { signIn } = readPoolTags(set.document);
-      const digest = peopleDigest(accounts, signIn);
+      const tags = readPoolTags(set.document);
+      const { signIn, survives } = tags;
+      const digest = peopleDigest(accounts, tags);
       let hostKeys: string[] | undefined;
       if (engine.capabilities().real) {
         const document = await provisionDocument(
@@ -143,7 +144,7 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
         const result = await engine.exec(
           instance.name,
           ['/usr/lib/poolhouse/provision'],
-          { stdin: JSON.stringify(document), timeoutMs: 60_000 },
+          { stdin: JSON.stringify({ ...document, survives }), timeoutMs: 60_000 },
           signal,
         );
         if (result.exitCode !== 0) {

@@ -15,6 +15,7 @@ import {
 } from '../providers/storage/deleted-shares.ts';
 import { shareRetention } from '../providers/storage/file-service.ts';
 import { shareQuotaGiB } from '../providers/storage/file-shares.ts';
+import { findInstances, updateInstanceState } from '../store/instance-records.ts';
 import { endOperation, openOperations } from '../store/operations.ts';
 import { findResource, findResources, nameOf, saveResource, type ResourceRecord } from '../store/resource-records.ts';
 import type { Queries } from '../store/store.ts';
@@ -88,6 +89,7 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
   ): Promise<void> {
     await detach(names.account, names.share, signal);
     await engine.deleteShare(names.account, names.share, signal);
+    await forgetMounts(names.account, names.share);
     await erase(record);
   }
 
@@ -153,6 +155,18 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
       await endOperation(tx, operation.id, { status, at: clock.now() });
       ended.note(record, operation, status, clock.now());
     }
+  }
+
+  /** One that has its name later was mounted by nobody yet. */
+  async function forgetMounts(account: string, share: string): Promise<void> {
+    for (const instance of await findInstances(store.db))
+      if (instance.state.mounts?.some((mount) => mount.account === account && mount.share === share) === true)
+        await store.transaction((tx) =>
+          updateInstanceState(tx, instance, (state) => ({
+            ...state,
+            mounts: (state.mounts ?? []).filter((mount) => mount.account !== account || mount.share !== share),
+          })),
+        );
   }
 
   async function erase(record: ResourceRecord): Promise<void> {

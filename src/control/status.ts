@@ -10,6 +10,7 @@ import { fullnessInWords, fullnessThresholds, percentUsed } from '../pool/judge-
 import type { ShareFullness } from './fullness-loop.ts';
 import type { FileServerStatus } from './file-server.ts';
 import { frontEnds } from './front-end-loop.ts';
+import { shownMounts } from './folder-snapshot.ts';
 import type { World } from './world.ts';
 
 export interface StatusDocument {
@@ -90,6 +91,7 @@ export async function statusDocument(
         reason: now?.inRotation === true ? '' : reason,
         engineName: instance.name,
         natPorts: instance.state.natPorts,
+        mounts: shownMounts(instance, attachments.get(instance.name) ?? []),
       };
     });
     const inRotation = instances.filter((instance) => instance.inRotation).length;
@@ -98,9 +100,8 @@ export async function statusDocument(
     const ownNatPools = new Set<string>(model.profile.natPoolIds.map((id) => keyOf(id)));
     const shares = new Map<string, { account: string; share: string; mountPoint: string }>();
     for (const instance of instances) {
-      for (const { account, share, path } of attachments.get(instance.engineName) ?? []) {
-        shares.set(`${account}/${share} ${path}`, { account, share, mountPoint: path });
-      }
+      for (const { account, share, target } of instance.mounts)
+        shares.set(`${account}/${share} ${target}`, { account, share, mountPoint: target });
     }
     pools.push({
       id: set.id,
@@ -136,7 +137,7 @@ export async function statusDocument(
             }),
           ),
       ],
-      instances: instances.map(({ engineName: _engineName, natPorts: _natPorts, ...shown }) => shown),
+      instances: instances.map(({ engineName: _engineName, natPorts: _natPorts, mounts: _mounts, ...shown }) => shown),
       shares: [...shares.values()],
     });
   }

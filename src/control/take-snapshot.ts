@@ -71,7 +71,7 @@ export function createTakeSnapshot(
     const tags = readPoolTags(record.document);
     const accounts = poolAccounts(people.users, people.groups, poolNameOf(record.id));
     const latest = latestOf(record, asked);
-    const peopleWanted = peopleDigest(accounts, tags.signIn);
+    const peopleWanted = peopleDigest(accounts, tags);
     const isKnown = world.reports.isComplete(now);
 
     const take = (one: InstanceRecord): InstanceSnapshot => {

@@ -8,6 +8,7 @@ import type { InnerResourceService } from '../providers/create-resource-service.
 import type { Secrets } from '../secrets/secrets.ts';
 import type { Store } from '../store/store.ts';
 import type { GatewayReports } from './gateway-reports.ts';
+import type { InstanceFolders } from './instance-folders.ts';
 import type { LiveView } from './live-view.ts';
 import type { Observer } from './observer.ts';
 import type { WorkspaceMemory } from './workspace-memory.ts';
@@ -23,6 +24,8 @@ export interface World {
   reports: GatewayReports;
   live: LiveView;
   observer: Observer;
+  /** What instances are shown of shares, beside what they have mounted whole. */
+  folders: InstanceFolders;
   workspaces: WorkspaceMemory;
   clock: Clock;
   log: Logger;

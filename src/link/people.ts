@@ -76,7 +76,12 @@ export const placementQuestionSchema = z.object({
 });
 
 export const placementAnswerSchema = z.discriminatedUnion('outcome', [
-  z.object({ outcome: z.literal('placed'), instance: z.string() }),
+  z.object({
+    outcome: z.literal('placed'),
+    instance: z.string(),
+    /** One line for them: something is not as it should be there. */
+    notice: z.string().optional(),
+  }),
   z.object({
     outcome: z.literal('waiting'),
     /** One line for the person who waits. */

@@ -33,6 +33,16 @@ export interface Draining {
 /** How a standby instance waits. */
 export type StandbyPower = 'stopped' | 'frozen';
 
+/** A whole share that a script in the instance has mounted. */
+export interface AskedMount {
+  account: string;
+  share: string;
+  /** Absolute path inside. */
+  target: string;
+  /** What is shown there: all of it, or in `notebooks` and `groups` beneath it the folders of those who are there. */
+  shown: 'share' | 'workspaces';
+}
+
 export interface InstanceState {
   /** Asked for: an instance that was switched off stays off. */
   power: 'running' | 'stopped';
@@ -46,6 +56,10 @@ export interface InstanceState {
   /** People whose accounts were rendered into it, as a digest; undefined: of nobody. */
   people?: string;
   extensions: Record<string, ExtensionState>;
+  /** Shares that were mounted there, in the order in which they were first. */
+  mounts?: AskedMount[];
+  /** People whose workspaces were shown there one by one: their files may lie on its disk. */
+  visitors?: string[];
   /** No new users. */
   draining?: Draining;
   /** A prepared instance that is not counted in the capacity, and waits to join. */

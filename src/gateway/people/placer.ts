@@ -141,7 +141,8 @@ export function createPlacer(options: PlacerOptions): RememberingPlacer {
         if (answer.outcome === 'refused') return answer;
         if (answer.outcome === 'placed') {
           remember(route.pool, user, answer.instance);
-          return answer;
+          if (answer.notice !== undefined) tell(answer.notice);
+          return { outcome: 'placed', instance: answer.instance };
         }
         tell(waitingText(answer));
       }
