@@ -44,6 +44,7 @@ import { createLiveView } from './live-view.ts';
 import type { MetricReader } from './metric-reader.ts';
 import { createMetricSeries } from './metric-series.ts';
 import type { Notify } from './notification.ts';
+import { createMountWatch } from './mount-watch.ts';
 import { createMounts } from './mounts.ts';
 import { observeMounts } from './observe-mounts.ts';
 import { noteSteps } from './note-steps.ts';
@@ -212,6 +213,7 @@ export function assembleControl(parts: ControlParts): Control {
   });
   const steps = noteSteps(observeSteps(plainSteps, observer, clock), { store, clock, newId });
   const scaleSets = createScaleSetLoop(world, steps, images, createUnclaimed(world, steps, doors), placements);
+  const mountWatch = createMountWatch(world);
   const metrics = createMetricSeries({ world, placements });
   const frontEnds = createFrontEndLoop({
     world,
@@ -260,6 +262,7 @@ export function assembleControl(parts: ControlParts): Control {
         }),
       },
       { name: 'shares', pass: createShareLoop(world, typeContext) },
+      { name: 'mounts', pass: (signal) => mountWatch.pass(signal) },
       { name: 'resource groups', pass: createResourceGroupLoop(world, typeContext) },
       { name: 'deployments', pass: createDeploymentLoop(world) },
       { name: 'operations', pass: createForgetOperations(world) },
