@@ -22,7 +22,7 @@ const mount = { path: '/mnt/shared', origin: 'attached', type: 'btrfs', state: '
 describe('what an instance says of its mounts', () => {
   it('is named as we know it, and told without what may move a terminal', async () => {
     const { ask, exec } = prepare(said(mount, { ...mount, path: '/data', origin: 'table', type: 'nfs4' }));
-    expect(await ask.look(instance, signal)).toEqual([
+    expect(await ask.look(instance, { isolated: false }, signal)).toEqual([
       {
         path: '/mnt/shared',
         origin: 'attached',
@@ -39,14 +39,23 @@ describe('what an instance says of its mounts', () => {
     ['a path that we know nothing of is not attached', said({ ...mount, path: '/etc' }), 'other'],
     ['a path of ours is, whatever it says', said({ ...mount, origin: 'other' }), 'attached'],
   ])('is not believed of what is ours: %s', async (_what, answer, origin) => {
-    expect((await prepare(answer).ask.look(instance, signal)).map((one) => one.origin)).toEqual([origin]);
+    expect((await prepare(answer).ask.look(instance, { isolated: false }, signal)).map((one) => one.origin)).toEqual([
+      origin,
+    ]);
+  });
+
+  it('is nothing of shares in its table where only folders of them are shown', async () => {
+    const table = { ...mount, path: '/data', origin: 'table' };
+    const { ask } = prepare(said({ ...table, type: 'cifs' }, { ...table, type: 'nfs4' }));
+    const found = await ask.look(instance, { isolated: true }, signal);
+    expect(found.map(({ what }) => what)).toEqual(['the nfs4 file system']);
   });
 
   it.each([
     ['nothing from an image without the program', { exitCode: 127 }],
     ['nothing where nothing is', said()],
   ])('is %s', async (_what, answer) => {
-    expect(await prepare(answer).ask.look(instance, signal)).toEqual([]);
+    expect(await prepare(answer).ask.look(instance, { isolated: false }, signal)).toEqual([]);
   });
 
   it.each([
@@ -54,7 +63,7 @@ describe('what an instance says of its mounts', () => {
     ['talks nonsense', { stdout: '{"mounts":[{"path":3}]}' }],
     ['never ends', said(...Array.from({ length: 65 }, () => mount))],
   ])('is no answer where the program %s', async (_what, answer) => {
-    await expect(prepare(answer).ask.look(instance, signal)).rejects.toThrow();
+    await expect(prepare(answer).ask.look(instance, { isolated: false }, signal)).rejects.toThrow();
   });
 });
 

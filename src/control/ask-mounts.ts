@@ -31,9 +31,14 @@ const mendedSchema = z.object({ done: z.boolean(), message: text(300) });
 /** What came of it; why it failed is in words for people. */
 export type Mended = 'mended' | 'not tried' | { failure: string };
 
+export interface LookOptions {
+  /** Shares are not shown whole there, but people's folders: what its fstab mounts of ours is not to be seen as a mount. */
+  isolated: boolean;
+}
+
 export interface AskMounts {
   /** Every mount that is looked after; none where the instance's image has no program for it. */
-  look: (instance: EngineInstance, signal: AbortSignal) => Promise<MountFound[]>;
+  look: (instance: EngineInstance, options: LookOptions, signal: AbortSignal) => Promise<MountFound[]>;
   /** `not tried` where the engine is away, or the share is not to be there any more. */
   mend: (instance: EngineInstance, repair: MountRepair, signal: AbortSignal) => Promise<Mended>;
 }
@@ -67,23 +72,28 @@ export function createAskMounts({ engine }: Pick<World, 'engine'>): AskMounts {
   }
 
   return {
-    async look({ name, attachments }, signal) {
+    async look({ name, attachments }, { isolated }, signal) {
       const question = { expected: attachments.map(({ path }) => path), seconds: answerWithin };
       const said = await ask(name, question, lookLimit, signal);
       if (said === undefined) return [];
-      return answerSchema.parse(said).mounts.map(({ path, origin, type, state, message }) => {
-        const attached = attachments.find((one) => one.path === path);
-        return {
-          // What is attached is for us to say.
-          ...{
-            path,
-            state,
-            message,
-            origin: attached !== undefined ? 'attached' : origin === 'table' ? 'table' : 'other',
-          },
-          what: attached === undefined ? `the ${type} file system` : nameOf(attached),
-        };
-      });
+      const isElsewhere = ({ origin, type }: { origin: string; type: string }) =>
+        !(isolated && origin === 'table' && /^(cifs|smb3)$/.test(type));
+      return answerSchema
+        .parse(said)
+        .mounts.filter(isElsewhere)
+        .map(({ path, origin, type, state, message }) => {
+          const attached = attachments.find((one) => one.path === path);
+          return {
+            // What is attached is for us to say.
+            ...{
+              path,
+              state,
+              message,
+              origin: attached !== undefined ? 'attached' : origin === 'table' ? 'table' : 'other',
+            },
+            what: attached === undefined ? `the ${type} file system` : nameOf(attached),
+          };
+        });
     },
 
     async mend({ name }, { repair, path, uncover }, signal) {

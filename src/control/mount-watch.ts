@@ -18,6 +18,7 @@ import {
   type MountTrouble,
 } from '../pool/judge-mounts.ts';
 import type { HeldBack } from '../pool/routing-table.ts';
+import { readPoolTags } from '../providers/compute/pool-tags.ts';
 import { readScaleSet } from '../providers/compute/scale-set-model.ts';
 import { repairsSuspended } from '../providers/compute/scale-sets.ts';
 import { noteActivity } from '../store/activity-log.ts';
@@ -63,6 +64,7 @@ export function createMountWatch(world: World, ask: AskMounts = createAskMounts(
   const standings = new Map<string, Standing>();
   const underWay = new Map<string, Promise<void>>();
   let replacing: ReadonlySet<string> = new Set();
+  let isolated: ReadonlySet<string> = new Set();
 
   function dueAt(instance: EngineInstance, running: number): EpochMillis {
     const known = watched.get(instance.name);
@@ -78,7 +80,7 @@ export function createMountWatch(world: World, ask: AskMounts = createAskMounts(
     const { name } = instance;
     const before = watched.get(name);
     try {
-      const found = await ask.look(instance, signal);
+      const found = await ask.look(instance, { isolated: isolated.has(name) }, signal);
       const troubles = judgeMounts(before?.troubles ?? [], found, clock.now());
       watched.set(name, { lookedAt: clock.now(), hasMounts: found.length > 0, troubles });
     } catch (error) {
@@ -176,6 +178,12 @@ export function createMountWatch(world: World, ask: AskMounts = createAskMounts(
       );
       replacing = new Set(
         [...records.values()].flatMap(({ name, scaleSetKey }) => (isRepaired(sets.get(scaleSetKey)) ? [name] : [])),
+      );
+      isolated = new Set(
+        [...records.values()].flatMap(({ name, scaleSetKey }) => {
+          const set = sets.get(scaleSetKey);
+          return set !== undefined && readPoolTags(set.document).isolation === 'user' ? [name] : [];
+        }),
       );
       const running = live.engineInstances().filter(({ name, power, made }) => {
         const record = records.get(name);
