@@ -17,6 +17,7 @@ import { rotateKeyCommand } from './rotate-key.ts';
 import { sessionsCommand } from './sessions.ts';
 import { simulateCommand } from './simulate.ts';
 import { statusCommand } from './status.ts';
+import { unmountCommand } from './unmount.ts';
 import { usersCommand } from './users.ts';
 import { upCommand } from './up.ts';
 import { whyCommand } from './why.ts';
@@ -59,6 +60,7 @@ async function main(argv: readonly string[]): Promise<number> {
     groupsCommand,
     sessionsCommand,
     drainCommand,
+    unmountCommand,
     costsCommand,
     whyCommand,
     simulateCommand,

@@ -57,6 +57,7 @@ import { createListenPorts } from './listen-ports.ts';
 import { createLoopWatch } from './loop-watch.ts';
 import { observeBuild, observeFetch } from './observe-downloads.ts';
 import { observeEngine } from './observe-engine.ts';
+import { createGiveUpMount } from './give-up-mount.ts';
 import { createOperatorDrain } from './operator-drain.ts';
 import { readCosts } from './read-costs.ts';
 import { applyRedirects, readRefused } from './redirects.ts';
@@ -368,6 +369,7 @@ async function main(): Promise<void> {
     hostKeys: () => publicHostKeys(sshIdentity),
     sessions: createSessionDesk(world, control.orders),
     drain: createOperatorDrain(world),
+    giveUpMount: createGiveUpMount(world),
     costs: (query) => readCosts(world, config, query),
     why: (name) => whyInstance(world, control.placements, name),
     poolHistory: (pool) => poolHistory(store, pool),

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { WhyDocument } from '../../src/control/instance-facts.ts';
 import { insideInstance } from './inside-instance.ts';
 import { missingForSystemTests, must, repository, ssh, TestInstallation, until } from './installation.ts';
+import { engineSocket } from './machine-picture.ts';
 import { useTinyFirstImage } from './tiny-first-image.ts';
 
 const missing = await missingForSystemTests(['sshpass', 'nft', 'mmdebstrap', 'curl']);
@@ -15,7 +16,7 @@ const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKZ0dqOPMA8xJT4Nr8tqV0Z9EEiOTjF
 /** A FUSE file system of which nobody ever answers a question. */
 const hang = `
 import ctypes, os, sys, time
-device = os.open('/dev/fuse', os.O_RDWR)
+device = os.open('/dev/far', os.O_RDWR)
 libc = ctypes.CDLL(None, use_errno=True)
 options = ('fd=%d,rootmode=40000,user_id=0,group_id=0' % device).encode()
 if libc.mount(b'nobody', b'/mnt/far', b'fuse.nobody', 6, options) != 0:
@@ -67,6 +68,20 @@ describe.skipIf(missing !== undefined)(
       expect(result.exitCode, result.stderr).toBe(0);
       return result.stdout;
     };
+    /** A host that is no desktop keeps /dev/fuse for itself: it is given to the instance by another name. */
+    const giveDevice = async (hostname: string) => {
+      const daemon = (...argv: string[]) => must('curl', ['-sSf', '--unix-socket', engineSocket(), ...argv]);
+      const project = `project=poolhouse-${(await installation.id()) ?? ''}`;
+      const list = await daemon(`http://daemon/1.0/instances?recursion=1&${project}`);
+      const found = (
+        JSON.parse(list) as { metadata: { name: string; config: Record<string, string> }[] }
+      ).metadata.find(({ config }) => Object.values(config).includes(hostname));
+      const device = { type: 'unix-char', source: '/dev/fuse', path: '/dev/far', mode: '0666' };
+      await daemon(
+        ...['-X', 'PATCH', '-d', JSON.stringify({ devices: { far: device } })],
+        `http://daemon/1.0/instances/${found?.name ?? ''}?${project}`,
+      );
+    };
     const hostOf = async (user: string) => (await ssh(password, user, address, 'hostname')).stdout.trim();
     const instance = async (name: string) =>
       (await installation.pool('sharedpool')).instances.find((one) => one.name === name);
@@ -117,9 +132,10 @@ describe.skipIf(missing !== undefined)(
 
     it('may hang: that is seen, and holds nothing of ours up', async () => {
       const [first = '', second = ''] = names;
+      await giveDevice(first);
       await asRoot(
         first,
-        `mkdir -p /mnt/far && cat > /run/hang.py << 'END'\n${hang}\nEND\nsystemd-run -q --unit far python3 /run/hang.py; for n in $(seq 50); do grep -q fuse.nobody /proc/self/mountinfo && exit 0; sleep 0.1; done; exit 1`,
+        `mkdir -p /mnt/far && cat > /run/hang.py << 'END'\n${hang}\nEND\nsystemd-run -q --unit far python3 /run/hang.py; for n in $(seq 50); do grep -q fuse.nobody /proc/self/mountinfo && exit 0; sleep 0.1; done; systemctl status far >&2; exit 1`,
       );
       const out = await rotates(first, false);
       expect(out.reason).toMatch(/the fuse\.nobody file system does not answer at \/mnt\/far/);
@@ -147,6 +163,15 @@ describe.skipIf(missing !== undefined)(
       });
       await rotates(first, true);
       expect(await asRoot(first, 'ls /mnt/shared')).toContain('notebooks');
+    });
+
+    it('are given up by the operator alone', async () => {
+      const [first = ''] = names;
+      const said = await installation.mustPoolhouse('unmount', first, '/mnt/shared');
+      expect(said).toMatch(/\/.* is not mounted at \/mnt\/shared of /);
+      await asRoot(first, '! mountpoint -q /mnt/shared');
+      expect((await installation.poolhouse('unmount', first, '/mnt/shared')).stderr).toMatch(/No share is attached/);
+      expect((await instance(first))?.inRotation).toBe(true);
     });
   },
 );
