@@ -333,7 +333,16 @@ export function createControlMetrics(registry: Registry): ControlMetrics {
     },
     take(moment) {
       const { loops, pools = [], openOperations: open = [], fileSystem, storeBytes } = moment;
-      for (const gauge of [capacity, instances, badMounts, sessions, poolFailed, poolMemory, openOperations, oldestOperation])
+      for (const gauge of [
+        capacity,
+        instances,
+        badMounts,
+        sessions,
+        poolFailed,
+        poolMemory,
+        openOperations,
+        oldestOperation,
+      ])
         gauge.reset();
       for (const metric of [peopleSessions, waiting, users, placements]) metric.reset();
       if (moment.pools !== undefined)
