@@ -104,7 +104,7 @@ export function describeMounts(
   return `${sentences.join('; ')}; mending does not help: ${
     replaced
       ? 'automatic repairs replace the instance after their grace period'
-      : `look at it with 'poolhouse logs INSTANCE', then restart or reimage it (az vmss restart, az vmss reimage), or give the scale set automatic repairs`
+      : 'restart or reimage it (az vmss reimage), or give its scale set automatic repairs'
   }`;
 }
 
