@@ -18,6 +18,7 @@ import { sessionsCommand } from './sessions.ts';
 import { sharesCommand } from './shares.ts';
 import { simulateCommand } from './simulate.ts';
 import { statusCommand } from './status.ts';
+import { unmountCommand } from './unmount.ts';
 import { usersCommand } from './users.ts';
 import { upCommand } from './up.ts';
 import { whyCommand } from './why.ts';
@@ -61,6 +62,7 @@ async function main(argv: readonly string[]): Promise<number> {
     sessionsCommand,
     sharesCommand,
     drainCommand,
+    unmountCommand,
     costsCommand,
     whyCommand,
     simulateCommand,

@@ -75,6 +75,7 @@ describe('poolhouse sessions', () => {
     const admin = await startAdminServer({
       hostKeys: () => [],
       drain: () => Promise.reject(new Error('not asked here')),
+      giveUpMount: () => Promise.reject(new Error('not asked here')),
       costs: never,
       socketPath: run.adminSocket,
 

@@ -19,6 +19,8 @@ export interface AdminServerParts {
   shares: ShareDesk;
   /** An operator drains an instance, or ends that. */
   drain(request: unknown): Promise<object>;
+  /** An operator takes a share away from an instance. */
+  giveUpMount(request: unknown): Promise<object>;
   /** What pools have cost; `query` as the command line asks. */
   costs(query: Record<string, string>): Promise<object>;
   /** Why an instance is up, what would stop it, and what was done with it; also of one that is gone. */
@@ -87,6 +89,7 @@ async function change(
     return json({ sessions: await parts.sessions.order(JSON.parse(await bodyOf(request))) });
   if (url.pathname === '/v1/shares') return json(await parts.shares.order(JSON.parse(await bodyOf(request)), signal));
   if (url.pathname === '/v1/drains') return json(await parts.drain(JSON.parse(await bodyOf(request))));
+  if (url.pathname === '/v1/unmounts') return json(await parts.giveUpMount(JSON.parse(await bodyOf(request))));
   throw new PoolhouseError('NotFound', `There is nothing at ${url.pathname}.`);
 }
 

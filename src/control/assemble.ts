@@ -50,6 +50,7 @@ import { createLiveView } from './live-view.ts';
 import type { MetricReader } from './metric-reader.ts';
 import { createMetricSeries } from './metric-series.ts';
 import type { Notify } from './notification.ts';
+import { createMountWatch } from './mount-watch.ts';
 import { createMounts } from './mounts.ts';
 import { observeMounts } from './observe-mounts.ts';
 import { createFullnessLoop, type ShareFullness } from './fullness-loop.ts';
@@ -244,6 +245,7 @@ export function assembleControl(parts: ControlParts): Control {
   });
   const steps = noteSteps(observeSteps(plainSteps, observer, clock), { store, clock, newId });
   const scaleSets = createScaleSetLoop(world, steps, images, createUnclaimed(world, steps, doors), placements);
+  const mountWatch = createMountWatch(world);
   const metrics = createMetricSeries({ world, placements });
   const { publicAddress, isOutside, ...ways } = parts.waysIn ?? {
     ...{ smb: false, nfs: [], publicAddress: undefined, isOutside: false },
@@ -310,6 +312,7 @@ export function assembleControl(parts: ControlParts): Control {
       { name: 'restores', pass: (signal) => restores.pass(signal) },
       { name: 'attachments', pass: createAttachmentLoop(world, folders, placements) },
       { name: 'workspaces', pass: createWorkspaceLoop(world) },
+      { name: 'mounts', pass: (signal) => mountWatch.pass(signal) },
       { name: 'resource groups', pass: createResourceGroupLoop(world, typeContext) },
       { name: 'deployments', pass: createDeploymentLoop(world) },
       { name: 'operations', pass: createForgetOperations(world) },

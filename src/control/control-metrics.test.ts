@@ -11,6 +11,7 @@ const facts = (changes: Partial<PoolFacts> = {}): PoolFacts => ({
   capacity: 1,
   memoryBytes: 0,
   instances: Object.fromEntries(instanceConditions.map((one) => [one, 0])) as Record<InstanceCondition, number>,
+  badMounts: 1,
   sessions: 0,
   peopleSessions: { ssh: 2, http: 0 },
   waiting: 3,
@@ -36,6 +37,7 @@ describe('what the metrics tell of people', () => {
     const text = await registry.metrics();
     const labels = 'resource_group="Lab",pool="Team"';
     for (const line of [
+      `poolhouse_pool_instances_with_bad_mounts{${labels}} 1`,
       `poolhouse_pool_people_sessions{${labels},protocol="ssh"} 2`,
       `poolhouse_pool_people_sessions{${labels},protocol="http"} 0`,
       `poolhouse_pool_people_waiting{${labels}} 3`,

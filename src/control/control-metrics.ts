@@ -146,6 +146,12 @@ export function createControlMetrics(registry: Registry): ControlMetrics {
     labelNames: ['result'],
     registers,
   });
+  const mountRepairs = new Counter({
+    name: 'poolhouse_mount_repairs_total',
+    help: 'Mounts of instances that were bad, and were mounted again or could not be.',
+    labelNames: ['result'],
+    registers,
+  });
   const fetches = new Counter({
     name: 'poolhouse_fetches_total',
     help: 'Downloads of templates and scripts, by how they ended.',
@@ -180,6 +186,12 @@ export function createControlMetrics(registry: Registry): ControlMetrics {
     name: 'poolhouse_pool_instances',
     help: 'Instances of a pool; each is in one state.',
     labelNames: ['resource_group', 'pool', 'state'],
+    registers,
+  });
+  const badMounts = new Gauge({
+    name: 'poolhouse_pool_instances_with_bad_mounts',
+    help: 'Instances of a pool that nobody new is sent to because a mount is missing, hangs or fails.',
+    labelNames: ['resource_group', 'pool'],
     registers,
   });
   const sessions = new Gauge({
@@ -298,6 +310,7 @@ export function createControlMetrics(registry: Registry): ControlMetrics {
 
   // A series that is there before the first event: else that event is no increase.
   for (const result of ['mounted', 'refused', 'not_ours'] as const) mounts.inc({ result }, 0);
+  for (const result of ['succeeded', 'failed'] as const) mountRepairs.inc({ result }, 0);
   for (const result of fetchResults) fetches.inc({ result }, 0);
   for (const result of ['succeeded', 'failed'] as const) images.inc({ result }, 0);
   for (const step of observedSteps) for (const result of outcomes) steps.inc({ step, result }, 0);
@@ -334,6 +347,9 @@ export function createControlMetrics(registry: Registry): ControlMetrics {
     mountEnded(result) {
       mounts.inc({ result });
     },
+    mountRepaired(result) {
+      mountRepairs.inc({ result });
+    },
     placementEnded(pool, result, milliseconds) {
       const counts = placed.get(pool) ?? { placed: 0, refused: 0, left: 0 };
       counts[result] += 1;
@@ -350,7 +366,16 @@ export function createControlMetrics(registry: Registry): ControlMetrics {
     },
     take(moment) {
       const { loops, pools = [], openOperations: open = [], fileSystem, storeBytes } = moment;
-      for (const gauge of [capacity, instances, sessions, poolFailed, poolMemory, openOperations, oldestOperation])
+      for (const gauge of [
+        capacity,
+        instances,
+        badMounts,
+        sessions,
+        poolFailed,
+        poolMemory,
+        openOperations,
+        oldestOperation,
+      ])
         gauge.reset();
       for (const gauge of [shareUsed, shareQuota, shareSnapshots, shareWorkspaces, fullWorkspaces]) gauge.reset();
       for (const { account, share, ...facts } of moment.shares ?? []) {
@@ -371,6 +396,7 @@ export function createControlMetrics(registry: Registry): ControlMetrics {
       for (const { resourceGroup: resource_group, pool, ...facts } of pools) {
         const labels = { resource_group, pool };
         capacity.set(labels, facts.capacity);
+        badMounts.set(labels, facts.badMounts);
         sessions.set(labels, facts.sessions);
         waiting.set(labels, facts.waiting);
         for (const protocol of sessionProtocols)

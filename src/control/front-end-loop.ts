@@ -93,6 +93,7 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
       running,
       starting,
       accepting: (running || starting) && prepared && state.draining === undefined && isWanted,
+      heldBack: world.live.mounts(instance.name),
       backendPoolKeys: model?.profile.backendPoolIds.map((id) => keyOf(id)) ?? [],
       natPorts: state.natPorts,
       health: model === undefined ? undefined : healthProbeOf(set, model.profile.extensions),

@@ -103,6 +103,7 @@ async function presentFacts(
   return {
     power: live.instance(name)?.power ?? 'absent',
     inRotation: live.rotation(name).inRotation,
+    mounts: live.mounts(name)?.reason ?? '',
     ...{ createdAt, state, capacity, people },
     staying: siblings.filter(({ state: { standby, draining, removal } }) =>
       [standby, draining, removal].every((mark) => mark === undefined),

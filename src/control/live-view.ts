@@ -1,6 +1,6 @@
 /** Control's picture of this moment: power as the engine said last, rotation as computed from routes and probes. */
 import type { EngineInstance } from '../engines/engine.ts';
-import type { Rotation } from '../pool/routing-table.ts';
+import type { HeldBack, Rotation } from '../pool/routing-table.ts';
 import type { LiveFacts, LiveInstance } from '../providers/live-facts.ts';
 
 export interface LiveView extends LiveFacts {
@@ -9,7 +9,10 @@ export interface LiveView extends LiveFacts {
   setRotation(rotation: ReadonlyMap<string, Rotation>): void;
   /** The instances that somebody works on. */
   setActive(names: ReadonlySet<string>): void;
+  /** The instances whose mounts are bad. */
+  setMounts(held: ReadonlyMap<string, HeldBack>): void;
   engineInstances(): readonly EngineInstance[];
+  mounts(name: string): HeldBack | undefined;
   rotation(name: string): Rotation;
 }
 
@@ -17,6 +20,7 @@ export function createLiveView(): LiveView {
   let instances = new Map<string, EngineInstance>();
   let rotations: ReadonlyMap<string, Rotation> = new Map();
   let active: ReadonlySet<string> = new Set();
+  let held: ReadonlyMap<string, HeldBack> = new Map();
   const rotation = (name: string) =>
     rotations.get(name) ?? { inRotation: false, healthy: false, reason: 'not known yet' };
   return {
@@ -29,10 +33,19 @@ export function createLiveView(): LiveView {
     setActive(names) {
       active = names;
     },
+    setMounts(next) {
+      held = next;
+    },
     engineInstances: () => [...instances.values()],
+    mounts: (name) => held.get(name),
     rotation,
     instance(name): LiveInstance | undefined {
-      return { power: instances.get(name)?.power ?? 'absent', active: active.has(name), ...rotation(name) };
+      return {
+        power: instances.get(name)?.power ?? 'absent',
+        active: active.has(name),
+        mounts: held.get(name)?.reason ?? '',
+        ...rotation(name),
+      };
     },
   };
 }

@@ -60,6 +60,7 @@ import { createListenPorts } from './listen-ports.ts';
 import { createLoopWatch } from './loop-watch.ts';
 import { observeBuild, observeFetch } from './observe-downloads.ts';
 import { observeEngine } from './observe-engine.ts';
+import { createGiveUpMount } from './give-up-mount.ts';
 import { createOperatorDrain } from './operator-drain.ts';
 import { readCosts } from './read-costs.ts';
 import { applyRedirects, readRefused } from './redirects.ts';
@@ -407,6 +408,7 @@ async function main(): Promise<void> {
     sessions: createSessionDesk(world, control.orders),
     drain: createOperatorDrain(world),
     shares: control.shareDesk,
+    giveUpMount: createGiveUpMount(world),
     costs: (query) => readCosts(world, config, query),
     why: (name) => whyInstance(world, control.placements, name),
     workspaces: (query, asked) => workspaceUsage(world, query, asked),

@@ -95,7 +95,7 @@ function whyItDrains(by: DrainCause, set: ResourceRecord): string {
     case 'upgrade':
       return 'it gets the latest model when nobody is there.';
     case 'repair':
-      return 'its probes fail, and it is repaired.';
+      return 'its probes or its mounts fail, and it is repaired.';
     case 'eviction':
       return 'another scale set needs its memory.';
     case 'delete':

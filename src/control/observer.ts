@@ -42,6 +42,8 @@ export interface Observer {
   passEnded(loop: string, outcome: Outcome, milliseconds: number): void;
   stepEnded(step: (typeof observedSteps)[number], outcome: Outcome, milliseconds: number): void;
   operationEnded(operation: EndedOperation): void;
+  /** A mount that was bad was mended, or not. */
+  mountRepaired(result: 'succeeded' | 'failed'): void;
   mountEnded(result: 'mounted' | 'refused' | 'not_ours'): void;
   /** @param pool key of the scale set; `milliseconds` from the first question on */
   placementEnded(pool: string, result: PlacementResult, milliseconds: number): void;
@@ -51,6 +53,7 @@ export const nobodyObserves: Observer = {
   passEnded: () => undefined,
   stepEnded: () => undefined,
   operationEnded: () => undefined,
+  mountRepaired: () => undefined,
   mountEnded: () => undefined,
   placementEnded: () => undefined,
 };

@@ -19,6 +19,8 @@ export interface PoolFacts {
   /** Memory that the capacity promises. */
   memoryBytes: number;
   instances: Record<InstanceCondition, number>;
+  /** Of those, how many have a mount that is bad. */
+  badMounts: number;
   /** Connections through the gateway. */
   sessions: number;
   peopleSessions: Record<SessionProtocol, number>;
@@ -47,6 +49,7 @@ export async function readPoolFacts(
           capacity: model.capacity,
           memoryBytes: Math.round(model.capacity * sizeOf(model.sizeName).memoryGiB * 2 ** 30),
           instances: Object.fromEntries(instanceConditions.map((one) => [one, 0])) as Record<InstanceCondition, number>, // all of them
+          badMounts: 0,
           sessions: 0,
           peopleSessions: Object.fromEntries(sessionProtocols.map((one) => [one, 0])) as Record<
             SessionProtocol,
@@ -63,6 +66,7 @@ export async function readPoolFacts(
     const pool = facts.get(instance.scaleSetKey);
     if (pool === undefined) continue;
     pool.instances[instanceCondition(instance.state, live.rotation(instance.name).inRotation)] += 1;
+    if (live.mounts(instance.name) !== undefined) pool.badMounts += 1;
     pool.sessions += reports.connections(instance.name);
     pool.users.set(instance.hostname, placements.usersOn(instance.name) ?? 0);
   }

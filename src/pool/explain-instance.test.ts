@@ -8,7 +8,7 @@ const ada: PersonFacts = {
   ...{ user: 'ada', sessions: 1, kernels: 0, processes: 1, keptUntil: undefined, activeAt: now },
 };
 const plain: PresentFacts = {
-  ...{ power: 'running', inRotation: true, createdAt: Date.UTC(2026, 10, 26, 9), state },
+  ...{ power: 'running', inRotation: true, mounts: '', createdAt: Date.UTC(2026, 10, 26, 9), state },
   ...{ capacity: 2, staying: 2, automatic: undefined, switchedOff: false, idleMilliseconds: 120 * minute },
   ...{ people: [], connections: 0 },
 };
@@ -29,6 +29,12 @@ const cases: Case[] = [
     stands: /^team000001 of sharedpool is in rotation, and was made 2026-11-26 09:00Z/,
     because: /2 instances are asked for, and 2 are there to stay\. It is the operator's number/,
     stops: /Nobody is there: any smaller capacity may take it/,
+  },
+  {
+    what: 'what is wrong with its mounts',
+    facts: { inRotation: false, mounts: 'the share team/notebooks is not mounted at /mnt/shared' },
+    stands: /runs, and is not in rotation/,
+    because: /Nobody new is sent to it, and who is on it stays: the share team\/notebooks is not mounted at/,
   },
   {
     what: 'that autoscale has chosen it',

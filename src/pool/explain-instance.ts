@@ -26,6 +26,8 @@ export interface ActivityFacts {
 export interface PresentFacts {
   power: Power | 'absent';
   inRotation: boolean;
+  /** What is wrong with its mounts, in words; '' where nothing is. */
+  mounts: string;
   createdAt: EpochMillis;
   state: Pick<
     InstanceState,
@@ -92,7 +94,7 @@ function standing({ power, inRotation, state }: PresentFacts): string {
   return inRotation ? 'is in rotation' : 'runs, and is not in rotation';
 }
 
-function whyItIsThere({ capacity, staying, automatic, switchedOff, state }: PresentFacts): string[] {
+function whyItIsThere({ capacity, staying, automatic, switchedOff, state, mounts }: PresentFacts): string[] {
   const count = `${instances(capacity)} ${capacity === 1 ? 'is' : 'are'} asked for, and ${staying} ${staying === 1 ? 'is' : 'are'} there to stay`;
   const whose =
     automatic === undefined
@@ -106,6 +108,7 @@ function whyItIsThere({ capacity, staying, automatic, switchedOff, state }: Pres
     lines.push(
       `The last thing that was tried with it (${state.failure.step}) has failed since ${shortTime(state.failure.since)}, ${state.failure.attempts} times: ${state.failure.message}`,
     );
+  if (mounts !== '') lines.push(`Nobody new is sent to it, and who is on it stays: ${mounts}.`);
   return lines;
 }
 
@@ -180,7 +183,7 @@ function explainDraining({ state, people, connections }: PresentFacts): string[]
 const drainReasons = {
   'scale-in': 'It stays when more instances are wanted before that.',
   upgrade: 'It gets the latest model of its scale set then.',
-  repair: 'Its probes fail; it stays when they succeed again.',
+  repair: 'Its probes or its mounts fail; it stays when they are well again.',
   delete: 'It was deleted by its id, and its people were given notice.',
   eviction: 'Another scale set needs its memory.',
 } as const;

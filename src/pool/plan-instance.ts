@@ -71,13 +71,13 @@ function planEnd(
   if (!isOver && (isEarly || !isNobodyThere)) return undefined;
   // Nothing is lost by these.
   if (cause === 'repair' && snapshot.repairs?.action === 'Restart')
-    return { step: 'restart', instanceId, reason: 'its probes fail: it is repaired' };
+    return { step: 'restart', instanceId, reason: 'its probes or its mounts fail: it is repaired' };
   if (cause === 'eviction' && snapshot.evictionPolicy === 'Deallocate')
     return { step: 'evict', instanceId, policy: 'Deallocate' };
   if (cause !== 'delete' && mayHoldWork(instance)) return { step: 'rescue', instanceId };
   if (cause === 'upgrade') return { step: 'remake', instanceId, model: 'latest', reason: 'it gets the latest model' };
   if (cause === 'repair' && snapshot.repairs?.action === 'Reimage')
-    return { step: 'remake', instanceId, model: 'own', reason: 'its probes fail: it is repaired' };
+    return { step: 'remake', instanceId, model: 'own', reason: 'its probes or its mounts fail: it is repaired' };
   if (cause === 'eviction') return { step: 'evict', instanceId, policy: snapshot.evictionPolicy };
   return { step: 'remove', instanceId, reason: endReasons[cause](isNobodyThere) };
 }
@@ -87,7 +87,7 @@ const drained = (isNobodyThere: boolean) =>
 const endReasons = {
   'scale-in': drained,
   upgrade: drained,
-  repair: () => 'its probes fail: it is replaced',
+  repair: () => 'its probes or its mounts fail: it is replaced',
   delete: () => 'it was deleted by its id',
 } as const;
 

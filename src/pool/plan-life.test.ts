@@ -172,17 +172,17 @@ const cases: [what: string, world: ScaleSetSnapshot, steps: Step[]][] = [
   [
     'removes what it repairs by another',
     snapshot([instance(0, { ...ill, state: drained('repair') })], repairs('Replace')),
-    [{ step: 'remove', instanceId: 0, reason: 'its probes fail: it is replaced' }],
+    [{ step: 'remove', instanceId: 0, reason: 'its probes or its mounts fail: it is replaced' }],
   ],
   [
     'makes it anew where the policy says so',
     snapshot([instance(0, { ...ill, state: drained('repair') })], repairs('Reimage')),
-    [{ step: 'remake', instanceId: 0, model: 'own', reason: 'its probes fail: it is repaired' }],
+    [{ step: 'remake', instanceId: 0, model: 'own', reason: 'its probes or its mounts fail: it is repaired' }],
   ],
   [
     'restarts it where the policy says so',
     snapshot([instance(0, { ...ill, state: long })], repairs('Restart')),
-    [{ step: 'restart', instanceId: 0, reason: 'its probes fail: it is repaired' }],
+    [{ step: 'restart', instanceId: 0, reason: 'its probes or its mounts fail: it is repaired' }],
   ],
   [
     'leaves it when it has become well',
@@ -206,7 +206,7 @@ const cases: [what: string, world: ScaleSetSnapshot, steps: Step[]][] = [
       [instance(0, { ...ill, state: { ...ready, draining: { since: now - 1_000, until: now + 1, by: 'repair' } } })],
       repairs('Restart'),
     ),
-    [{ step: 'restart', instanceId: 0, reason: 'its probes fail: it is repaired' }],
+    [{ step: 'restart', instanceId: 0, reason: 'its probes or its mounts fail: it is repaired' }],
   ],
   [
     'repairs another while one waits for room for its files',

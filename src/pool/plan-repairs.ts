@@ -40,7 +40,7 @@ export function planRepairs(
       const { instanceId } = instance;
       // Nothing is lost by a restart but what runs, and nobody gets in to it anyway.
       if (action === 'Restart' && isEmpty(instance))
-        return { step: 'restart', instanceId, reason: 'its probes fail: it is repaired' };
+        return { step: 'restart', instanceId, reason: 'its probes or its mounts fail: it is repaired' };
       return { step: 'drain', instanceId, until: now + drainMilliseconds, by: 'repair' };
     }),
   ];

@@ -62,12 +62,30 @@ describe('an instance', () => {
     { what: 'runs and has not been asked', change: {}, healthy: () => undefined, isIn: false },
     { what: 'runs and does not answer', change: {}, healthy: () => false, isIn: false },
     { what: 'drains', change: { accepting: false }, healthy: answers, isIn: false },
+    {
+      what: 'has a mount that is bad',
+      change: { heldBack: { reason: 'x', unhealthy: false } },
+      healthy: answers,
+      isIn: false,
+    },
     { what: 'does not run', change: { running: false }, healthy: answers, isIn: false },
     { what: 'is being started and answers', change: starting, healthy: answers, isIn: true },
     { what: 'is being started', change: starting, healthy: () => undefined, isIn: false },
   ])('that $what: in rotation $isIn', ({ change, healthy, isIn }) => {
     const one = instance(change);
     expect(rotationOf(one, table(one, rule()), healthy).inRotation).toBe(isIn);
+  });
+
+  it.each([
+    { what: 'may become well by itself', unhealthy: false },
+    { what: 'does not', unhealthy: true },
+  ])('whose mounts are bad, which $what: unhealthy $unhealthy, and takes nobody new', ({ unhealthy }) => {
+    const one = instance({ heldBack: { reason: 'the share is not there', unhealthy } });
+    const routes = table(one, rule());
+    expect(rotationOf(one, routes, answers)).toEqual({
+      ...{ inRotation: false, healthy: !unhealthy, reason: 'the share is not there' },
+    });
+    expect(routes.flatMap(({ backends }) => backends).map(({ accepting }) => accepting)).toEqual([false, false]);
   });
 
   it.each([

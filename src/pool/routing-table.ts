@@ -27,6 +27,14 @@ export interface RoutedNatPool {
   idleTimeoutSeconds: number;
 }
 
+/** An instance that answers its probes, and is no place for new people all the same. */
+export interface HeldBack {
+  /** In words. */
+  reason: string;
+  /** It does not become well by itself: it counts as one whose probes fail. */
+  unhealthy: boolean;
+}
+
 export interface RoutedInstance {
   name: string;
   address: string;
@@ -39,6 +47,8 @@ export interface RoutedInstance {
   starting: boolean;
   /** It is ready for people, and does not drain. */
   accepting: boolean;
+  /** What is wrong with its mounts; nobody new is sent there then, and who is there stays. */
+  heldBack?: HeldBack | undefined;
   backendPoolKeys: readonly string[];
   natPorts: Readonly<Record<string, number>>;
   /** What its scale set's application health extension asks; undefined where there is none. */
@@ -110,8 +120,11 @@ export function routingTable(
 }
 
 function backendOf(instance: RoutedInstance, port: number): Backend {
-  return { instance: instance.name, address: instance.address, port, accepting: instance.accepting };
+  return { instance: instance.name, address: instance.address, port, accepting: isAccepting(instance) };
 }
+
+const isAccepting = ({ accepting, heldBack }: Pick<RoutedInstance, 'accepting' | 'heldBack'>) =>
+  accepting && heldBack === undefined;
 
 /** How an instance stands towards its front ends. */
 export interface Rotation {
@@ -124,7 +137,7 @@ export interface Rotation {
 }
 
 export function rotationOf(
-  instance: Pick<RoutedInstance, 'name' | 'running' | 'starting' | 'accepting'>,
+  instance: Pick<RoutedInstance, 'name' | 'running' | 'starting' | 'accepting' | 'heldBack'>,
   probed: readonly Probed[],
   healthy: (probeId: string, instance: string) => boolean | undefined,
 ): Rotation {
@@ -137,6 +150,9 @@ export function rotationOf(
   const failing = asking.find(({ probe }) => probe !== null && healthy(probe.id, instance.name) !== true);
   const isHealthy = failing === undefined;
   if (!instance.accepting) return { inRotation: false, healthy: isHealthy, reason: 'it is being prepared, or drains' };
+  const { heldBack } = instance;
+  if (isHealthy && heldBack !== undefined)
+    return { inRotation: false, healthy: !heldBack.unhealthy, reason: heldBack.reason };
   return isHealthy
     ? { inRotation: true, healthy: true, reason: '' }
     : {

@@ -6,6 +6,8 @@ export interface LiveInstance {
   healthy: boolean;
   /** Somebody works on it: no rule takes it away. */
   active: boolean;
+  /** What is wrong with its mounts, in words; '' where nothing is. */
+  mounts: string;
   /** In words, where it is not in rotation. */
   reason: string;
 }

@@ -7,7 +7,7 @@ import { fingerprintOf, loadRecipe } from '../../src/images/recipe.ts';
 import { buildTinyImage } from '../conformance/tiny-image.ts';
 import { repository, type TestInstallation } from './installation.ts';
 
-/** @returns its file: images are kept between tests, and this one must not be */
+/** @returns the image's file, which whoever builds that image is not to find: it is to be removed before images are kept */
 export async function useTinyFirstImage(installation: TestInstallation): Promise<string> {
   const recipe = await loadRecipe('datascience', [join(repository, 'images', 'recipes')]);
   const file = join(installation.home, 'images', `${fingerprintOf(recipe, (await hostSuite()).suite)}.tar`);

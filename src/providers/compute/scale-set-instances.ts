@@ -87,6 +87,9 @@ export function scaleSetInstances(live: LiveFacts): VirtualType {
           level: 'Info',
           displayStatus: power === 'stopped' ? 'VM deallocated' : `VM ${power}`,
         },
+        ...(now === undefined || now.mounts === ''
+          ? []
+          : [{ code: 'MountState/bad', level: 'Error', displayStatus: 'Mounts are bad', message: now.mounts }]),
       ],
       vmHealth: {
         status: {
