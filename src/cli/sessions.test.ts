@@ -87,6 +87,7 @@ describe('poolhouse sessions', () => {
         onError: () => undefined,
         why: never,
         poolHistory: never,
+        shareBackup: { open: never, prepare: never, fill: never, sweep: never },
       },
     });
     onTestFinished(() => admin.close());

@@ -55,9 +55,11 @@ import { createScaleSetLoop } from './scale-set-loop.ts';
 import { createScaleSetSteps } from './scale-set-steps.ts';
 import { createSessionOrders, type SessionOrders } from './session-orders.ts';
 import type { SshIdentity } from './ssh-identity.ts';
+import { createShareBackup, type ShareBackup } from './share-backup.ts';
 import { createShareLoop } from './share-loop.ts';
 import { createUnclaimed } from './unclaimed.ts';
 import type { WebFront } from './web-front.ts';
+import { whenRestored } from './when-restored.ts';
 import type { World } from './world.ts';
 
 export interface ControlParts {
@@ -90,6 +92,8 @@ export interface ControlParts {
   redirect: FrontEndLoopParts['redirect'];
   /** What machines made by a recipe offer, by port. */
   servicesOf: (recipe: string) => Promise<Readonly<Record<string, Service>>>;
+  /** A backup is being restored: until that is done no instance is made or started. */
+  isRestoring?: () => boolean;
   /** Read in place of what is measured here. */
   metrics?: MetricReader;
   /** Tells whom an autoscale setting names that a capacity has changed. */
@@ -123,6 +127,7 @@ export interface Control {
   keepEndedSignIns: (ended: readonly EndedSignIn[]) => Promise<void>;
   directory: () => Directory | undefined;
   orders: SessionOrders;
+  shareBackup: ShareBackup;
   loops: readonly NamedPass[];
   /** Waits until no step is under way. */
   idle(): Promise<void>;
@@ -230,9 +235,12 @@ export function assembleControl(parts: ControlParts): Control {
     },
     parts.publishDirectory,
   );
+  const isRestoring = parts.isRestoring ?? (() => false);
+  const shareBackup = createShareBackup(world, isRestoring);
   return {
     service,
     identity,
+    shareBackup,
     insights: createInsights({ store, service, series: metrics, now: () => clock.now() }),
     orders,
     world,
@@ -246,7 +254,7 @@ export function assembleControl(parts: ControlParts): Control {
     keepEndedSignIns: createKeepEndedSignIns({ store, clock, changed }),
     directory: directory.directory,
     loops: [
-      { name: 'scale sets', pass: (signal) => scaleSets.pass(signal) },
+      { name: 'scale sets', pass: whenRestored(isRestoring, (signal) => scaleSets.pass(signal)) },
       { name: 'front ends', pass: (signal) => frontEnds.pass(signal) },
       { name: 'directory', pass: () => directory.pass() },
       { name: 'people', pass: createPeopleLoop({ world, placements, orders, leases, presences: parts.presences }) },
@@ -260,6 +268,7 @@ export function assembleControl(parts: ControlParts): Control {
         }),
       },
       { name: 'shares', pass: createShareLoop(world, typeContext) },
+      { name: 'backups', pass: (signal) => shareBackup.sweep(signal) },
       { name: 'resource groups', pass: createResourceGroupLoop(world, typeContext) },
       { name: 'deployments', pass: createDeploymentLoop(world) },
       { name: 'operations', pass: createForgetOperations(world) },

@@ -72,6 +72,7 @@ import { openSecrets } from './open-secrets.ts';
 import { createHostCertificates } from './host-certificates.ts';
 import { ensureSshIdentity, publicHostKeys } from './ssh-identity.ts';
 import { settleAddresses } from './settle-addresses.ts';
+import { settleInstanceAddresses } from './settle-instance-addresses.ts';
 import { statusDocument } from './status.ts';
 import { createWebFront } from './web-front.ts';
 
@@ -178,6 +179,9 @@ async function main(): Promise<void> {
 
   const loopbackAddresses = blockAddresses(installation.addressBlock);
   await settleAddresses(store, config.publicAddresses, loopbackAddresses, log);
+  await settleInstanceAddresses(store, engine, log, signal);
+  if (existsSync(home.restoring))
+    log.warn(`a backup is being restored: instances are started when 'poolhouse restore' has ended`);
 
   const loops: Loop[] = [];
   const changed = () => {
@@ -267,6 +271,7 @@ async function main(): Promise<void> {
     publishOrders: (orders) => {
       link.publishOrders(orders);
     },
+    isRestoring: () => existsSync(home.restoring),
     presences: async () => {
       if (!capabilities.real) return []; // simulated instances have no processes
       const instances = await findInstances(store.db);
@@ -372,6 +377,7 @@ async function main(): Promise<void> {
     why: (name) => whyInstance(world, control.placements, name),
     poolHistory: (pool) => poolHistory(store, pool),
     clientSecret: () => Promise.resolve(clientSecret),
+    shareBackup: control.shareBackup,
     changeMasterKey: async (key, path) => {
       await changeMasterKey(key, path);
       log.info('every secret is sealed with a new key');

@@ -61,6 +61,10 @@ export async function ensureInstallation(
     const wanted = {
       ...present,
       apiPort,
+      // What was restored onto a machine may come from one where nobody else had it.
+      addressBlock: taken.blocks.has(present.addressBlock)
+        ? freeBlock(new Set([...taken.blocks, ...(await blocksInRules())]))
+        : present.addressBlock,
       metricsPorts: await metricsPorts(config, apiPort, taken.ports, present.metricsPorts),
     };
     return isDeepStrictEqual(wanted, present) ? present : write(home, wanted);
@@ -97,7 +101,7 @@ export async function leaveTakenPort(
   config: Config,
   taken: Taken,
 ): Promise<Installation> {
-  if (await isFree(installation.apiPort)) return installation;
+  if (!taken.ports.has(installation.apiPort) && (await isFree(installation.apiPort))) return installation;
   if (config.apiPort !== undefined)
     throw new PoolhouseError(
       'HostNotReady',

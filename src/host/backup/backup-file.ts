@@ -116,7 +116,6 @@ function createWriter(handle: FileHandle, path: string, partial: string): Backup
   };
 }
 
-// eslint-disable-next-line @typescript-eslint/require-await -- what is asked for is an asynchronous one
 export async function* one(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes;
 }

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { zstdCompress } from 'node:zlib';
+import { constants, zstdCompress } from 'node:zlib';
 import { PoolhouseError } from '../../core/errors.ts';
 import { runtimeFolderOf, type Home } from '../../core/home.ts';
 import { masterKeyNameOf } from '../../secrets/keyring.ts';
@@ -14,9 +14,11 @@ import type { Progress } from '../progress.ts';
 import { createBackupFile, one, type BackupFile } from './backup-file.ts';
 import { filesElsewhere, findHomeFiles, type HomeFile } from './home-files.ts';
 import { homePrefix, manifestName, newManifest, packName, partName, type Manifest } from './manifest.ts';
-import { openPackedShares, type PackedShares } from './packed-shares.ts';
+import { openShareBackup, type ShareBackupStream } from './control-streams.ts';
 
 const compress = promisify(zstdCompress);
+/** With a sum of its own: a part that is changed between its check and its use does not open. */
+const compression = { params: { [constants.ZSTD_c_checksumFlag]: 1 } };
 
 export interface BackupResult {
   manifest: Manifest;
@@ -41,7 +43,7 @@ export async function writeBackup(
   // What shares hold is kept first: what the store says of them is then never older than it.
   const shares = options.shares
     ? await progress
-        .step('snapshots of all shares', () => openPackedShares(run.adminSocket, signal))
+        .step('snapshots of all shares', () => openShareBackup(run.adminSocket, signal))
         .catch(async (error: unknown) => {
           await file.discard();
           throw error;
@@ -97,16 +99,16 @@ async function addHandle(
 
 async function addShares(
   file: BackupFile,
-  shares: PackedShares,
+  shares: ShareBackupStream,
   phase: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
   let bytes = 0;
-  for await (const part of shares.parts()) {
+  for await (const part of shares.parts) {
     signal.throwIfAborted();
     const share = shares.list[part.share];
     if (share === undefined) throw new Error(`a part of share ${part.share}, which was not announced`);
-    const small = await compress(part.bytes);
+    const small = await compress(part.bytes, compression);
     await file.add(partName(packName(share, part.pack), part.part), small.length, one(small));
     bytes += part.bytes.length;
     const folder = share.packs[part.pack]?.folder ?? '';
