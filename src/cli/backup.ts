@@ -57,7 +57,7 @@ function documentOf(file: string, keyFile: string, result: BackupResult): object
     ...{ file, bytes: result.bytes, backup, createdAt, installation, poolhouse },
     masterKey: { ...masterKey, inBackup: false, ...(masterKey.kind === 'file' ? { file: keyFile } : {}) },
     elsewhere,
-    shares: shares?.map(({ account, share, packs }) => ({ account, share, folders: packs.length - 1 })) ?? null,
+    shares: shares?.map(({ account, share, folders }) => ({ account, share, folders: folders.length })) ?? null,
   };
 }
 

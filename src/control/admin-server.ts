@@ -45,7 +45,7 @@ interface Answer {
 const mostBody = 4_096;
 /** The list of a share's folders with rooms of their own. */
 const mostOfShare = 64 * 2 ** 20;
-const fillRequest = z.object({ account: z.string(), share: z.string(), folder: z.string() });
+const fillRequest = z.object({ account: z.string(), share: z.string() });
 const masterKeyRequest = z.object({ key: z.base64().length(44), path: z.string().optional() });
 
 export async function startAdminServer(parts: AdminServerParts): Promise<{ close(): Promise<void> }> {

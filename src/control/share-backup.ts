@@ -5,7 +5,6 @@
 import type { Readable } from 'node:stream';
 import { PoolhouseError } from '../core/errors.ts';
 import { encodePackedShares, type PackedShare } from '../files/packed-shares.ts';
-import { withoutLinks } from '../files/without-links.ts';
 import { shareQuotaGiB } from '../providers/storage/file-shares.ts';
 import { findResources, nameOf, type ResourceRecord } from '../store/resource-records.ts';
 import type { World } from './world.ts';
@@ -23,8 +22,8 @@ export interface ShareBackup {
    * being restored; `ShareNotFound` where the store knows no such share: it was deleted; `Unavailable` until the file server has it.
    */
   prepare(share: PackedShare, signal: AbortSignal): Promise<void>;
-  /** Unpacks into a share that is prepared, or into such a folder of it. Can be done again. */
-  fill(place: { account: string; share: string; folder: string }, tar: Readable, signal: AbortSignal): Promise<{ files: number }>;
+  /** Unpacks into a share that is prepared. Can be done again. */
+  fill(share: { account: string; share: string }, tar: Readable, signal: AbortSignal): Promise<{ files: number }>;
   /** A loop's: removes snapshots that a backup has left behind. */
   sweep(signal: AbortSignal): Promise<number>;
 }
@@ -72,13 +71,10 @@ export function createShareBackup(world: World, isRestoring: () => boolean): Sha
           list.push({
             account,
             share,
-            packs: [
-              { folder: '' },
-              ...folders.map(({ folder, quotaBytes }) => ({
-                folder,
-                ...(quotaBytes === undefined ? {} : { quotaBytes }),
-              })),
-            ],
+            folders: folders.map(({ folder, quotaBytes }) => ({
+              folder,
+              ...(quotaBytes === undefined ? {} : { quotaBytes }),
+            })),
           });
         }
       } catch (error) {
@@ -94,12 +90,8 @@ export function createShareBackup(world: World, isRestoring: () => boolean): Sha
         for (const { account, share } of shares) await remove(account, share, name);
       }
 
-      async function pack({ account, share, packs }: PackedShare, folder: string): Promise<AsyncIterable<Buffer>> {
-        const path = folder === '' ? [] : folder.split('/');
-        const tar: AsyncIterable<Buffer> = await shareFiles.pack({ account, share, snapshot: name, path }, signal);
-        const rooms = packs.map((one) => one.folder).filter((one) => one !== '');
-        return folder === '' ? withoutLinks(tar, new Set(rooms)) : tar;
-      }
+      const pack = ({ account, share }: PackedShare): Promise<AsyncIterable<Buffer>> =>
+        shareFiles.pack({ account, share, snapshot: name, path: [] }, signal);
 
       log.info({ snapshot: name, shares: shares.length }, 'a backup of shares begins');
       async function* stream(): AsyncGenerator<Buffer> {
@@ -115,11 +107,10 @@ export function createShareBackup(world: World, isRestoring: () => boolean): Sha
       return stream();
     },
 
-    async prepare({ account, share, packs }, signal) {
+    async prepare({ account, share, folders }, signal) {
       const record = await recordOf(account, share);
       await engine.ensureShare({ account, share, quotaBytes: shareQuotaGiB(record.document) * gibibyte }, signal);
-      for (const { folder, quotaBytes } of packs) {
-        if (folder === '') continue;
+      for (const { folder, quotaBytes } of folders) {
         const made = await engine.ensureFolder(
           {
             // It gets its owner and its mode from what is unpacked into it.
@@ -140,9 +131,9 @@ export function createShareBackup(world: World, isRestoring: () => boolean): Sha
       });
     },
 
-    async fill({ account, share, folder }, tar, signal) {
+    async fill({ account, share }, tar, signal) {
       await recordOf(account, share);
-      return shareFiles.unpack({ account, share, path: folder === '' ? [] : folder.split('/') }, tar, signal);
+      return shareFiles.unpack({ account, share, path: [] }, tar, signal);
     },
 
     async sweep(signal) {

@@ -1,6 +1,6 @@
 /**
- * How what shares hold is handed from control to whoever keeps it: a plain tar as a stream. First the list, then the packs in
- * their order, each cut into parts, and at last how it ended: a stream that breaks off is never taken for a whole one.
+ * How what shares hold is handed from control to whoever keeps it: a plain tar as a stream. First the list, then what each share holds, in
+ * their order, as a tar that is cut into parts, and at last how it ended: a stream that breaks off is never taken for a whole one.
  */
 import { z } from 'zod';
 import { errorBodyOf, httpStatusOf, PoolhouseError, type ErrorCode } from '../core/errors.ts';
@@ -10,25 +10,17 @@ import { isPlainName, readSmall, readTar, tarEnd, tarHeader, tarPadding } from '
 const partBytes = 4 * 2 ** 20;
 const mostListed = 64 * 2 ** 20;
 
-/** A folder of a share with a room of its own, or with '' all the rest of the share. */
-const packSchema = z.object({
-  folder: z.string().refine((folder) => folder === '' || isPlainName(folder)),
-  quotaBytes: z.int().min(0).optional(),
-});
-
 export const packedShareSchema = z.object({
   account: z.string().regex(/^[a-z0-9]{3,24}$/),
   share: z.string().regex(/^[a-z0-9-]{3,63}$/),
-  /** The share's own comes first. */
-  packs: z.array(packSchema),
+  /** Those with rooms of their own, which are made before anything is unpacked. What they hold is in the share's tar. */
+  folders: z.array(z.object({ folder: z.string().refine(isPlainName), quotaBytes: z.int().min(0).optional() })),
 });
 export type PackedShare = z.infer<typeof packedShareSchema>;
 
 export interface PackPart {
   /** Which of the list. */
   share: number;
-  /** Which of its packs. */
-  pack: number;
   /** From 1 on, without a gap. */
   part: number;
   bytes: Buffer;
@@ -40,23 +32,20 @@ const listName = 'shares.json';
 const endName = 'end.json';
 
 /**
- * @param pack opens the tar of one pack
+ * @param pack opens the tar of one share
  * @param onError told what is not for the reader's eyes
  */
 export async function* encodePackedShares(
   list: readonly PackedShare[],
-  pack: (share: PackedShare, folder: string) => Promise<AsyncIterable<Buffer>>,
+  pack: (share: PackedShare) => Promise<AsyncIterable<Buffer>>,
   onError: (error: unknown) => void,
 ): AsyncGenerator<Buffer> {
   yield member(listName, Buffer.from(JSON.stringify(list)));
   let end: z.infer<typeof endSchema> = {};
   try {
-    for (const [shareIndex, share] of list.entries()) {
-      for (const [packIndex, { folder }] of share.packs.entries()) {
-        let part = 0;
-        for await (const bytes of inParts(await pack(share, folder)))
-          yield member(`${shareIndex}/${packIndex}/${(part += 1)}`, bytes);
-      }
+    for (const [index, share] of list.entries()) {
+      let part = 0;
+      for await (const bytes of inParts(await pack(share))) yield member(`${index}/${(part += 1)}`, bytes);
     }
   } catch (error) {
     onError(error);
@@ -87,7 +76,7 @@ async function* inParts(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   if (size > 0) yield Buffer.concat(kept);
 }
 
-/** The list, as soon as it is there, and then the parts. Both fail with what failed at the other end. */
+/** The list, as soon as it is there, and then the parts, which are read in their order, once. Both fail with what failed at the other end. */
 export async function decodePackedShares(
   source: AsyncIterable<Buffer>,
 ): Promise<{ list: PackedShare[]; parts: AsyncGenerator<PackPart> }> {
@@ -105,8 +94,8 @@ export async function decodePackedShares(
         if (end.data.error !== undefined) throw errorOf(end.data.error);
         return;
       }
-      const [share = -1, pack = -1, part = -1] = found.name.split('/').map(Number);
-      yield { share, pack, part, bytes: await readSmall(found, partBytes) };
+      const [share = -1, part = -1] = found.name.split('/').map(Number);
+      yield { share, part, bytes: await readSmall(found, partBytes) };
     }
     throw unreadable();
   }

@@ -45,14 +45,14 @@ async function* brokenOff(incoming: IncomingMessage, signal: AbortSignal): Async
   }
 }
 
-/** Puts the tar into a share, or a folder of it. A failure that is retryable may be tried again with the tar from its beginning. */
+/** Puts the tar into a share. A failure that is retryable may be tried again with the tar from its beginning. */
 export async function fillShare(
   socketPath: string,
-  place: { account: string; share: string; folder: string },
+  { account, share }: { account: string; share: string },
   tar: AsyncIterable<Buffer>,
   signal: AbortSignal,
 ): Promise<void> {
-  const path = `/v1/share-restore/fill?${new URLSearchParams(place).toString()}`;
+  const path = `/v1/share-restore/fill?${new URLSearchParams({ account, share }).toString()}`;
   const outgoing = request({ socketPath, path, method: 'POST', signal });
   const answer = new Promise<IncomingMessage>((resolve, reject) => {
     outgoing.on('response', resolve);

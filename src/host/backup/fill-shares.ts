@@ -1,4 +1,4 @@
-/** Puts what a backup holds of shares back into them, one pack after the other; what is filled already is passed over. */
+/** Puts what a backup holds of shares back into them, one after the other; one that is filled already is passed over. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PoolhouseError } from '../../core/errors.ts';
 import type { Home } from '../../core/home.ts';
@@ -30,34 +30,24 @@ export async function fillShares(
   const filled: Filled = { shares: 0, passedOver: [] };
   for (const share of backup.manifest.shares ?? []) {
     const name = `${share.account}/${share.share}`;
-    const left = await unfilled(home, share);
-    if (left.length > 0) {
+    const before = await readRestoring(home);
+    if (before?.filled.includes(packName(share)) !== true) {
       phase(`${name}: waiting for the file server`);
       if (!(await prepare(socketPath, share, signal))) {
         filled.passedOver.push(name);
         continue;
       }
-    }
-    for (const pack of left) {
-      const folder = share.packs[pack]?.folder ?? '';
-      phase(`${name}${folder === '' ? '' : `/${folder}`}`);
-      const fill = async () => {
-        const tar = counted(backup.openPack(packName(share, pack), signal), (bytes) => {
-          phase(`${name}${folder === '' ? '' : `/${folder}`}, ${(bytes / 2 ** 20).toFixed(0)} MiB`);
+      await insist(() => {
+        const tar = counted(backup.openPack(packName(share), signal), (bytes) => {
+          phase(`${name}, ${(bytes / 2 ** 20).toFixed(0)} MiB`);
         });
-        await fillShare(socketPath, { account: share.account, share: share.share, folder }, tar, signal);
-      };
-      await insist(fill, signal);
-      await note(home, packName(share, pack));
+        return fillShare(socketPath, share, tar, signal);
+      }, signal);
+      await note(home, packName(share));
     }
     filled.shares += 1;
   }
   return filled;
-}
-
-async function unfilled(home: Home, share: PackedShare): Promise<number[]> {
-  const done = new Set((await readRestoring(home))?.filled ?? []);
-  return share.packs.flatMap((_, index) => (done.has(packName(share, index)) ? [] : [index]));
 }
 
 async function note(home: Home, pack: string): Promise<void> {

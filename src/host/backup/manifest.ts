@@ -79,25 +79,20 @@ export function findDifference(text: string, found: ReadonlyMap<string, Sum>): s
   return more === undefined ? undefined : `'${more}' in it was added`;
 }
 
-/** Where the parts of a pack lie: `shares/ACCOUNT/SHARE/0`. The packs are numbered as in the manifest. */
-export function packName({ account, share }: Pick<PackedShare, 'account' | 'share'>, pack: number): string {
-  return `${sharesPrefix}${account}/${share}/${pack}`;
+/** What a share holds: its parts lie in this folder of the backup. */
+export function packName({ account, share }: Pick<PackedShare, 'account' | 'share'>): string {
+  return `${sharesPrefix}${account}/${share}`;
 }
 
-/** The name of a part, from 1 on; all parts of a pack one after the other are a tar that zstd has made smaller. */
+/** The name of a part, from 1 on; all parts of a share one after the other are a tar that zstd has made smaller. */
 export function partName(pack: string, part: number): string {
   return `${pack}/${String(part).padStart(8, '0')}.tar.zst`;
 }
 
 /** What a member belongs to: itself, or the pack that it is a part of. */
 export function whole(member: string): { name: string; part: number } {
-  const found = /^(shares\/[^/]+\/[^/]+\/\d+)\/(\d{8})\.tar\.zst$/.exec(member);
+  const found = /^(shares\/[^/]+\/[^/]+)\/(\d{8})\.tar\.zst$/.exec(member);
   return found?.[1] === undefined ? { name: member, part: 1 } : { name: found[1], part: Number(found[2]) };
-}
-
-/** All that has to be in a backup besides what lies in the home. */
-export function packsOf(manifest: Pick<Manifest, 'shares'>): string[] {
-  return (manifest.shares ?? []).flatMap((share) => share.packs.map((_, index) => packName(share, index)));
 }
 
 function parse(text: string): unknown {

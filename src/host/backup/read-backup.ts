@@ -7,7 +7,7 @@ import { zstdDecompress } from 'node:zlib';
 import { PoolhouseError } from '../../core/errors.ts';
 import { readSmall, readTar, type ReadMember } from '../../files/plain-tar.ts';
 import { mayGoIn } from './home-files.ts';
-import { findDifference, homePrefix, manifestName, packsOf, readManifest, sumsName, whole, type Manifest } from './manifest.ts';
+import { findDifference, homePrefix, manifestName, packName, readManifest, sumsName, whole, type Manifest } from './manifest.ts';
 
 const decompress = promisify(zstdDecompress);
 /** Of what is read whole. */
@@ -107,6 +107,8 @@ export async function checkBackup(
     if (hash.digest('hex') !== found.get(member.name)?.sha256) throw unfit(file, 'it was changed while it was read');
   }
 }
+
+const packsOf = ({ shares = [] }: Manifest) => shares.map(packName);
 
 function refuseStranger(
   manifest: Manifest,

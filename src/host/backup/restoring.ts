@@ -13,7 +13,7 @@ const restoringSchema = z.object({
   createdAt: z.string(),
   /** `files`: the home is not whole yet. `shares`: it is, and processes may run. */
   phase: z.enum(['files', 'shares']),
-  /** Packs that were unpacked to their end. */
+  /** Shares that were unpacked to their end, as the backup names them. */
   filled: z.array(z.string()),
 });
 export type Restoring = z.infer<typeof restoringSchema>;

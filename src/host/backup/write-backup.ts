@@ -109,9 +109,8 @@ async function addShares(
     const share = shares.list[part.share];
     if (share === undefined) throw new Error(`a part of share ${part.share}, which was not announced`);
     const small = await compress(part.bytes, compression);
-    await file.add(partName(packName(share, part.pack), part.part), small.length, one(small));
+    await file.add(partName(packName(share), part.part), small.length, one(small));
     bytes += part.bytes.length;
-    const folder = share.packs[part.pack]?.folder ?? '';
-    phase(`${share.account}/${share.share}${folder === '' ? '' : `/${folder}`}, ${(bytes / 2 ** 20).toFixed(0)} MiB so far`);
+    phase(`${share.account}/${share.share}, ${(bytes / 2 ** 20).toFixed(0)} MiB so far`);
   }
 }
