@@ -11,6 +11,7 @@ export type Asked =
   | { asked: 'operation'; subscriptionId: string; operationId: string; result: boolean }
   | { asked: 'metrics'; of: ResourceId; what: 'values' | 'definitions' }
   | { asked: 'activities'; subscriptionId: string }
+  | { asked: 'nameAvailability'; subscriptionId: string }
   | { asked: 'collection'; subscriptionId: string; resourceGroup?: string; type?: string; parent?: ResourceId }
   | { asked: 'resource'; id: ResourceId; type: string }
   | { asked: 'action'; id: ResourceId; type: string; action: string };
@@ -86,6 +87,8 @@ function underSubscription(subscriptionId: string, rest: string[]): Asked | unde
   }
   if (namespace.toLowerCase() === 'microsoft.insights' && lower.join('/') === 'eventtypes/management/values')
     return { asked: 'activities', subscriptionId };
+  if (namespace.toLowerCase() === 'microsoft.storage' && lower.join('/') === 'checknameavailability')
+    return { asked: 'nameAvailability', subscriptionId };
   if (segments.length === 1) return { asked: 'collection', subscriptionId, type: `${namespace}/${segments[0] ?? ''}` };
   return undefined;
 }

@@ -12,11 +12,13 @@ import Fastify, {
 } from 'fastify';
 import type { Logger } from 'pino';
 import { errorBodyOf, httpStatusOf, PoolhouseError, type ErrorBody, type ErrorCode } from '../core/errors.ts';
-import { isObject, type JsonObject } from '../core/json.ts';
+import { isObject, member, textOf, type JsonObject } from '../core/json.ts';
 import type { Insights } from '../providers/insights/insights.ts';
 import type { IdentityService } from '../providers/identity/identity-service.ts';
 import type { Operation, ResourceService, Written } from '../providers/resource-service.ts';
+import type { ShareService } from '../providers/storage/share-service.ts';
 import { answerIdentity } from './answer-identity.ts';
+import { answerShare, isAnsweredWhenDone, isShare, listShares, untilEnded } from './answer-shares.ts';
 import { asAction, classifyPath, type Asked } from './classify-path.ts';
 import { filterResources } from './filter.ts';
 import { conditions, decodePath, methodNotAllowed, query, readBody, requireApiVersion } from './read-request.ts';
@@ -27,6 +29,7 @@ export interface ArmServerParts {
   service: ResourceService;
   identity: IdentityService;
   insights: Insights;
+  shares: ShareService;
   tokens: Tokens;
   tls: { key: string; cert: string };
   /** Where clients reach it: `https://127.0.0.1:PORT`. */
@@ -64,7 +67,7 @@ const everyPath = '/*';
 const neverCreated = new Set(['microsoft.storage/storageaccounts']);
 
 export function createArmServer(parts: ArmServerParts): FastifyInstance {
-  const { service, identity, insights, tokens, log } = parts;
+  const { service, identity, insights, shares, tokens, log } = parts;
   const logger: FastifyBaseLogger = log; // so that the server's type does not become one of pino's
   const app = Fastify({
     https: { key: parts.tls.key, cert: parts.tls.cert, minVersion: 'TLSv1.2' },
@@ -179,6 +182,10 @@ export function createArmServer(parts: ArmServerParts): FastifyInstance {
         return asked.what === 'definitions'
           ? insights.metricDefinitions(asked.of)
           : insights.metrics(asked.of, (name) => query(request, name));
+      case 'nameAvailability':
+        requireSubscription(asked.subscriptionId);
+        if (request.method !== 'POST') throw methodNotAllowed(request.method);
+        return shares.nameAvailability(textOf(member(readBody(request), 'name')));
       case 'activities':
         requireSubscription(asked.subscriptionId);
         return insights.activities(query(request, '$filter'));
@@ -190,6 +197,8 @@ export function createArmServer(parts: ArmServerParts): FastifyInstance {
         if (request.method !== 'GET') throw methodNotAllowed(request.method);
         const { asked: _asked, ...scope } = asked;
         const found = await service.list(scope, expand);
+        if (isShare(scope.type) && scope.parent !== undefined)
+          return listShares(shares, found, scope.parent, request, (skipToken) => pageUrl(request, skipToken));
         return { value: filterResources(found, query(request, '$filter')) };
       }
     }
@@ -208,6 +217,8 @@ export function createArmServer(parts: ArmServerParts): FastifyInstance {
     expand: string | undefined,
   ): Promise<unknown> {
     const { id } = asked;
+    const answered = isShare(asked.type) ? await answerShare(shares, service, id, request, reply) : undefined;
+    if (answered !== undefined) return answered;
     switch (request.method) {
       case 'GET':
         return service.get(id, expand);
@@ -221,11 +232,12 @@ export function createArmServer(parts: ArmServerParts): FastifyInstance {
         );
         return reply.send();
       case 'PUT':
-        return sendWritten(asked.type, await service.put(id, readBody(request), conditions(request)), request, reply);
+        return sendWritten(asked, await service.put(id, readBody(request), conditions(request)), request, reply);
       case 'PATCH':
-        return sendWritten(asked.type, await service.patch(id, readBody(request), conditions(request)), request, reply);
+        return sendWritten(asked, await service.patch(id, readBody(request), conditions(request)), request, reply);
       case 'DELETE': {
         const { existed, operation } = await service.remove(id);
+        if (operation !== undefined && isAnsweredWhenDone(asked.type)) return sendDone(operation, {}, reply);
         if (operation !== undefined) return sendAccepted(operation, request, reply);
         // A group that is not there is an error to az; any other resource is simply gone.
         if (!existed && asked.type.toLowerCase() === 'microsoft.resources/resourcegroups') {
@@ -249,6 +261,8 @@ export function createArmServer(parts: ArmServerParts): FastifyInstance {
     if (request.method !== 'POST' && request.method !== 'GET') throw methodNotAllowed(request.method);
     const [action = '', part] = asked.action.split('/');
     const outcome = await service.act(asked.id, action, request.method === 'POST' ? readBody(request) : {});
+    if (outcome.operation !== undefined && isAnsweredWhenDone(asked.type))
+      return sendDone(outcome.operation, outcome.body ?? {}, reply);
     if (outcome.operation !== undefined) return sendAccepted(outcome.operation, request, reply);
     if (outcome.body === undefined) return reply.code(204).send();
     if (part === undefined) return outcome.body;
@@ -269,6 +283,14 @@ export function createArmServer(parts: ArmServerParts): FastifyInstance {
     return `https://${host}/subscriptions/${subscriptionId}/providers/Microsoft.Resources/${kind}/${operation.id}?api-version=${encodeURIComponent(query(request, 'api-version') ?? '2021-04-01')}`;
   }
 
+  /** This request's own address, for what comes after. */
+  function pageUrl(request: FastifyRequest, skipToken: string): string {
+    const host = request.headers.host ?? new URL(parts.url).host;
+    const url = new URL(request.url, `https://${host}`);
+    url.searchParams.set('$skipToken', skipToken);
+    return url.toString();
+  }
+
   function withOperation(reply: FastifyReply, operation: Operation, request: FastifyRequest): FastifyReply {
     return reply
       .header('azure-asyncoperation', operationUrl(operation, 'operations', request))
@@ -276,9 +298,25 @@ export function createArmServer(parts: ArmServerParts): FastifyInstance {
       .header('retry-after', pollSeconds);
   }
 
-  function sendWritten(type: string, written: Written, request: FastifyRequest, reply: FastifyReply): unknown {
-    if (written.operation !== undefined) withOperation(reply, written.operation, request);
-    return reply.code(written.created && !neverCreated.has(type.toLowerCase()) ? 201 : 200).send(written.body);
+  async function sendWritten(
+    { id, type }: Extract<Asked, { asked: 'resource' }>,
+    written: Written,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<unknown> {
+    const status = written.created && !neverCreated.has(type.toLowerCase()) ? 201 : 200;
+    if (written.operation === undefined) return reply.code(status).send(written.body);
+    if (!isAnsweredWhenDone(type))
+      return withOperation(reply, written.operation, request).code(status).send(written.body);
+    const ended = await untilEnded(service, written.operation);
+    if (ended.error !== undefined) return sendError(reply, ended.error);
+    return reply.code(status).send(await service.get(id));
+  }
+
+  /** Of a change that clients take for done when it is answered. */
+  async function sendDone(operation: Operation, body: JsonObject, reply: FastifyReply): Promise<unknown> {
+    const ended = await untilEnded(service, operation);
+    return ended.error === undefined ? reply.code(200).send(body) : sendError(reply, ended.error);
   }
 
   function sendAccepted(operation: Operation, request: FastifyRequest, reply: FastifyReply): unknown {

@@ -72,6 +72,7 @@ export function describeStatus(status: StatusDocument, width: number): string {
   for (const reason of status.control.reasons ?? []) lines.push(plainLine(`! ${reason}`));
   if (!status.control.healthy) lines.push('', `Start it with: poolhouse up`);
   else if (status.pools.length === 0) lines.push('', 'There is no pool yet. A first one: poolhouse up --sample');
+  if (status.fileServer !== undefined) lines.push(...describeFileServer(status.fileServer, width));
   for (const pool of status.pools) {
     const standing = pool.instances.filter(({ standby }) => standby).length;
     const counted = `${pool.instances.length - standing} of ${pool.capacity} instances${standing === 0 ? '' : ` and ${standing} in standby`}`;
@@ -107,6 +108,26 @@ export function describeStatus(status: StatusDocument, width: number): string {
       );
   }
   return `${lines.join('\n')}\n`;
+}
+
+function describeFileServer(
+  { state, address, reason, smb, nfs }: NonNullable<StatusDocument['fileServer']>,
+  width: number,
+): string[] {
+  const ways = [
+    ...smb.map(({ account, path }) => ['SMB', path, `user ${account}, a key of ${account}`]),
+    ...nfs.map(({ source, clients, readOnly }) => [
+      'NFS',
+      source,
+      `${clients.join(', ')}${readOnly ? ', read-only' : ''}`,
+    ]),
+  ];
+  return [
+    '',
+    `file server: ${state} (${address})`,
+    ...(reason === undefined ? [] : [plainLine(`! ${reason}`)]),
+    ...(ways.length === 0 ? [] : table(['way in', 'share', 'for'], ways, width)),
+  ];
 }
 
 function stateOf(instance: StatusDocument['pools'][number]['instances'][number]): string {

@@ -7,6 +7,7 @@ import type { ResourceId } from '../core/resource-id.ts';
 import type { Clock } from '../core/time.ts';
 import type { Engine } from '../engines/engine.ts';
 import { noShareFiles } from '../files/no-share-files.ts';
+import { onNeed } from '../files/on-need.ts';
 import type { ShareFiles } from '../files/share-files.ts';
 import type { Service } from '../images/recipe.ts';
 import type { EndedSignIn } from '../link/ended-sign-ins.ts';
@@ -16,6 +17,7 @@ import type { RoutingTable } from '../link/routes.ts';
 import { createIdentityService, type IdentityService } from '../providers/identity/identity-service.ts';
 import { createInsights, type Insights } from '../providers/insights/insights.ts';
 import { allTypes } from '../providers/all-types.ts';
+import { createShareService, type ShareService } from '../providers/storage/share-service.ts';
 import { createResourceService, type InnerResourceService } from '../providers/create-resource-service.ts';
 import { createRegistry, type Surroundings } from '../providers/resource-type.ts';
 import type { Subscription } from '../providers/resource-service.ts';
@@ -28,6 +30,8 @@ import { createCustomScripts } from './custom-scripts.ts';
 import { createDeploymentLoop } from './deployment-loop.ts';
 import { createForgetOperations } from './forget-operations.ts';
 import { createDirectoryLoop } from './directory-loop.ts';
+import { createFileServer, type FileServer, type FileServerParts } from './file-server.ts';
+import type { WaysIn } from './file-server-word.ts';
 import { createFrontEndLoop, type FrontEndLoopParts, type FrontEnds } from './front-end-loop.ts';
 import type { GatewayReports } from './gateway-reports.ts';
 import { createGatewayReports } from './gateway-reports.ts';
@@ -96,6 +100,8 @@ export interface ControlParts {
   isRestoring?: () => boolean;
   /** Read in place of what is measured here. */
   metrics?: MetricReader;
+  /** The ways into shares that are switched on, and where they begin; undefined: none. */
+  waysIn?: WaysIn & Pick<FileServerParts, 'publicAddress' | 'isOutside'>;
   /** Tells whom an autoscale setting names that a capacity has changed. */
   notify?: Notify;
   observer?: Observer;
@@ -116,10 +122,12 @@ export interface Control {
   service: InnerResourceService;
   identity: IdentityService;
   insights: Insights;
+  shares: ShareService;
   world: World;
   reports: GatewayReports;
   doors: InstanceDoors;
   frontEnds: FrontEnds;
+  fileServer: FileServer;
   placements: Placements;
   metrics: MetricReader;
   answerSelf: (question: SelfQuestion) => Promise<SelfAnswer>;
@@ -170,7 +178,9 @@ export function assembleControl(parts: ControlParts): Control {
   const world: World = {
     store,
     engine,
-    shareFiles: parts.shareFiles ?? noShareFiles(),
+    shareFiles: onNeed(parts.shareFiles ?? noShareFiles(), () => {
+      fileServer.need();
+    }),
     secrets,
     registry,
     service,
@@ -218,11 +228,16 @@ export function assembleControl(parts: ControlParts): Control {
   const steps = noteSteps(observeSteps(plainSteps, observer, clock), { store, clock, newId });
   const scaleSets = createScaleSetLoop(world, steps, images, createUnclaimed(world, steps, doors), placements);
   const metrics = createMetricSeries({ world, placements });
+  const { publicAddress, isOutside, ...ways } = parts.waysIn ?? {
+    ...{ smb: false, nfs: [], publicAddress: undefined, isOutside: false },
+  };
+  const fileServer = createFileServer({ world, images, doors, ways, publicAddress, isOutside });
   const frontEnds = createFrontEndLoop({
     world,
     ports: parts.ports,
     publish: parts.publish,
     redirect: parts.redirect,
+    services: () => fileServer.fronts(),
     serviceOf: async (set, port) => (await parts.servicesOf(steps.imageOf(set)))[String(port)],
   });
   const directory = createDirectoryLoop(
@@ -242,11 +257,13 @@ export function assembleControl(parts: ControlParts): Control {
     identity,
     shareBackup,
     insights: createInsights({ store, service, series: metrics, now: () => clock.now() }),
+    shares: createShareService({ store, service, engine, clock }),
     orders,
     world,
     reports,
     doors,
     frontEnds,
+    fileServer,
     placements,
     metrics,
     keep: leases.keep,
@@ -267,6 +284,7 @@ export function assembleControl(parts: ControlParts): Control {
           notify: parts.notify ?? (() => undefined),
         }),
       },
+      { name: 'file server', pass: (signal) => fileServer.pass(signal) },
       { name: 'shares', pass: createShareLoop(world, typeContext) },
       { name: 'backups', pass: (signal) => shareBackup.sweep(signal) },
       { name: 'resource groups', pass: createResourceGroupLoop(world, typeContext) },

@@ -19,6 +19,8 @@ export interface ControlFacts {
   freeBytes: number | undefined;
   /** When a gateway reported last. */
   gatewaySeenAt: EpochMillis | undefined;
+  /** What is not as it should be while control does its work. */
+  trouble?: string | undefined;
 }
 
 export interface ControlHealth extends Health {
@@ -48,14 +50,16 @@ export function judgeControl(facts: ControlFacts, now: EpochMillis): ControlHeal
     ...(whole && !apiListens ? ['The ARM API does not listen.'] : []),
     ...(whole ? loops.flatMap((loop) => reasonOf(loop, now)) : []),
   ];
-  const notes =
-    whole && (gatewaySeenAt === undefined || now - gatewaySeenAt > lateReport)
+  const notes = [
+    ...(whole && (gatewaySeenAt === undefined || now - gatewaySeenAt > lateReport)
       ? [
           gatewaySeenAt === undefined
             ? 'No gateway has reported yet.'
             : `The gateway has not reported for ${Math.round((now - gatewaySeenAt) / 1_000)} s.`,
         ]
-      : [];
+      : []),
+    ...(whole && facts.trouble !== undefined ? [facts.trouble] : []),
+  ];
   return {
     ...healthOf('control', reasons, notes),
     loops: loops.map(({ name, succeededAt, failures }) => ({

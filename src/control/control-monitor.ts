@@ -35,6 +35,8 @@ export interface Serving {
   world: Pick<World, 'store' | 'live' | 'reports'>;
   placements: Pick<Placements, 'waiting' | 'usersOn'>;
   apiListens(): boolean;
+  /** What else the operator should know. */
+  trouble(): string | undefined;
   certificates(): Pick<Certificates, 'certificatePem' | 'caPem'>;
 }
 
@@ -62,6 +64,7 @@ export function createControlMonitor(parts: ControlMonitorParts): ControlMonitor
         apiListens: serving?.apiListens() === true,
         freeBytes: (await roomOf(home.folder))?.freeBytes,
         gatewaySeenAt: serving?.world.reports.seenAt(),
+        trouble: serving?.trouble(),
       },
       clock.now(),
     );

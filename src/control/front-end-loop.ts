@@ -7,7 +7,8 @@ import { dig } from '../core/json.ts';
 import { keyOf } from '../core/resource-id.ts';
 import type { Service } from '../images/recipe.ts';
 import type { Probe, Route, RoutingTable } from '../link/routes.ts';
-import type { InstanceLink } from '../pool/render-redirects.ts';
+import type { RedirectInput } from '../pool/render-redirects.ts';
+import { serviceRoutes, type ServiceFront } from '../pool/service-fronts.ts';
 import {
   healthProbes,
   rotationOf,
@@ -35,6 +36,8 @@ const settledDelay = 2_000;
 /** How long a table that somebody else took from the kernel may be missing: firewalls are reloaded. */
 const redirectsLookedAt = 10_000;
 
+export type Redirects = Required<Pick<RedirectInput, 'links' | 'closed' | 'forwards'>> & { routes: readonly Route[] };
+
 export interface FrontEndLoopParts {
   world: World;
   ports: ListenPorts;
@@ -42,7 +45,9 @@ export interface FrontEndLoopParts {
   /** What the machines of a scale set offer at a port. */
   serviceOf(set: ResourceRecord, port: number): Promise<Service | undefined>;
   /** Makes the kernel's rules fit these routes; nil where nothing has changed. */
-  redirect(routes: readonly Route[], links: readonly InstanceLink[], signal: AbortSignal): Promise<void>;
+  redirect(wanted: Redirects, signal: AbortSignal): Promise<void>;
+  /** What leads to instances that are no pool's. */
+  services(): readonly ServiceFront[];
 }
 
 export interface FrontEnds {
@@ -119,7 +124,9 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
     const { rules: known, natPools } = await frontEnds(world);
     const rules: RoutedRule[] = [];
     for (const rule of known) rules.push({ ...rule, people: await peopleOf(rule, [...sets.values()]) });
+    const services = parts.services();
     const listenPorts = await ports.forRoutes([
+      ...services.flatMap((front) => (front.kind === 'carried' ? [front.id] : [])),
       ...rules.map((rule) => rule.id),
       ...natPools.flatMap((pool) =>
         instances.flatMap((instance) =>
@@ -127,14 +134,20 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
         ),
       ),
     ]);
-    const routes = routingTable(rules, natPools, instances, (id) => listenPorts.get(id));
+    const ofPools = routingTable(rules, natPools, instances, (id) => listenPorts.get(id));
+    const routes = [...ofPools, ...serviceRoutes(services, ofPools, (id) => listenPorts.get(id))];
     const health = healthProbes(instances);
     const text = JSON.stringify([routes, health]);
     const links = world.live.engineInstances().flatMap(({ link }) => (link === undefined ? [] : [link]));
-    const wanted = JSON.stringify([routes, links]);
+    const redirects: Redirects = {
+      ...{ routes, links },
+      closed: services.filter(({ kind }) => kind === 'closed'),
+      forwards: services.filter((front) => front.kind === 'forwarded'),
+    };
+    const wanted = JSON.stringify(redirects);
     if (wanted !== redirected || clock.now() - redirectedAt >= redirectsLookedAt) {
       // The kernel's rules go first when ports appear: the gateway opens them in a moment, and nobody is led astray.
-      await parts.redirect(routes, links, signal);
+      await parts.redirect(redirects, signal);
       redirected = wanted;
       redirectedAt = clock.now();
     }

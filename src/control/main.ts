@@ -23,6 +23,7 @@ import { engineNames } from '../engines/incus/names.ts';
 import { createIncusEngine } from '../engines/incus/incus-engine.ts';
 import { createSimEngine } from '../engines/sim/sim-engine.ts';
 import { createFetcher } from '../fetch/fetcher.ts';
+import { createWorkerLink } from '../files/worker-link.ts';
 import { buildImage, hostSuite } from '../images/build-image.ts';
 import { loadCatalogue, resolveImage } from '../images/catalogue.ts';
 import { fingerprintOf, loadRecipe } from '../images/recipe.ts';
@@ -71,7 +72,8 @@ import { createSessionDesk } from './session-desk.ts';
 import { openSecrets } from './open-secrets.ts';
 import { createHostCertificates } from './host-certificates.ts';
 import { ensureSshIdentity, publicHostKeys } from './ssh-identity.ts';
-import { settleAddresses } from './settle-addresses.ts';
+import { fileServerName } from './service-instances.ts';
+import { settleAddresses, settleServiceAddress } from './settle-addresses.ts';
 import { settleInstanceAddresses } from './settle-instance-addresses.ts';
 import { statusDocument } from './status.ts';
 import { createWebFront } from './web-front.ts';
@@ -182,6 +184,12 @@ async function main(): Promise<void> {
   await settleInstanceAddresses(store, engine, log, signal);
   if (existsSync(home.restoring))
     log.warn(`a backup is being restored: instances are started when 'poolhouse restore' has ended`);
+  const waysInAddress = await settleServiceAddress(
+    store,
+    { owner: fileServerName, isWanted: config.smb || config.nfs.length > 0 },
+    config.publicAddresses,
+    loopbackAddresses,
+  );
 
   const loops: Loop[] = [];
   const changed = () => {
@@ -223,7 +231,9 @@ async function main(): Promise<void> {
   const sshIdentity = await ensureSshIdentity(privateKeys);
   const processes = hostProcesses();
   const measureWork = createWorkMeter({ list: processes, clock });
+  const worker = createWorkerLink({ log });
   const control = assembleControl({
+    ...(capabilities.real ? { shareFiles: worker.files } : {}),
     store,
     secrets,
     engine,
@@ -242,11 +252,11 @@ async function main(): Promise<void> {
     publish: (table) => {
       link.publish(withSettings(table));
     },
-    redirect: async (routes, links, redirectSignal) => {
+    redirect: async (redirects, redirectSignal) => {
       // A simulated pool has nothing to lead to; without root the kernel's rules cannot be set.
       if (!capabilities.real) return;
       await applyRedirects(
-        renderRedirects({ installation: installation.id, routes, links, bridge: `ph${installation.id}` }),
+        renderRedirects({ installation: installation.id, ...redirects, bridge: `ph${installation.id}` }),
         redirectSignal,
       );
     },
@@ -263,6 +273,10 @@ async function main(): Promise<void> {
       clock,
       log,
     }),
+    waysIn: {
+      ...{ smb: config.smb, nfs: config.nfs, publicAddress: waysInAddress },
+      isOutside: waysInAddress !== undefined && config.publicAddresses.includes(waysInAddress),
+    },
     userAuthorities: config.userAuthorities,
     hostCertificates: createHostCertificates(config.hostCertificateFiles, log),
     publishDirectory: (directory) => {
@@ -324,6 +338,10 @@ async function main(): Promise<void> {
   });
 
   for (const instance of await findInstances(store.db)) if (capabilities.real) await doors.open(instance.name);
+  if (capabilities.real) {
+    await doors.open(fileServerName);
+    await worker.listen(`${run.doors}/${fileServerName}/share-files.sock`);
+  }
   for (const loop of control.loops) loops.push(runLoop({ ...watch.watch(loop), clock, log, signal }));
   await link.listen();
 
@@ -331,6 +349,7 @@ async function main(): Promise<void> {
     service,
     identity,
     insights: control.insights,
+    shares: control.shares,
     tokens: createTokens(
       () => secrets.tokenKeys(),
       {
@@ -357,7 +376,7 @@ async function main(): Promise<void> {
   });
   const admin = await startAdminServer({
     socketPath: run.adminSocket,
-    status: async () => statusDocument(world, installation, await monitor.health()),
+    status: async () => statusDocument(world, installation, await monitor.health(), await control.fileServer.status()),
     journal: async (name, lines, level, journalSignal) => {
       const instance = (await findInstances(store.db)).find((one) => one.hostname === name || one.name === name);
       if (instance === undefined)
@@ -408,6 +427,7 @@ async function main(): Promise<void> {
     placements: control.placements,
     apiListens: () => arm.server.listening,
     certificates: () => certificates,
+    trouble: () => control.fileServer.trouble(),
   });
   const refusals = runLoop({
     name: 'refused packets',
@@ -437,6 +457,7 @@ async function main(): Promise<void> {
   await link.close();
   await Promise.all([...loops, ...ownLoops, renewal, refusals].map((one) => one.stopped));
   await Promise.all([control.idle(), images.idle(), notifications.idle()]);
+  await worker.close();
   await doors.closeAll();
   await monitor.close();
   await store.close();

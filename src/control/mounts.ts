@@ -42,7 +42,12 @@ export function createMounts(world: World): Mounts {
 
   const accounts = () => findResources(store.db, { type: 'Microsoft.Storage/storageAccounts' });
   const sharesOf = async (account: ResourceRecord) =>
-    (await findResources(store.db, { parentKey: `${account.key}/fileservices/default` })).filter(
+    (
+      await findResources(store.db, {
+        type: 'Microsoft.Storage/storageAccounts/fileServices/shares',
+        parentKey: `${account.key}/fileservices/default`,
+      })
+    ).filter(
       (share) => share.deletingSince === undefined,
     );
   const keyValues = async (account: ResourceRecord) =>

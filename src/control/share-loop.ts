@@ -1,7 +1,19 @@
-/** Keeps an engine volume for every file share, and takes it down with its share or account. */
+/**
+ * Keeps an engine volume for every file share, and takes it down with its share or account. One that was deleted is kept for as long as
+ * its account says, shown to no instance, and shown again where it was when it is restored.
+ */
 import { errorBodyOf, PoolhouseError, type ErrorBody } from '../core/errors.ts';
+import { keyOf } from '../core/resource-id.ts';
 import { eraseResource } from '../providers/erase-resource.ts';
 import type { TypeContext } from '../providers/resource-type.ts';
+import {
+  accountIdOf,
+  buryShare,
+  findDeletedShares,
+  lostAttachments,
+  type LostAttachment,
+} from '../providers/storage/deleted-shares.ts';
+import { shareRetention } from '../providers/storage/file-service.ts';
 import { shareQuotaGiB } from '../providers/storage/file-shares.ts';
 import { endOperation, openOperations } from '../store/operations.ts';
 import { findResource, findResources, nameOf, saveResource, type ResourceRecord } from '../store/resource-records.ts';
@@ -17,6 +29,9 @@ function accountOf(share: ResourceRecord): string {
   return share.key.split('/').at(-5) ?? '';
 }
 
+const isSame = (one: LostAttachment, other: LostAttachment) =>
+  one.instance === other.instance && one.path === other.path;
+
 export function createShareLoop(world: World, typeContext: (queries: Queries) => TypeContext) {
   const { store, engine, clock, log } = world;
   let isFirst = true;
@@ -28,6 +43,7 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
         { account: accountOf(share), share: nameOf(share.id), quotaBytes: shareQuotaGiB(share.document) * gibibyte },
         signal,
       );
+      await showAgain(share, signal);
     } catch (thrown) {
       // A daemon that does not answer says nothing about the share: the next pass tries again.
       const isAway = thrown instanceof PoolhouseError && thrown.code === 'EngineUnavailable';
@@ -40,7 +56,8 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
     await store.transaction(async (tx) => {
       const current = await findResource(tx, share.id);
       if (current?.generation !== share.generation) return;
-      await saveResource(tx, { ...current, provisioningState: state, error });
+      const { attachments: _shown, ...found } = current.found;
+      await saveResource(tx, { ...current, found, provisioningState: state, error });
       for (const operation of await openOperations(tx, share.key)) {
         await endOperation(tx, operation.id, {
           status: state,
@@ -54,27 +71,90 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
     world.changed();
   }
 
-  async function takeDown(share: ResourceRecord, signal: AbortSignal): Promise<void> {
-    const account = accountOf(share);
-    const name = nameOf(share.id);
+  /** Has no instance show it any more. */
+  async function detach(account: string, share: string, signal: AbortSignal): Promise<void> {
     for (const instance of await engine.list(signal)) {
       for (const attachment of instance.attachments) {
-        if (attachment.account === account && attachment.share === name)
+        if (attachment.account === account && attachment.share === share)
           await engine.detachShare(instance.name, attachment.path, signal);
       }
     }
-    await engine.deleteShare(account, name, signal);
-    await erase(share);
+  }
+
+  async function takeDown(
+    names: { account: string; share: string },
+    record: ResourceRecord,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await detach(names.account, names.share, signal);
+    await engine.deleteShare(names.account, names.share, signal);
+    await erase(record);
+  }
+
+  /** Deleted, and kept: nobody finds it any more, and all that is in it stays. */
+  async function bury(share: ResourceRecord, days: number, signal: AbortSignal): Promise<void> {
+    // Where it was shown is noted before it is not: a control that dies in between has the whole list still.
+    const account = accountOf(share);
+    const shown = (await engine.list(signal))
+      .filter(({ labels }) => labels['service'] === undefined) // those of ours see to themselves
+      .flatMap(({ name, attachments }) =>
+        attachments
+          .filter((one) => one.account === account && one.share === nameOf(share.id))
+          .map(({ folder, path }) => ({ instance: name, folder, path })),
+      );
+    const known = lostAttachments(share);
+    const attachments = [...known, ...shown.filter((one) => !known.some((other) => isSame(one, other)))];
+    await store.transaction(async (tx) => {
+      const current = await findResource(tx, share.id);
+      if (current === undefined) return;
+      const found = { ...current.found, attachments: attachments.map((one) => ({ ...one })) };
+      await saveResource(tx, { ...current, found });
+    });
+    await detach(account, nameOf(share.id), signal);
+    const ended = endedOperations(world);
+    await store.transaction(async (tx) => {
+      const current = await findResource(tx, share.id);
+      if (current?.deletingSince === undefined) return;
+      await endOperations(tx, current, ended);
+      await buryShare(tx, current, { now: clock.now(), days, attachments });
+    });
+    ended.tell();
+    log.info({ resource: share.key, days }, 'a share was deleted: it can be restored for so many days');
+    world.changed();
+  }
+
+  /** One that was restored is shown again on those of its instances that there still are. */
+  async function showAgain(share: ResourceRecord, signal: AbortSignal): Promise<void> {
+    const lost = lostAttachments(share);
+    if (lost.length === 0) return;
+    const present = new Set((await engine.list(signal)).map(({ name }) => name));
+    for (const { instance, folder, path } of lost.filter((one) => present.has(one.instance))) {
+      try {
+        await engine.attachShare(instance, { account: accountOf(share), share: nameOf(share.id), folder, path }, signal);
+      } catch (error) {
+        if (signal.aborted || !(error instanceof PoolhouseError) || error.retryable) throw error;
+        log.warn({ err: error, instance, path }, 'a share that was restored cannot be shown again: mount it there');
+      }
+    }
+  }
+
+  /** What was asked of one that goes is over. */
+  async function endOperations(
+    tx: Queries,
+    record: ResourceRecord,
+    ended: ReturnType<typeof endedOperations>,
+  ): Promise<void> {
+    for (const operation of await openOperations(tx, record.key)) {
+      const status = operation.action === 'delete' ? 'Succeeded' : 'Canceled';
+      await endOperation(tx, operation.id, { status, at: clock.now() });
+      ended.note(record, operation, status, clock.now());
+    }
   }
 
   async function erase(record: ResourceRecord): Promise<void> {
     const ended = endedOperations(world);
     await store.transaction(async (tx) => {
-      for (const operation of await openOperations(tx, record.key)) {
-        const status = operation.action === 'delete' ? 'Succeeded' : 'Canceled';
-        await endOperation(tx, operation.id, { status, at: clock.now() });
-        ended.note(record, operation, status, clock.now());
-      }
+      await endOperations(tx, record, ended);
       await eraseResource(tx, record, world.registry, typeContext(tx));
     });
     ended.tell();
@@ -93,8 +173,12 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
       ? new Set((await engine.listShares(signal)).map((one) => `${one.account}/${one.share}`))
       : undefined;
     for (const share of shares) {
-      if (share.deletingSince !== undefined || dying.some((account) => isBelow(share, account))) {
-        await takeDown(share, signal);
+      const isDying = dying.some((account) => isBelow(share, account));
+      if (share.deletingSince !== undefined || isDying) {
+        const account = accounts.find((one) => one.key === keyOf(accountIdOf(share)));
+        const { days } = account === undefined || isDying ? { days: undefined } : shareRetention(account.document);
+        if (days !== undefined) await bury(share, days, signal);
+        else await takeDown({ account: accountOf(share), share: nameOf(share.id) }, share, signal);
         gone.add(share.key);
       } else if (share.provisioningState !== 'Succeeded' && share.provisioningState !== 'Failed') {
         await make(share, signal);
@@ -104,6 +188,11 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
       }
     }
     isFirst = false;
+    for (const deleted of await findDeletedShares(store.db)) {
+      const { account, share, record } = deleted;
+      const isOver = deleted.isPurged || deleted.until <= clock.now();
+      if (isOver || dying.some((one) => isBelow(record, one))) await takeDown({ account, share }, record, signal);
+    }
     for (const account of dying) {
       if (!shares.some((share) => isBelow(share, account) && !gone.has(share.key))) await erase(account);
     }

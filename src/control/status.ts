@@ -6,6 +6,7 @@ import type { Health } from '../monitor/health.ts';
 import { readScaleSet } from '../providers/compute/scale-set-model.ts';
 import { findInstances } from '../store/instance-records.ts';
 import { findResources, nameOf } from '../store/resource-records.ts';
+import type { FileServerStatus } from './file-server.ts';
 import { frontEnds } from './front-end-loop.ts';
 import type { World } from './world.ts';
 
@@ -16,6 +17,8 @@ export interface StatusDocument {
   /** All that there are: one that leaves was replaced, and carries what it has to its end. */
   gateways: { pid: number; phase: 'serving' | 'leaving'; since: string; connections: number; sessions: number }[];
   pools: PoolStatus[];
+  /** Undefined as long as nobody needs one. */
+  fileServer?: FileServerStatus;
 }
 
 export interface PoolStatus {
@@ -55,6 +58,7 @@ export async function statusDocument(
   world: World,
   installation: Pick<Installation, 'apiPort' | 'metricsPorts'>,
   health: Pick<Health, 'reasons'>,
+  fileServer?: FileServerStatus,
 ): Promise<StatusDocument> {
   const { store, live, reports } = world;
   const gateways = reports.present(world.clock.now(), reportAge);
@@ -146,5 +150,6 @@ export async function statusDocument(
     })),
     gateway: { healthy: gateway !== undefined, pid: gateway?.pid ?? null, ...monitorUrls(installation, 'gateway') },
     pools,
+    ...(fileServer === undefined ? {} : { fileServer }),
   };
 }

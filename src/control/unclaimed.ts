@@ -9,6 +9,7 @@ import { findInstances } from '../store/instance-records.ts';
 import type { ResourceRecord } from '../store/resource-records.ts';
 import type { InstanceDoors } from './instance-doors.ts';
 import { nameStem, type ScaleSetSteps } from './scale-set-steps.ts';
+import { isService } from './service-instances.ts';
 import type { World } from './world.ts';
 
 export interface Unclaimed {
@@ -33,7 +34,7 @@ export function createUnclaimed(world: World, steps: ScaleSetSteps, doors: Insta
       const claims = claimInstances(
         records.map((record) => ({ key: record.key, nameStem: nameStem(record) })),
         await findInstances(store.db),
-        found,
+        found.filter((instance) => !isService(instance)),
       );
       const waiting = new Set<string>();
       for (const adoption of claims.adopt) {

@@ -15,6 +15,8 @@ const defaults = {
   mirrors: {},
   fetchAllow: [],
   instanceRange: '10.231.0.0/16',
+  smb: false,
+  nfs: [],
   poolGiB: 100,
   prices: {},
   currency: 'EUR',

@@ -33,6 +33,12 @@ const smtpSchema = z
     error: 'user and passwordFile belong together',
   });
 
+const nfsSchema = z.strictObject({
+  share: z.string().regex(/^[a-z0-9]{3,24}\/[a-z0-9-]{3,63}$/, 'expected ACCOUNT/SHARE'),
+  clients: z.array(z.cidrv4('expected a network such as 10.0.0.0/24')).min(1),
+  readOnly: z.boolean().default(false),
+});
+
 const configSchema = z.strictObject({
   /** Where the key is kept that opens all secrets: a file beside the store, nowhere (`up` asks), or a credential of systemd. */
   masterKey: z.enum(['file', 'passphrase', 'credential']).default('file'),
@@ -78,6 +84,10 @@ const configSchema = z.strictObject({
     .default('EUR'),
   /** Where the instances' network is taken from. */
   instanceRange: cidr.default('10.231.0.0/16'),
+  /** File shares are served by SMB (port 445), to who has a key of their account. */
+  smb: z.boolean().default(false),
+  /** File shares that are exported by NFSv4 (port 2049), and to whom: there are no keys, a client is known by its address. */
+  nfs: z.array(nfsSchema).default([]),
   /** Size of each of the two storage files, which grow as they are filled. */
   poolGiB: z.int().min(5).max(100_000).default(100),
 });

@@ -62,6 +62,7 @@ export const httpStatusOf = {
   ResourceGroupNotFound: 404,
   ResourceNotFound: 404,
   RulesUseSameFrontendPortProtocolAndIPConfig: 400,
+  ShareHasSnapshots: 409,
   ShareNotFound: 404,
   SkuNotAvailable: 409,
   StorageAccountAlreadyTaken: 409,

@@ -37,6 +37,11 @@ export interface InstanceSpec {
    * and cannot change: its way to control. It has to be there whenever the instance starts.
    */
   controlFolder?: string;
+  /**
+   * It runs programs of ours only, and may make system calls for which an engine's usual list gives ordinary instances an answer of
+   * its own (`open_by_handle_at`, which a server of NFS needs). Its rights are those of any instance.
+   */
+  service?: boolean;
 }
 
 export interface Attachment {

@@ -1,15 +1,31 @@
 import { describe, expect, it } from 'vitest';
-import { addressesOf, reassignAddresses } from './addresses.ts';
+import { addressesOf, chooseServiceAddress, reassignAddresses, serviceAddress } from './addresses.ts';
 
 describe('addressesOf', () => {
-  it('leaves out the network, the host and the broadcast address', () => {
+  it('leaves out the network, the host, the broadcast address, and the one for a service', () => {
     expect([...addressesOf({ subnet: '10.231.4.0/29', gateway: '10.231.4.1' })]).toEqual([
       '10.231.4.2',
       '10.231.4.3',
       '10.231.4.4',
       '10.231.4.5',
-      '10.231.4.6',
     ]);
+    expect(serviceAddress({ subnet: '10.231.4.0/29' })).toBe('10.231.4.6');
+    expect(serviceAddress({ subnet: '10.231.4.0/22' })).toBe('10.231.7.254');
+  });
+});
+
+describe('chooseServiceAddress', () => {
+  const loopback = ['127.77.1.10', '127.77.1.11'];
+  const cases: [string, string[], string[], ReturnType<typeof chooseServiceAddress>][] = [
+    ['a loopback address', [], [], { address: '127.77.1.10', isShared: false }],
+    ['the next loopback address', ['127.77.1.10'], [], { address: '127.77.1.11', isShared: false }],
+    ['none is left', loopback, [], undefined],
+    ['the only one of the operator is shared', [], ['192.0.2.1'], { address: '192.0.2.1', isShared: true }],
+    ['the last that is free', [], ['192.0.2.1', '192.0.2.2'], { address: '192.0.2.2', isShared: false }],
+    ['pools have all', ['192.0.2.2'], ['192.0.2.1', '192.0.2.2'], { address: '192.0.2.1', isShared: true }],
+  ];
+  it.each(cases)('%s', (_what, taken, own, expected) => {
+    expect(chooseServiceAddress(new Set(taken), own, loopback)).toEqual(expected);
   });
 });
 

@@ -1,9 +1,7 @@
-/** The addresses that instances may have in a network, lowest first: neither the network's own, nor the host's, nor the broadcast one. */
+/** The addresses that instances may have in a network, lowest first: neither the network's own, nor the host's, nor the broadcast one, nor the one before it, which is a service's. */
 export function* addressesOf(network: { subnet: string; gateway: string }): Generator<string> {
-  const [base = '0.0.0.0', length = '32'] = network.subnet.split('/');
-  const size = 2 ** (32 - Number(length));
-  const start = Math.floor(toNumber(base) / size) * size;
-  for (let offset = 1; offset < size - 1; offset += 1) {
+  const { start, size } = rangeOf(network.subnet);
+  for (let offset = 1; offset < size - 2; offset += 1) {
     const address = toAddress(start + offset);
     if (address !== network.gateway) yield address;
   }
@@ -30,6 +28,18 @@ export function moveIntoNetwork(
     const address = free[index];
     return address === undefined ? [] : [{ name, address }];
   });
+}
+
+/** The highest address of a network, which is no instance's of a pool. */
+export function serviceAddress(network: { subnet: string }): string {
+  const { start, size } = rangeOf(network.subnet);
+  return toAddress(start + size - 2);
+}
+
+function rangeOf(subnet: string): { start: number; size: number } {
+  const [base = '0.0.0.0', length = '32'] = subnet.split('/');
+  const size = 2 ** (32 - Number(length));
+  return { start: Math.floor(toNumber(base) / size) * size, size };
 }
 
 function toNumber(address: string): number {
@@ -70,4 +80,19 @@ export function reassignAddresses(
     taken.delete(address);
     return [{ owner, address: better }];
   });
+}
+
+/**
+ * The address of a service that pools' front ends do not lead to. One of the operator's where there is one, the last that is free, so
+ * that pools keep the best; where pools have them all, or there is but one, the service is reached beside them at its own port.
+ */
+export function chooseServiceAddress(
+  taken: ReadonlySet<string>,
+  own: readonly string[],
+  loopback: readonly string[],
+): { address: string; isShared: boolean } | undefined {
+  const [first, ...others] = own;
+  const address = [...(first === undefined ? loopback : others.toReversed())].find((one) => !taken.has(one));
+  if (address !== undefined) return { address, isShared: false };
+  return first === undefined ? undefined : { address: first, isShared: true };
 }

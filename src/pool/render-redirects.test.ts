@@ -46,6 +46,22 @@ describe('renderRedirects', () => {
     expect(renderRedirects({ installation: 'a', routes: [] }).text).not.toMatch(/forward|refuse/);
   });
 
+  it('leads chosen networks to a service itself, which reaches nobody', () => {
+    const forward = { publicAddress: '192.0.2.7', publicPort: 2049, address: '10.231.3.254', port: 2049 };
+    const { text } = renderRedirects({
+      ...{ installation: 'a', routes: [], bridge: 'ph0', closed: [{ address: '10.231.3.254' }] },
+      forwards: [{ ...forward, clients: ['10.0.0.0/24', '10.9.0.1/32'] }],
+    });
+    const chain = (name: string) => new RegExp(`chain ${name} {([^]*?)\\n  }`).exec(text)?.[1] ?? '';
+    const led = 'ip saddr { 10.0.0.0/24, 10.9.0.1/32 } ip daddr 192.0.2.7 tcp dport 2049 dnat ip to 10.231.3.254:2049';
+    expect(chain('prerouting')).toContain(led);
+    expect(chain('output')).toContain(led);
+    const lines = chain('forward').trim().split(/\n\s*/);
+    const open = 'oifname "ph0" ct state new ct status dnat ip daddr 10.231.3.254 tcp dport 2049 accept';
+    expect(lines.indexOf(open)).toBe(lines.indexOf('oifname "ph0" ct state new,invalid drop') - 1);
+    expect(lines).toContain('iifname "ph0" ip saddr 10.231.3.254 ct state new goto refuse');
+  });
+
   it('lets no frame be learned from that has the address of another', () => {
     const link = { interface: 'pv0', mac: '02:00:00:00:00:01' };
     const { text, mark } = renderRedirects({ installation: 'a', routes: [], bridge: 'ph0', links: [link] });
@@ -72,6 +88,15 @@ describe('renderRedirects', () => {
     [
       'a MAC address that is none',
       { installation: 'a', routes: [], bridge: 'b', links: [{ interface: 'a', mac: '*' }] },
+    ],
+    [
+      'a network that is none',
+      {
+        ...{ installation: 'a', routes: [], bridge: 'b' },
+        forwards: [
+          { publicAddress: '192.0.2.7', publicPort: 1, address: '10.0.0.1', port: 1, clients: ['10.0.0.0/33'] },
+        ],
+      },
     ],
     ['an installation with a line feed', { installation: 'a\nflush ruleset', routes: [] }],
     ['an empty installation', { installation: '', routes: [] }],

@@ -24,6 +24,19 @@ export interface RedirectInput {
   bridge?: string;
   /** Of every instance that there is. */
   links?: readonly InstanceLink[];
+  /** Instances of our own that answer who comes to them, and reach nobody by themselves. */
+  closed?: readonly { address: string }[];
+  /** What the kernel leads to such an instance itself, and from which networks: there it is known who comes. */
+  forwards?: readonly Forward[];
+}
+
+export interface Forward {
+  publicAddress: string;
+  publicPort: number;
+  address: string;
+  port: number;
+  /** CIDR; from elsewhere nobody gets through. */
+  clients: readonly string[];
 }
 
 export interface RedirectScript {
@@ -55,13 +68,26 @@ export function redirectTableName(installation: string): string {
  * `InvalidParameter` for a value that is not what it must be, `Conflict` where two routes ask for one public address
  * and port, or share an inner port.
  */
-export function renderRedirects({ installation, routes, bridge, links = [] }: RedirectInput): RedirectScript {
+export function renderRedirects({
+  installation,
+  routes,
+  bridge,
+  links = [],
+  closed = [],
+  forwards = [],
+}: RedirectInput): RedirectScript {
   const table = redirectTableName(installation);
   if (bridge !== undefined && !/^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$/.test(bridge)) throw invalid('bridge name', bridge);
   const fronts = checkedFronts(routes);
   const element = (front: Front): string => `${front.address} . ${String(front.port)} : ${String(front.inner)}`;
   // Loopback addresses are this host's own affair: a packet from outside that names one must not find a way in.
   const outside = fronts.filter((front) => !front.address.startsWith('127.')).map(element);
+  for (const forward of forwards) checkForward(forward);
+  for (const { address } of closed) if (!isIPv4(address)) throw invalid('address', address);
+  const led = forwards.map(
+    ({ publicAddress, publicPort, address, port, clients }) =>
+      `ip saddr { ${clients.join(', ')} } ip daddr ${publicAddress} tcp dport ${String(publicPort)} dnat ip to ${address}:${String(port)}`,
+  );
   const inner = [...new Set(fronts.map((front) => front.inner))].sort((a, b) => a - b).map(String);
   const body = [
     block('map fronts_outside', ['type ipv4_addr . inet_service : inet_service', ...elements(outside)]),
@@ -73,10 +99,12 @@ export function renderRedirects({ installation, routes, bridge, links = [] }: Re
     block('chain prerouting', [
       'type nat hook prerouting priority -100; policy accept;',
       'meta nfproto ipv4 meta l4proto tcp redirect to : ip daddr . tcp dport map @fronts_outside',
+      ...led,
     ]),
     block('chain output', [
       'type nat hook output priority -100; policy accept;',
       'meta nfproto ipv4 meta l4proto tcp redirect to : ip daddr . tcp dport map @fronts_local',
+      ...led,
     ]),
     block('chain input', [
       'type filter hook input priority 0; policy accept;',
@@ -102,6 +130,11 @@ export function renderRedirects({ installation, routes, bridge, links = [] }: Re
             'type filter hook forward priority 0; policy accept;',
             `iifname "${bridge}" oifname "${bridgePrefix}*" goto refuse`,
             `iifname "${bridge}" ip daddr 169.254.0.0/16 goto refuse`,
+            ...closed.map(({ address }) => `iifname "${bridge}" ip saddr ${address} ct state new goto refuse`),
+            ...forwards.map(
+              ({ address, port }) =>
+                `oifname "${bridge}" ct state new ct status dnat ip daddr ${address} tcp dport ${String(port)} accept`,
+            ),
             `oifname "${bridge}" ct state new,invalid drop`,
           ]),
           block('chain refuse', [
@@ -176,6 +209,16 @@ function checkedFronts(routes: RedirectInput['routes']): Front[] {
     return { address: route.publicAddress, port: route.publicPort, inner: route.listenPort };
   });
   return fronts.sort((a, b) => (a.address === b.address ? a.port - b.port : a.address < b.address ? -1 : 1));
+}
+
+function checkForward({ publicAddress, publicPort, address, port, clients }: Forward): void {
+  for (const one of [publicAddress, address]) if (!isIPv4(one)) throw invalid('address', one);
+  for (const one of [publicPort, port])
+    if (!Number.isInteger(one) || one < 1 || one > 65535) throw invalid('port', String(one));
+  for (const client of clients) {
+    const [base = '', length = ''] = client.split('/');
+    if (!isIPv4(base) || !/^([0-9]|[12][0-9]|3[0-2])$/.test(length)) throw invalid('network', client);
+  }
 }
 
 function block(head: string, lines: string[]): string {

@@ -12,8 +12,9 @@ import type { LiveFacts } from './live-facts.ts';
 import { resourceGroups } from './resources/resource-groups.ts';
 import { deployments, type DeploymentParts } from './resources/deployments.ts';
 import type { ResourceType } from './resource-type.ts';
-import { fileServices, storageAccounts } from './storage/storage-accounts.ts';
+import { fileServices } from './storage/file-service.ts';
 import { fileShares } from './storage/file-shares.ts';
+import { storageAccounts } from './storage/storage-accounts.ts';
 
 export interface TypeParts {
   live: LiveFacts;

@@ -396,7 +396,8 @@ export function createResourceService(parts: ResourceServiceParts): InnerResourc
         const act = type.actions?.[name];
         if (act === undefined) throw unsupported(action, path);
         // A deployment is validated before it exists.
-        const record = name === 'validate' ? await findResource(tx, id) : await requireStored(tx, path);
+        const mayBeMissing = name === 'validate' || type.actionsOnNothing?.has(name) === true;
+        const record = mayBeMissing ? await findResource(tx, id) : await requireStored(tx, path);
         if (record === undefined) await requireGroup(tx, path);
         const subject = record ?? placeholderRecord(id, path, type);
         return act(subject, asked, actionContext(tx, subject));

@@ -87,6 +87,8 @@ export interface StoredType {
   cancel?(record: ResourceRecord, context: TypeContext): Promise<void>;
   /** Removes what belongs to it in the store, in the transaction that removes the row. */
   cleanUp?(record: ResourceRecord, context: TypeContext): Promise<void>;
+  /** Actions that are asked of what is not there; the record is then one without a generation. */
+  actionsOnNothing?: ReadonlySet<string>;
   /** By name in lower case. */
   actions?: Readonly<
     Record<string, (record: ResourceRecord, body: JsonObject, context: ActionContext) => Promise<ActionOutcome>>

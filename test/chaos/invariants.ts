@@ -101,10 +101,17 @@ function* breaches(database: DatabaseSync, engine: EngineFacts, history: History
       const parts = text(row['key']).split('/');
       return `${parts.at(-5) ?? ''}/${parts.at(-1) ?? ''}`;
     });
+  // Those that were deleted and are kept: their volumes stay.
+  const kept = [...resources.values()]
+    .filter((row) => text(row['type_key']) === 'microsoft.storage/storageaccounts/deletedshares')
+    .map((row) => {
+      const parts = text(row['key']).split('/');
+      return `${parts.at(-3) ?? ''}/${parts.at(-1) ?? ''}`;
+    });
   const volumes = new Set(engine.shares.map((one) => `${one.account}/${one.share}`));
   for (const share of shares) if (!volumes.has(share)) yield `the share ${share} has no volume`;
   for (const volume of volumes)
-    if (!shares.includes(volume) && !history.wasPutBack) yield `the volume ${volume} is of no share`;
+    if (!shares.includes(volume) && !kept.includes(volume) && !history.wasPutBack) yield `the volume ${volume} is of no share`;
 
   for (const row of rows(`SELECT owner_key FROM secrets WHERE owner_key <> 'installation'`))
     if (!resources.has(text(row['owner_key']))) yield `a secret is left of ${text(row['owner_key'])}`;

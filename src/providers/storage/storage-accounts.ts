@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { PoolhouseError } from '../../core/errors.ts';
-import { dig, type JsonObject } from '../../core/json.ts';
+import { dig, isObject, type JsonObject } from '../../core/json.ts';
 import { keyOf } from '../../core/resource-id.ts';
 import { findResources, nameOf, type ResourceRecord } from '../../store/resource-records.ts';
+import type { Queries } from '../../store/store.ts';
 import { invalid, objectAt, optionalChoice, requiredString } from '../read-body.ts';
-import type { StoredType, TypeContext, VirtualType } from '../resource-type.ts';
+import type { StoredType, TypeContext } from '../resource-type.ts';
+import { readFileService } from './file-service.ts';
+import { readSnapshotTag } from './snapshot-tag.ts';
 
 const type = 'Microsoft.Storage/storageAccounts';
 const keyNames = ['key1', 'key2'] as const;
@@ -19,15 +22,10 @@ export const storageAccounts: StoredType = {
   createdStatus: 200,
   check(body, _surroundings, path) {
     const name = path.names[0] ?? '';
-    if (!/^[a-z0-9]{3,24}$/.test(name)) {
-      throw new PoolhouseError(
-        'AccountNameInvalid',
-        `${name.slice(0, 80)} is not a valid storage account name. Storage account name must be between 3 and 24 characters in length and use numbers and lower-case letters only.`,
-        { target: 'name' },
-      );
-    }
+    if (!isAccountName(name)) throw new PoolhouseError('AccountNameInvalid', accountNameRule(name), { target: 'name' });
     optionalChoice(body, ['Storage', 'StorageV2', 'BlobStorage', 'FileStorage', 'BlockBlobStorage'], 'kind');
     if (body['sku'] !== undefined) requiredString(body, 'sku', 'name');
+    readSnapshotTag(body);
   },
   async accept(body, { queries: tx, secrets, existing, id, now }) {
     const name = nameOf(id);
@@ -47,7 +45,13 @@ export const storageAccounts: StoredType = {
       key1: await secrets.hide(tx, keyOf(id), newKey(), now),
       key2: await secrets.hide(tx, keyOf(id), newKey(), now),
     };
-    return { kind: 'StorageV2', sku: { name: 'Standard_LRS', tier: 'Standard' }, ...body, $keys: keys };
+    // What the file service was told stays with the account, which clients write without it.
+    const { fileService, ...rest } = body;
+    const service = isObject(fileService) ? readFileService(fileService) : existing?.document['$fileService'];
+    return {
+      ...{ kind: 'StorageV2', sku: { name: 'Standard_LRS', tier: 'Standard' }, ...rest, $keys: keys },
+      ...(service === undefined ? {} : { $fileService: service }),
+    };
   },
   properties(record) {
     const name = nameOf(record.id);
@@ -102,33 +106,18 @@ export async function keysOf(
   );
 }
 
-function newKey(): string {
-  return randomBytes(64).toString('base64');
+/** Whether somebody could have an account of this name: Azure's `checkNameAvailability`. */
+export async function nameAvailability(queries: Queries, name: string): Promise<JsonObject> {
+  if (!isAccountName(name)) return { nameAvailable: false, reason: 'AccountNameInvalid', message: accountNameRule(name) };
+  const taken = (await findResources(queries, { type })).some((one) => nameOf(one.id).toLowerCase() === name);
+  if (!taken) return { nameAvailable: true };
+  return { nameAvailable: false, reason: 'AlreadyExists', message: `The storage account named ${name} is already taken.` };
 }
 
-/** The one file service of an account, which is always there. */
-export const fileServices: VirtualType = {
-  kind: 'virtual',
-  type: `${type}/fileServices`,
-  get(parent, path) {
-    if (path.names.at(-1)?.toLowerCase() !== 'default') {
-      return Promise.reject(
-        new PoolhouseError(
-          'ResourceNotFound',
-          `A storage account has one file service, and its name is 'default', not '${path.names.at(-1) ?? ''}'.`,
-        ),
-      );
-    }
-    return Promise.resolve(fileService(parent));
-  },
-  list: (parent) => Promise.resolve([fileService(parent)]),
-};
+const isAccountName = (name: string) => /^[a-z0-9]{3,24}$/.test(name);
+const accountNameRule = (name: string) =>
+  `${name.slice(0, 80)} is not a valid storage account name. Storage account name must be between 3 and 24 characters in length and use numbers and lower-case letters only.`;
 
-function fileService(parent: ResourceRecord): JsonObject {
-  return {
-    id: `${parent.id}/fileServices/default`,
-    name: 'default',
-    type: `${type}/fileServices`,
-    properties: { shareDeleteRetentionPolicy: { enabled: false } },
-  };
+function newKey(): string {
+  return randomBytes(64).toString('base64');
 }

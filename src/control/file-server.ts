@@ -1,0 +1,290 @@
+/**
+ * Keeps the file server: a service instance of ours with every share attached, where work on what shares hold is done, and by which
+ * others come to shares (SMB, NFS). It is no pool's: nobody is placed on it, and nothing but its address and its image is written down.
+ */
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { errorBodyOf, PoolhouseError } from '../core/errors.ts';
+import type { EpochMillis } from '../core/time.ts';
+import type { EngineInstance } from '../engines/engine.ts';
+import { serviceAddress } from '../pool/addresses.ts';
+import { planFileServer, type FileServerStep, type ServedShare } from '../pool/plan-file-server.ts';
+import type { ServiceFront } from '../pool/service-fronts.ts';
+import { findResources } from '../store/resource-records.ts';
+import { readFileServerWord, readServedShares, type FileServerWord, type WaysIn } from './file-server-word.ts';
+import type { ImageKeeper } from './image-keeper.ts';
+import type { InstanceDoors } from './instance-doors.ts';
+import { fileServerName, isService, serviceLabel } from './service-instances.ts';
+import type { World } from './world.ts';
+
+const recipe = 'fileserver';
+const cpus = 2;
+const memoryBytes = 512 * 2 ** 20;
+const settledDelay = 5_000;
+const firstRetry = 1_000;
+const longestRetry = 60_000;
+/** Pools that are being made go first, but not for ever. */
+const poolsFirstFor = 300_000;
+
+export const smbPort = 445;
+export const nfsPort = 2049;
+
+export interface FileServerStatus {
+  state: 'not made' | 'being made' | 'running' | 'stopped';
+  address: string;
+  /** Why it does not do what it should; undefined where it does. */
+  reason?: string;
+  /** What SMB clients ask for: `//ADDRESS/SHARE`; more than one account may have a share of a name. */
+  smb: { account: string; path: string }[];
+  /** What NFS clients ask for: `ADDRESS:/ACCOUNT/SHARE`. */
+  nfs: { source: string; clients: readonly string[]; readOnly: boolean }[];
+}
+
+export interface FileServerParts {
+  world: World;
+  images: ImageKeeper;
+  doors: InstanceDoors;
+  ways: WaysIn;
+  /** The public address of the ways in; undefined where the operator has none for them. */
+  publicAddress: string | undefined;
+  /** Whether that address reaches other machines. */
+  isOutside: boolean;
+}
+
+export interface FileServer {
+  pass(signal: AbortSignal): Promise<number>;
+  /** Somebody has work for it: it is made where it is not there. */
+  need(): void;
+  /** What leads to it from outside. */
+  fronts(): ServiceFront[];
+  status(): Promise<FileServerStatus | undefined>;
+  /** What the operator should know; undefined where all is well. */
+  trouble(): string | undefined;
+}
+
+const saidSchema = z.object({ smb: z.string(), nfs: z.string() });
+
+export function createFileServer(parts: FileServerParts): FileServer {
+  const { world, images, doors, ways } = parts;
+  const { store, engine, clock, log, secrets } = world;
+  const isSwitchedOn = ways.smb || ways.nfs.length > 0;
+  const isReal = engine.capabilities().real;
+  let neededSince: EpochMillis | undefined = isSwitchedOn ? clock.now() : undefined;
+  let told: { word: string; at: EpochMillis } | undefined;
+  let failure: { message: string; attempts: number; retryAt: EpochMillis } | undefined;
+  let found: EngineInstance | undefined;
+
+  const model = () =>
+    createHash('sha256')
+      .update(JSON.stringify([images.reference(recipe).fingerprint, cpus, memoryBytes]))
+      .digest('hex')
+      .slice(0, 16);
+
+  async function arePoolsFirst(now: EpochMillis): Promise<boolean> {
+    if (now - (neededSince ?? now) >= poolsFirstFor) return false;
+    const sets = await findResources(store.db, { type: 'Microsoft.Compute/virtualMachineScaleSets' });
+    return sets.some(
+      ({ provisioningState, deletingSince }) =>
+        deletingSince === undefined && provisioningState !== 'Succeeded' && provisioningState !== 'Failed',
+    );
+  }
+
+  async function tell(word: FileServerWord, digest: string, signal: AbortSignal): Promise<void> {
+    const result = await engine.exec(
+      fileServerName,
+      ['/usr/lib/poolhouse/ways-in'],
+      { stdin: JSON.stringify(word), timeoutMs: 60_000 },
+      signal,
+    );
+    if (result.exitCode !== 0)
+      throw new PoolhouseError(
+        'Unavailable',
+        `The file server could not be told whom it lets in (exit code ${result.exitCode}). It will be tried again.`,
+        { cause: new Error(result.stderr.slice(-2_000)), retryable: true },
+      );
+    const said = saidSchema.parse(JSON.parse(result.stdout));
+    for (const [name, wanted] of [
+      ['smb', word.smb.length > 0],
+      ['nfs', word.nfs.length > 0],
+    ] as const)
+      if (wanted && said[name] !== 'active' && said[name] !== 'activating')
+        throw new PoolhouseError('Unavailable', `The ${name.toUpperCase()} server does not run. It is started again.`, {
+          retryable: true,
+        });
+    told = { word: digest, at: clock.now() };
+  }
+
+  async function carryOut(step: FileServerStep, word: FileServerWord, digest: string, signal: AbortSignal) {
+    switch (step.step) {
+      case 'prepareImage':
+        images.prepare(recipe);
+        return;
+      case 'remove':
+        told = undefined;
+        await engine.delete(fileServerName, signal);
+        return;
+      case 'create':
+        told = undefined;
+        await engine.create(
+          {
+            name: fileServerName,
+            hostname: fileServerName,
+            image: images.reference(recipe),
+            cpus,
+            memoryBytes,
+            address: serviceAddress(engine.network()),
+            labels: { [serviceLabel]: fileServerName, 'model-version': model() },
+            controlFolder: await doors.open(fileServerName),
+            service: true,
+          },
+          signal,
+        );
+        return;
+      case 'start':
+        told = undefined;
+        await doors.open(fileServerName);
+        await engine.setPower(fileServerName, 'running', signal);
+        return;
+      case 'attach':
+        return engine.attachShare(fileServerName, { ...placeOf(step), folder: '', path: step.path }, signal);
+      case 'detach':
+        return engine.detachShare(fileServerName, step.path, signal);
+      case 'tell':
+        return tell(word, digest, signal);
+    }
+  }
+
+  async function pass(signal: AbortSignal): Promise<number> {
+    if (!isReal) return settledDelay;
+    const now = clock.now();
+    if (failure !== undefined && now < failure.retryAt) return Math.min(settledDelay, failure.retryAt - now);
+    found = (await engine.list(signal)).find(({ name }) => name === fileServerName);
+    if (found === undefined && neededSince === undefined) return settledDelay;
+    if (found === undefined || found.power !== 'running') told = undefined;
+    await doors.open(fileServerName);
+    const shares = await readServedShares(world);
+    const word = await readFileServerWord(world, ways, shares);
+    const digest = secrets.digest('file server', JSON.stringify(word));
+    const steps = planFileServer(
+      {
+        wanted: neededSince !== undefined,
+        poolsFirst: await arePoolsFirst(now),
+        image: images.state(recipe),
+        model: model(),
+        found:
+          found === undefined
+            ? undefined
+            : {
+                made: found.made,
+                power: found.power,
+                model: found.labels['model-version'] ?? '',
+                attachments: found.attachments,
+              },
+        shares,
+        word: digest,
+        told,
+      },
+      now,
+    );
+    for (const step of steps) {
+      try {
+        await carryOut(step, word, digest, signal);
+        if (step.step !== 'tell' || failure !== undefined) log.info({ ...step }, `the file server: ${step.step} done`);
+      } catch (error) {
+        if (signal.aborted || (error instanceof PoolhouseError && error.code === 'EngineUnavailable')) throw error;
+        const attempts = (failure?.attempts ?? 0) + 1;
+        const retryAt = clock.now() + Math.min(longestRetry, firstRetry * 2 ** (attempts - 1));
+        failure = { message: errorBodyOf(error).message, attempts, retryAt };
+        log.error({ err: error, ...step }, `the file server: ${step.step} failed: ${failure.message}`);
+        return Math.min(settledDelay, retryAt - clock.now());
+      }
+    }
+    failure = undefined;
+    if (steps.some(({ step }) => step === 'create' || step === 'remove' || step === 'start')) {
+      world.changed();
+      return 0;
+    }
+    return settledDelay;
+  }
+
+  function reason(): string | undefined {
+    const { failure: ofImage } = images.state(recipe);
+    return failure?.message ?? ofImage?.message;
+  }
+
+  return {
+    pass,
+    need() {
+      if (neededSince !== undefined) return;
+      neededSince = clock.now();
+      world.changed();
+    },
+    fronts() {
+      const { publicAddress, isOutside } = parts;
+      const instance = world.live.engineInstances().find(({ name }) => name === fileServerName);
+      if (instance === undefined || !isService(instance)) return [];
+      const accepting = instance.power === 'running';
+      const to = { instance: instance.name, address: instance.address, accepting };
+      const closed: ServiceFront = { ...to, kind: 'closed' };
+      if (publicAddress === undefined) return [closed];
+      return [
+        closed,
+        ...(ways.smb
+          ? [
+              {
+                ...to,
+                kind: 'carried' as const,
+                id: 'fileserver/smb',
+                publicAddress,
+                publicPort: smbPort,
+                port: smbPort,
+              },
+            ]
+          : []),
+        ...(ways.nfs.length > 0 && isOutside
+          ? [
+              {
+                ...to,
+                ...{ kind: 'forwarded' as const, publicAddress, publicPort: nfsPort, port: nfsPort },
+                clients: [...new Set(ways.nfs.flatMap(({ clients }) => clients))].toSorted(),
+              },
+            ]
+          : []),
+      ];
+    },
+    async status() {
+      if (!isReal || (found === undefined && neededSince === undefined)) return undefined;
+      const shares = await readServedShares(world);
+      const why = reason();
+      const address = serviceAddress(engine.network());
+      const { publicAddress, isOutside } = parts;
+      return {
+        state:
+          found?.made !== true
+            ? images.state(recipe).busy || images.state(recipe).ready
+              ? 'being made'
+              : 'not made'
+            : found.power === 'running'
+              ? 'running'
+              : 'stopped',
+        address,
+        ...(why === undefined ? {} : { reason: why }),
+        smb:
+          ways.smb && publicAddress !== undefined
+            ? shares.map(({ account, share }) => ({ account, path: `//${publicAddress}/${share}` }))
+            : [],
+        nfs: ways.nfs.map(({ share, clients, readOnly }) => ({
+          source: `${isOutside && publicAddress !== undefined ? publicAddress : address}:/${share}`,
+          clients,
+          readOnly,
+        })),
+      };
+    },
+    trouble() {
+      const why = reason();
+      return why === undefined ? undefined : `The file server is not as it should be: ${why}`;
+    },
+  };
+}
+
+const placeOf = ({ account, share }: ServedShare): ServedShare => ({ account, share });
