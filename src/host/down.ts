@@ -44,7 +44,7 @@ export async function destroy(home: Home, progress: Progress, signal: AbortSigna
       await removeRedirects(installation.id, signal);
       removed.push(`the kernel's redirects`);
     }
-    await rm(runtimeFolderOf(home, installation.id, isRoot).folder, { recursive: true, force: true });
+    await removeTree(runtimeFolderOf(home, installation.id, isRoot).folder);
   }
   // An `up` that was cut off early has no installation yet, and may have begun to prepare the machine.
   if (isRoot && (await exists(home.folder)) && installation?.engine !== 'sim')

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { autoscaleHours } from './autoscale.ts';
 import { resultOf, type Benchmark, type Result } from './benchmark.ts';
 import { record } from './document.ts';
+import { filesGit, filesPip, filesSequential, filesSmall, filesSnapshot } from './files.ts';
 import { describeMachine } from './machine.ts';
 import { httpRateChp, httpRateHaproxy, wsRateChp } from './http.ts';
 import { placement } from './placement.ts';
@@ -36,6 +37,11 @@ const benchmarks: readonly Benchmark[] = [
   planGrowth,
   autoscaleHours,
   templateExpand,
+  filesSequential,
+  filesSmall,
+  filesGit,
+  filesPip,
+  filesSnapshot,
   wakeFrozen,
   wakeStopped,
   wakeNothing,

@@ -10,6 +10,7 @@ import { createGround, mebibyte, type EngineTrial, type EngineUnderTest } from '
 import { describeImages } from './images.ts';
 import { describeInstances } from './instances.ts';
 import { describePrograms } from './programs.ts';
+import { describeShareRooms } from './share-rooms.ts';
 import { describeShares } from './shares.ts';
 
 const slow = 120_000;
@@ -48,6 +49,7 @@ export function describeEngine(name: string, under: EngineUnderTest): void {
       describePrograms(ground);
       describeFiles(ground);
       describeShares(ground);
+      describeShareRooms(ground);
       describeImages(ground);
 
       describe('the end', () => {

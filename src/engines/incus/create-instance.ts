@@ -7,6 +7,7 @@ import type { InstanceSpec } from '../engine.ts';
 import { controlDeviceFor } from './control-folder.ts';
 import { isMade, type DaemonInstance, type DaemonInstances } from './daemon-instances.ts';
 import { hostnameKey, labelPrefix, linkOf, nameserverKey, readyKey, seedName, type EngineNames } from './names.ts';
+import { systemCallFilter } from './system-call-filter.ts';
 import { DaemonError, isBeingCreated, isPresent, unless, type RestClient } from './rest-client.ts';
 
 /** What the daemon is asked to make. Pure but for the number of CPUs, which no limit may exceed. */
@@ -25,6 +26,7 @@ function instanceDocument(spec: InstanceSpec, names: EngineNames, gateway: strin
     [nameserverKey]: gateway,
     [readyKey]: 'no',
     'raw.lxc': '',
+    'raw.seccomp': systemCallFilter(),
   };
   // The daemon's own list answers ENOSYS to `open_by_handle_at`, by which a server of NFS finds its files again.
   if (spec.service === true) config['security.syscalls.deny_default'] = 'false';

@@ -5,6 +5,7 @@
  * are put together: changes to one instance take turns, and what the daemon refuses becomes words.
  */
 import { availableParallelism, totalmem } from 'node:os';
+import { isDeepStrictEqual } from 'node:util';
 import { PoolhouseError } from '../../core/errors.ts';
 import type { Attachment, Engine, EngineInstance, EngineNetwork, InstanceMetrics } from '../engine.ts';
 import { openControlFolder } from './control-folder.ts';
@@ -31,7 +32,7 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
   const client = createRestClient(options.socketPath);
   const instances = createDaemonInstances(client, project);
   const seeds = createSeeds(client, instances, names);
-  const volumes = createShareVolumes(client, names);
+  const volumes = createShareVolumes(client, names, instances);
   let network: EngineNetwork | undefined;
 
   /** Whether a path shows a mount inside a running instance. */
@@ -119,37 +120,33 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
     ensureShare: (spec, signal) => volumes.ensure(spec, signal),
     listShares: (signal) => volumes.list(signal),
     deleteShare: (account, share, signal) => volumes.remove(account, share, signal),
-    ensureFolder: () =>
-      Promise.reject(new PoolhouseError('OperationNotAllowed', 'Folders of shares have no rooms yet.')),
-    listFolders: () => Promise.resolve([]),
-    snapshotShare: () => Promise.reject(new PoolhouseError('OperationNotAllowed', 'Shares have no snapshots yet.')),
-    listSnapshots: () => Promise.resolve([]),
-    deleteSnapshot: () => Promise.resolve(),
+    ensureFolder: async (spec, signal) =>
+      volumes.rooms.ensureFolder(await volumes.volumeOf(spec.account, spec.share, signal), spec, signal),
+    listFolders: async (account, share, signal) =>
+      volumes.rooms.listFolders(await volumes.volumeOf(account, share, signal), signal),
+    snapshotShare: async (account, share, name, signal) =>
+      volumes.rooms.snapshot(await volumes.volumeOf(account, share, signal), name, signal),
+    listSnapshots: async (account, share, signal) =>
+      volumes.rooms.listSnapshots(await volumes.volumeOf(account, share, signal), signal),
+    deleteSnapshot: async (account, share, name, signal) =>
+      volumes.rooms.deleteSnapshot(await volumes.volumeOf(account, share, signal), name, signal),
 
     async attachShare(name, attachment: Attachment, signal) {
-      if (attachment.folder !== '') {
-        throw new PoolhouseError(
-          'OperationNotAllowed',
-          `Only whole shares can be attached, not the folder '${attachment.folder}' of '${attachment.share}'.`,
-        );
-      }
-      if (!(await volumes.exists(attachment.account, attachment.share, signal))) {
-        throw new PoolhouseError(
-          'ShareNotFound',
-          `The account '${attachment.account}' has no share '${attachment.share}'.`,
-        );
-      }
       const instance = await instances.read(name, signal);
-      const wanted = volumes.deviceFor(attachment);
+      const wanted = await volumes.deviceFor(attachment, signal);
       const present = instance.devices[wanted.name];
       if (present !== undefined) {
-        if (present['source'] !== wanted.device['source']) {
+        const before = attachmentsOf(instance.config).find(({ path }) => path === attachment.path);
+        if (!isDeepStrictEqual(before, { ...attachment })) {
           throw new PoolhouseError(
             'Conflict',
             `Another share is attached at '${attachment.path}' of '${name}'. Unmount it first.`,
           );
         }
-        if (powerOf(instance.status) !== 'running' || (await isMounted(name, attachment.path, signal))) return;
+        const isSame = present['source'] === wanted.device['source'];
+        const isSeen = async () =>
+          powerOf(instance.status) !== 'running' || (await isMounted(name, attachment.path, signal));
+        if (isSame && (await isSeen())) return;
         // It was unmounted inside: the device is configured, and shows nothing.
         await instances.withoutDevice(name, wanted.name, signal);
       }
@@ -161,7 +158,13 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
     },
 
     async detachShare(name, path, signal) {
+      const before = (await instances.find(name, signal))?.devices[deviceName(path)]?.['source'];
       await instances.withoutDevice(name, deviceName(path), signal);
+      if (before?.startsWith(`${names.folders}/`) !== true) return;
+      const isShown = (await instances.all(signal)).some(({ devices }) =>
+        Object.values(devices).some(({ source }) => source === before),
+      );
+      if (!isShown) await volumes.mounts.unmount(before, signal);
     },
 
     async metrics(signal): Promise<InstanceMetrics[]> {
@@ -176,10 +179,12 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
 
     async prepare(signal) {
       network = await preparePlaces(client, names, options, signal);
+      await volumes.rooms.prepare(signal);
     },
 
     async destroy(signal) {
       for (const { name } of await instances.all(signal)) await instances.remove(name, signal);
+      await volumes.mounts.unmountAll(signal);
       for (const { account, share } of (await unless(isMissing, () => volumes.list(signal))) ?? [])
         await volumes.remove(account, share, signal);
       await removePlaces(client, names, signal);
@@ -253,6 +258,20 @@ function inWords(engine: Engine): Engine {
     ensureShare: (share, signal) =>
       told(`keep the share '${share.account}/${share.share}'`, () => engine.ensureShare(share, signal))(),
     listShares: told('list the shares', (...args: Parameters<Engine['listShares']>) => engine.listShares(...args)),
+    ensureFolder: (spec, signal) =>
+      told(`keep the folder '${spec.folder}' of '${spec.share}'`, () => engine.ensureFolder(spec, signal))(),
+    listFolders: told('list the folders of', (...args: Parameters<Engine['listFolders']>) =>
+      engine.listFolders(...args),
+    ),
+    snapshotShare: told('keep a snapshot of a share of', (...args: Parameters<Engine['snapshotShare']>) =>
+      engine.snapshotShare(...args),
+    ),
+    listSnapshots: told('list the snapshots of a share of', (...args: Parameters<Engine['listSnapshots']>) =>
+      engine.listSnapshots(...args),
+    ),
+    deleteSnapshot: told('delete a snapshot of a share of', (...args: Parameters<Engine['deleteSnapshot']>) =>
+      engine.deleteSnapshot(...args),
+    ),
     deleteShare: told('delete a share of', (...args: Parameters<Engine['deleteShare']>) => engine.deleteShare(...args)),
     attachShare: told('attach a share to', (...args: Parameters<Engine['attachShare']>) => engine.attachShare(...args)),
     detachShare: told('detach a share from', (...args: Parameters<Engine['detachShare']>) =>

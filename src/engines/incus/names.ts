@@ -8,6 +8,8 @@ export interface EngineNames {
   network: string;
   instancePool: string;
   sharePool: string;
+  /** A folder of the host where parts of shares are mounted, to be shown to instances. */
+  folders: string;
 }
 
 export function engineNames(installation: string): EngineNames {
@@ -16,6 +18,7 @@ export function engineNames(installation: string): EngineNames {
     network: `ph${installation}`,
     instancePool: `poolhouse-${installation}`,
     sharePool: `poolhouse-${installation}-shares`,
+    folders: `/run/poolhouse-${installation}/folders`,
   };
 }
 

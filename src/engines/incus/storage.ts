@@ -2,11 +2,16 @@
  * Shares as custom volumes in a storage pool of their own. That pool is mounted `nosuid,nodev`, and every mount that
  * is made from it inherits this, locked: inside an instance not even root can take it off.
  */
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { PoolhouseError } from '../../core/errors.ts';
 import type { Attachment, ShareSpec, ShareState } from '../engine.ts';
+import type { DaemonInstances } from './daemon-instances.ts';
 import { removeEmptyVolume } from './empty-volume.ts';
+import { createFolderMounts } from './folder-mounts.ts';
 import { attachmentPrefix, deviceName, readyKey, volumeName, type EngineNames } from './names.ts';
+import { movedKey, readIdMap, toMoveKey } from './owners.ts';
+import { createShareRooms, type ShareVolume } from './share-rooms.ts';
 import { DaemonError, isMissing, isPresent, unless, type RestClient } from './rest-client.ts';
 
 const volumeSchema = z.object({
@@ -15,8 +20,6 @@ const volumeSchema = z.object({
   config: z.record(z.string(), z.string()),
   used_by: z.array(z.string()).nullish(),
 });
-/** The daemon leaves `used` out while the volume is empty. */
-const stateSchema = z.object({ usage: z.object({ used: z.number().optional() }).nullish() });
 const attachmentSchema = z.object({ account: z.string(), share: z.string(), folder: z.string(), path: z.string() });
 
 export interface InstanceConfiguration {
@@ -25,8 +28,11 @@ export interface InstanceConfiguration {
   status: string;
 }
 
-export function createShareVolumes(client: RestClient, names: EngineNames) {
+export function createShareVolumes(client: RestClient, names: EngineNames, instances: Pick<DaemonInstances, 'all'>) {
   const { project, sharePool } = names;
+  const pool = join(dirname(client.socketPath), 'storage-pools', sharePool);
+  const rooms = createShareRooms(pool);
+  const mounts = createFolderMounts({ folder: names.folders, pool });
   const volumes = `/1.0/storage-pools/${sharePool}/volumes/custom`;
 
   async function isMade(name: string, signal: AbortSignal): Promise<boolean> {
@@ -37,7 +43,37 @@ export function createShareVolumes(client: RestClient, names: EngineNames) {
   const removeEmpty = (name: string) =>
     removeEmptyVolume(client.socketPath, { pool: sharePool, kind: 'custom', project, name });
 
+  const volumeFor = (account: string, share: string, config: Readonly<Record<string, string>>): ShareVolume => ({
+    folder: join(pool, 'custom', `${project}_${volumeName(account, share)}`),
+    quotaBytes: Number(config['size'] ?? 0),
+    idMap: readIdMap(config[movedKey]),
+  });
+
+  /**
+   * The volume of a share, with its owners moved as soon as there is an instance that tells how: what nobody has been shown yet can still be
+   * moved. `ShareNotFound` where there is none that was made to its end.
+   */
+  async function volumeOf(account: string, share: string, signal: AbortSignal): Promise<ShareVolume> {
+    const path = `${volumes}/${volumeName(account, share)}?project=${project}`;
+    const found = await unless(isMissing, () => client.get(path, signal));
+    const config = found === undefined ? undefined : volumeSchema.parse(found).config;
+    if (config === undefined || config[readyKey] === 'no')
+      throw new PoolhouseError('ShareNotFound', `The account '${account}' has no share '${share}'.`);
+    const volume = volumeFor(account, share, config);
+    if (volume.idMap !== undefined) return volume;
+    const idMap = (await instances.all(signal))
+      .map((one) => readIdMap(one.config[toMoveKey]))
+      .find((one) => one !== undefined);
+    if (idMap === undefined) return volume;
+    await rooms.moveOwners(volume, idMap, signal);
+    await client.change('PATCH', path, { config: { [movedKey]: idMap.text, [toMoveKey]: idMap.text } }, signal);
+    return { ...volume, idMap };
+  }
+
   return {
+    rooms,
+    mounts,
+    volumeOf,
     async ensure({ account, share, quotaBytes }: ShareSpec, signal: AbortSignal): Promise<void> {
       const name = volumeName(account, share);
       const config = { size: String(quotaBytes), 'user.poolhouse.account': account, 'user.poolhouse.share': share };
@@ -60,33 +96,34 @@ export function createShareVolumes(client: RestClient, names: EngineNames) {
         { config: { ...config, [readyKey]: 'yes' } },
         signal,
       );
+      await rooms.limit(await volumeOf(account, share, signal), signal);
     },
 
     async list(signal: AbortSignal): Promise<ShareState[]> {
       const found = z.array(volumeSchema).parse(await client.get(`${volumes}?project=${project}&recursion=1`, signal));
-      const result: ShareState[] = [];
-      for (const volume of found) {
-        const account = volume.config['user.poolhouse.account'];
-        const share = volume.config['user.poolhouse.share'];
-        if (volume.type !== 'custom' || account === undefined || share === undefined) continue;
-        const answer = await unless(isMissing, () =>
-          client.get(`${volumes}/${volume.name}/state?project=${project}`, signal),
-        );
-        if (answer === undefined) continue; // removed meanwhile
-        const state = stateSchema.parse(answer);
-        result.push({
-          account,
-          share,
-          quotaBytes: Number(volume.config['size'] ?? 0),
-          usedBytes: state.usage?.used ?? 0,
-          snapshotBytes: 0,
-        });
-      }
-      return result;
+      const shares = found.flatMap(({ type, config }) => {
+        const account = config['user.poolhouse.account'];
+        const share = config['user.poolhouse.share'];
+        if (type !== 'custom' || account === undefined || share === undefined) return [];
+        return [{ account, share, volume: volumeFor(account, share, config) }];
+      });
+      const usages = await rooms.usages(
+        shares.map(({ volume }) => volume),
+        signal,
+      );
+      return shares.map(({ account, share, volume: { quotaBytes } }, index) => ({
+        ...{ account, share, quotaBytes, usedBytes: 0, snapshotBytes: 0 },
+        ...usages[index], // none of one that was removed meanwhile
+      }));
     },
 
     async remove(account: string, share: string, signal: AbortSignal): Promise<void> {
       const name = volumeName(account, share);
+      const holder = (await instances.all(signal)).find(({ config }) =>
+        attachmentsOf(config).some((one) => one.account === account && one.share === share && one.folder !== ''),
+      );
+      if (holder !== undefined) throw stillAttached(account, share);
+      const counted = await rooms.idOf(volumeFor(account, share, {}), signal).catch(() => undefined); // it may be gone
       const drop = () =>
         unless(isMissing, () => client.change('DELETE', `${volumes}/${name}?project=${project}`, undefined, signal));
       try {
@@ -97,32 +134,46 @@ export function createShareVolumes(client: RestClient, names: EngineNames) {
         });
       } catch (error) {
         if (!(error instanceof DaemonError) || !/in use/i.test(error.message)) throw error;
-        throw new PoolhouseError('Conflict', `The share '${share}' of '${account}' is still attached to an instance.`, {
-          cause: error,
-          retryable: true,
-        });
+        throw stillAttached(account, share, error);
       }
+      await rooms.forget(counted, signal);
     },
 
-    /** True when it was made to its end. */
-    exists: (account: string, share: string, signal: AbortSignal) => isMade(volumeName(account, share), signal),
-
-    /** The device that shows the share, and the key that remembers what it shows. */
-    deviceFor(attachment: Attachment): { name: string; device: Record<string, string>; key: string; value: string } {
-      const name = deviceName(attachment.path);
+    /**
+     * The device that shows the share or a folder of it, and the key that remembers what it shows. `ShareNotFound` where there is no such
+     * share; a folder that is missing is made as root's.
+     */
+    async deviceFor(
+      attachment: Attachment,
+      signal: AbortSignal,
+    ): Promise<{ name: string; device: Record<string, string>; key: string; value: string }> {
+      const { account, share, folder, path } = attachment;
+      const volume = await volumeOf(account, share, signal);
+      const name = deviceName(path);
+      const shown = async () => {
+        if (folder === '') return { pool: sharePool, source: volumeName(account, share) };
+        const isThere = await rooms.subvolumeOf(volume, folder, signal).catch(() => undefined);
+        if (isThere === undefined)
+          await rooms.ensureFolder(volume, { account, share, folder, uid: 0, gid: 0, mode: 0o755 }, signal);
+        const source = await mounts.mount(await rooms.subvolumeOf(volume, folder, signal), signal);
+        // After a start of the host it is mounted by us, and instances may start before.
+        return { source, required: 'false' };
+      };
       return {
         name,
-        device: {
-          type: 'disk',
-          pool: sharePool,
-          source: volumeName(attachment.account, attachment.share),
-          path: attachment.path,
-        },
+        device: { type: 'disk', path, ...(await shown()) },
         key: `${attachmentPrefix}${name}`,
         value: JSON.stringify(attachment),
       };
     },
   };
+}
+
+function stillAttached(account: string, share: string, cause?: unknown): PoolhouseError {
+  return new PoolhouseError('Conflict', `The share '${share}' of '${account}' is still attached to an instance.`, {
+    retryable: true,
+    ...(cause === undefined ? {} : { cause }),
+  });
 }
 
 /** What an instance has attached, as its configuration remembers it. */

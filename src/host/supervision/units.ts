@@ -42,7 +42,8 @@ const controlSandbox = [
   'CapabilityBoundingSet=CAP_AUDIT_WRITE CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_KILL CAP_MKNOD CAP_NET_ADMIN CAP_NET_BIND_SERVICE CAP_SETFCAP CAP_SETGID CAP_SETPCAP CAP_SETUID CAP_SYS_ADMIN CAP_SYS_CHROOT',
   'ProtectSystem=strict',
   'ProtectHome=read-only',
-  `ReadWritePaths=-/tmp -/var/tmp -${machineFolder}`,
+  // The daemons' storage pools: folders and snapshots of shares are made there.
+  `ReadWritePaths=-/tmp -/var/tmp -/var/lib/lxd -/var/lib/incus -${machineFolder}`,
   'PrivateIPC=yes',
   'ProtectClock=yes',
   'ProtectControlGroups=yes',

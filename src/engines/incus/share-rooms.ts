@@ -1,0 +1,329 @@
+/**
+ * Folders of shares with rooms of their own, and snapshots: subvolumes beneath the volume of a share, all of them in one quota group, `1/ID` of the
+ * volume's own subvolume. Anything new is made in a folder that is root's alone and moved into its place by handle, so that no link that
+ * somebody has planted in the share leads it elsewhere.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, readdir, rename, rmdir, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PoolhouseError } from '../../core/errors.ts';
+import type { ShareFolderSpec, ShareFolderState, ShareSnapshot } from '../engine.ts';
+import { createBtrfs, type QuotaGroup, type Subvolume } from './btrfs.ts';
+import { isThere, openBelow, openIn, openOrMake, openTrusted, type FolderHandle } from './handles.ts';
+import { moveOwners, type IdMap } from './owners.ts';
+
+/** A share's volume, as these need it. */
+export interface ShareVolume {
+  /** Its folder on the host. */
+  folder: string;
+  quotaBytes: number;
+  /** How owners are moved; undefined as long as no instance has ever been made. */
+  idMap: IdMap | undefined;
+}
+
+export interface Usage {
+  usedBytes: number;
+  snapshotBytes: number;
+}
+
+const snapshots = '.snapshots';
+const snapshotName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const mebibyte = 2 ** 20;
+/** The deepest tree whose removal the file system still counts; by itself it stops at 3, and counts all anew. */
+const countedDepth = '8';
+
+export function createShareRooms(pool: string) {
+  const btrfs = createBtrfs(pool);
+  /** Where things are made: nobody but root comes here. */
+  const workshop = join(pool, 'poolhouse');
+  const workpiece = () => join(workshop, randomBytes(8).toString('hex'));
+  const rootOf = ({ idMap }: ShareVolume) => ({ uid: idMap?.uid(0) ?? 0, gid: idMap?.gid(0) ?? 0, mode: 0o755 });
+  const below = (volume: ShareVolume, found: readonly Subvolume[]) => {
+    const prefix = `${volume.folder.slice(pool.length + 1)}/`;
+    return found.flatMap((one) =>
+      one.path.startsWith(prefix) ? [{ ...one, path: one.path.slice(prefix.length) }] : [],
+    );
+  };
+  const roomsOf = (volume: ShareVolume, found: readonly Subvolume[]) =>
+    below(volume, found).filter(({ path }) => !path.split('/').includes(snapshots));
+
+  async function groupOf(volume: ShareVolume, signal: AbortSignal): Promise<string> {
+    const id = await btrfs.idOf(volume.folder, signal);
+    const group = await btrfs.ensureGroup(id, signal);
+    if (await isMiscounted()) await btrfs.recount(signal);
+    return group;
+  }
+
+  function usageOf(id: number, rooms: readonly Subvolume[], groups: ReadonlyMap<string, QuotaGroup>): Usage {
+    const referenced = (group: string) => groups.get(group)?.referenced ?? 0;
+    const usedBytes = [id, ...rooms.map((room) => room.id)].reduce(
+      (sum, one) => sum + referenced(`0/${String(one)}`),
+      0,
+    );
+    return { usedBytes, snapshotBytes: Math.max(0, referenced(`1/${String(id)}`) - usedBytes) };
+  }
+
+  /** The limit is on all that is in the group: what snapshots keep comes on top of what the share may hold. */
+  async function limit(
+    volume: ShareVolume,
+    id: number,
+    kept: number,
+    groups: ReadonlyMap<string, QuotaGroup>,
+    signal: AbortSignal,
+  ) {
+    const group = `1/${String(id)}`;
+    const wanted = volume.quotaBytes + Math.ceil(kept / mebibyte) * mebibyte;
+    if (groups.has(group) && groups.get(group)?.limit !== wanted) await btrfs.limit(group, wanted, signal);
+  }
+
+  async function filesystemId(): Promise<string> {
+    // The kernel shows each file system by its id, and the devices that it is on.
+    const source = (await readFile('/proc/self/mountinfo', 'utf8'))
+      .split('\n')
+      .find((line) => line.split(' ')[4] === pool)
+      ?.split(' - ')[1]
+      ?.split(' ')[1];
+    const device = source?.split('/').at(-1) ?? '';
+    for (const id of await readdir('/sys/fs/btrfs').catch((): string[] => [])) {
+      const devices = await readdir(`/sys/fs/btrfs/${id}/devices`).catch((): string[] => []);
+      if (devices.includes(device)) return id;
+    }
+    return '';
+  }
+
+  async function isMiscounted(): Promise<boolean> {
+    const file = `/sys/fs/btrfs/${await filesystemId()}/qgroups/inconsistent`;
+    return (await readFile(file, 'utf8').catch(() => '0')).trim() === '1';
+  }
+
+  /** Into its place; `Conflict` where something is there. */
+  async function place(piece: string, parent: FolderHandle, name: string): Promise<void> {
+    try {
+      await rename(piece, parent.at(name));
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException;
+      if (!['EEXIST', 'ENOTEMPTY', 'ENOTDIR', 'EISDIR'].includes(code)) throw error;
+      throw new PoolhouseError('Conflict', `Something else was put in the place of '${name}' meanwhile.`, {
+        cause: error,
+        retryable: true,
+      });
+    }
+  }
+
+  /** The folder that a new one goes into, with what leads to it made as root's. */
+  async function openAbove(volume: ShareVolume, names: readonly string[]): Promise<FolderHandle> {
+    let here = await openTrusted(volume.folder);
+    for (const name of names) {
+      await using above = here;
+      here = await openOrMake(above, name, rootOf(volume));
+    }
+    return here;
+  }
+
+  /** A snapshot of a folder, in its own `.snapshots`, once. */
+  async function keep(
+    volume: ShareVolume,
+    folder: FolderHandle,
+    name: string,
+    group: string,
+    signal: AbortSignal,
+    prepare?: (piece: string) => Promise<void>,
+  ) {
+    await using shelf = await openOrMake(folder, snapshots, rootOf(volume));
+    const root = rootOf(volume);
+    await shelf.chown(root.uid, root.gid); // whoever has made it: nobody else puts anything there
+    await shelf.chmod(root.mode);
+    if (!(await isThere(shelf, name))) {
+      const piece = workpiece();
+      await btrfs.snapshot(folder.path, piece, group, signal);
+      await prepare?.(piece);
+      await place(piece, shelf, name);
+    }
+    await using kept = await openIn(shelf, name);
+    // Before any instance was made nobody can reach it, and its owners have still to be moved.
+    if (kept !== undefined && volume.idMap !== undefined) await btrfs.seal(kept.path, true, signal);
+  }
+
+  async function drop(volume: ShareVolume, folder: FolderHandle, name: string, signal: AbortSignal): Promise<void> {
+    await using shelf = await openIn(folder, snapshots);
+    if (shelf === undefined) return;
+    {
+      await using kept = await openIn(shelf, name);
+      if (kept === undefined || !(await kept.isSubvolume())) return;
+      await btrfs.seal(kept.path, false, signal);
+    }
+    const piece = workpiece();
+    await rename(shelf.at(name), piece);
+    await btrfs.remove(piece, signal);
+  }
+
+  return {
+    /** Makes ready what these stand on, and clears away what a call that was cut off has left. */
+    async prepare(signal: AbortSignal): Promise<void> {
+      await mkdir(workshop, { recursive: true, mode: 0o700 });
+      await btrfs.countQuotas(signal);
+      for (const left of await readdir(workshop)) {
+        const path = join(workshop, left);
+        await btrfs.seal(path, false, signal).catch(() => undefined);
+        await btrfs.remove(path, signal).catch(() => undefined); // what is no subvolume is nothing of ours
+      }
+      const depth = `/sys/fs/btrfs/${await filesystemId()}/qgroups/drop_subtree_threshold`;
+      await writeFile(depth, countedDepth).catch(() => undefined); // older kernels always count, and a unit of systemd's may not
+      if (await isMiscounted()) await btrfs.recount(signal);
+    },
+
+    /** What is on the volume is moved to the instances' numbers; `idMap` says how. Only before anything was ever shown of it. */
+    async moveOwners(volume: ShareVolume, idMap: IdMap, signal: AbortSignal): Promise<void> {
+      await moveOwners(volume.folder, idMap);
+      for (const { path } of below(volume, await btrfs.list(signal)))
+        if (path.split('/').at(-2) === snapshots) await btrfs.seal(join(volume.folder, path), true, signal);
+    },
+
+    /** The share's quota holds for all that is in it. */
+    async limit(volume: ShareVolume, signal: AbortSignal): Promise<void> {
+      await groupOf(volume, signal);
+      const id = await btrfs.idOf(volume.folder, signal);
+      const [found, groups] = [await btrfs.list(signal), await btrfs.groups(signal)];
+      await limit(volume, id, usageOf(id, roomsOf(volume, found), groups).snapshotBytes, groups, signal);
+    },
+
+    /** What each volume holds, in their order; what snapshots keep is looked at, so that quotas go on meaning what they say. */
+    async usages(volumes: readonly ShareVolume[], signal: AbortSignal): Promise<(Usage | undefined)[]> {
+      const [found, groups] = [await btrfs.list(signal), await btrfs.groups(signal)];
+      const ids = new Map(found.map(({ id, path }) => [join(pool, path), id]));
+      const result: (Usage | undefined)[] = [];
+      for (const volume of volumes) {
+        const id = ids.get(volume.folder);
+        const usage = id === undefined ? undefined : usageOf(id, roomsOf(volume, found), groups);
+        if (id !== undefined && usage !== undefined) await limit(volume, id, usage.snapshotBytes, groups, signal);
+        result.push(usage);
+      }
+      return result;
+    },
+
+    async ensureFolder(
+      volume: ShareVolume,
+      spec: ShareFolderSpec,
+      signal: AbortSignal,
+    ): Promise<'made' | 'kept' | 'plain'> {
+      const group = await groupOf(volume, signal);
+      const names = spec.folder.split('/');
+      const name = names.pop() ?? '';
+      await using parent = await openAbove(volume, names);
+      await using found = await openIn(parent, name);
+      if (found !== undefined) {
+        if (!(await found.isSubvolume())) return 'plain';
+        const own = `0/${String(await btrfs.idOf(found.path, signal))}`;
+        const before = (await btrfs.groups(signal)).get(own)?.limit;
+        if (before !== spec.quotaBytes) await btrfs.limit(own, spec.quotaBytes, signal);
+        return 'kept';
+      }
+      const piece = workpiece();
+      await btrfs.create(piece, group, signal);
+      {
+        await using made = await openTrusted(piece);
+        await made.chown(volume.idMap?.uid(spec.uid) ?? spec.uid, volume.idMap?.gid(spec.gid) ?? spec.gid);
+        await made.chmod(spec.mode);
+      }
+      if (spec.quotaBytes !== undefined)
+        await btrfs.limit(`0/${String(await btrfs.idOf(piece, signal))}`, spec.quotaBytes, signal);
+      await place(piece, parent, name);
+      return 'made';
+    },
+
+    async listFolders(volume: ShareVolume, signal: AbortSignal): Promise<ShareFolderState[]> {
+      const [found, groups] = [await btrfs.list(signal), await btrfs.groups(signal)];
+      return roomsOf(volume, found).map(({ id, path }) => {
+        const group = groups.get(`0/${String(id)}`);
+        return {
+          folder: path,
+          usedBytes: group?.referenced ?? 0,
+          ...(group?.limit === undefined ? {} : { quotaBytes: group.limit }),
+        };
+      });
+    },
+
+    /** The number of a folder's subvolume. `Conflict` where it has no room of its own. */
+    async subvolumeOf(volume: ShareVolume, folder: string, signal: AbortSignal): Promise<number> {
+      await using found = await openBelow(volume.folder, folder.split('/'));
+      if (found !== undefined && (await found.isSubvolume())) return await btrfs.idOf(found.path, signal);
+      throw new PoolhouseError(
+        'Conflict',
+        `The folder '${folder}' has no room of its own, so that it cannot be shown without the rest of its share: move it away, and it is made anew.`,
+      );
+    },
+
+    async snapshot(volume: ShareVolume, name: string, signal: AbortSignal): Promise<void> {
+      checkName(name);
+      const group = await groupOf(volume, signal);
+      const rooms = roomsOf(volume, await btrfs.list(signal)).map(({ path }) => path);
+      await using root = await openTrusted(volume.folder);
+      await keep(volume, root, name, group, signal, async (piece) => {
+        for (const path of rooms) {
+          await using room = await openBelow(volume.folder, path.split('/')).catch(noFolder);
+          if (room === undefined) continue;
+          const isKept = await keep(volume, room, name, group, signal).then(
+            () => true,
+            (error: unknown) => {
+              noFolder(error);
+              return false;
+            },
+          );
+          if (isKept) await showKept(piece, path, name);
+        }
+      });
+    },
+
+    async listSnapshots(volume: ShareVolume, signal: AbortSignal): Promise<ShareSnapshot[]> {
+      return below(volume, await btrfs.list(signal))
+        .flatMap(({ path, createdAt }) => {
+          const [shelf, name = '', ...rest] = path.split('/');
+          return shelf === snapshots && rest.length === 0 && createdAt !== undefined ? [{ name, createdAt }] : [];
+        })
+        .sort((one, other) => one.createdAt - other.createdAt || one.name.localeCompare(other.name));
+    },
+
+    async deleteSnapshot(volume: ShareVolume, name: string, signal: AbortSignal): Promise<void> {
+      checkName(name);
+      for (const { path } of roomsOf(volume, await btrfs.list(signal))) {
+        await using room = await openBelow(volume.folder, path.split('/')).catch(noFolder);
+        if (room !== undefined) await drop(volume, room, name, signal).catch(noFolder);
+      }
+      await using root = await openTrusted(volume.folder);
+      await drop(volume, root, name, signal);
+    },
+
+    /** What was counted for a share that is gone. */
+    async forget(id: number | undefined, signal: AbortSignal): Promise<void> {
+      if (id !== undefined) await btrfs.removeGroup(`1/${String(id)}`, signal).catch(() => undefined); // it counts nothing any more
+    },
+    idOf: (volume: Pick<ShareVolume, 'folder'>, signal: AbortSignal) => btrfs.idOf(volume.folder, signal),
+  };
+}
+
+export type ShareRooms = ReturnType<typeof createShareRooms>;
+
+/** In a share's snapshot a room is an empty folder: a link in its place leads to what the room has kept itself. */
+async function showKept(piece: string, room: string, name: string): Promise<void> {
+  const names = room.split('/');
+  await using parent = await openBelow(piece, names.slice(0, -1));
+  if (parent === undefined) return;
+  const last = names.at(-1) ?? '';
+  await rmdir(parent.at(last)).catch(() => undefined); // it may have been made since
+  const up = '../'.repeat(names.length + 1);
+  await symlink(`${up}${room}/${snapshots}/${name}`, parent.at(last)).catch(() => undefined);
+}
+
+/** What people have put in the place of a folder is theirs: nothing is done there. */
+function noFolder(error: unknown): undefined {
+  if (error instanceof PoolhouseError && error.code === 'Conflict') return undefined;
+  throw error;
+}
+
+function checkName(name: string): void {
+  if (!snapshotName.test(name))
+    throw new PoolhouseError(
+      'InvalidParameter',
+      `'${name.slice(0, 80)}' is no name of a snapshot: expected are letters, digits, '.', '_' and '-'.`,
+    );
+}
