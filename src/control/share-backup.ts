@@ -12,6 +12,9 @@ import type { World } from './world.ts';
 const gibibyte = 2 ** 30;
 const settledDelay = 3_600_000;
 const retryDelay = 10_000;
+/** A file server that nobody needed until now is made first, which may take an image. */
+const readyLimit = 15 * 60_000;
+const readyDelay = 500;
 const ownName = /^backup-\d{8}T\d{6}Z-[0-9a-f]{8}$/;
 
 export interface ShareBackup {
@@ -49,6 +52,21 @@ export function createShareBackup(world: World, isRestoring: () => boolean): Sha
     throw new PoolhouseError('ShareNotFound', `The account '${account}' has no share '${share}' any more.`);
   }
 
+  /** Waits until the file server has the share. */
+  async function untilServed(account: string, share: string, signal: AbortSignal): Promise<void> {
+    const deadline = clock.now() + readyLimit;
+    for (;;) {
+      try {
+        await shareFiles.find({ account, share, path: [] }, signal);
+        return;
+      } catch (error) {
+        const passes = error instanceof PoolhouseError && (error.retryable || error.code === 'NotFound');
+        if (!passes || clock.now() > deadline) throw error;
+      }
+      await clock.sleep(readyDelay, signal);
+    }
+  }
+
   async function remove(account: string, share: string, name: string): Promise<void> {
     // Not by the signal of who asked for the backup: that one may be gone.
     await engine.deleteSnapshot(account, share, name, AbortSignal.timeout(60_000)).catch((error: unknown) => {
@@ -62,6 +80,7 @@ export function createShareBackup(world: World, isRestoring: () => boolean): Sha
       const name = `backup-${new Date(clock.now()).toISOString().replace(/[-:]|\.\d+/g, '')}-${shortId(world.newId())}`;
       const known = await records();
       const shares = (await engine.listShares(signal)).filter(({ account, share }) => known.has(`${account}/${share}`));
+      for (const { account, share } of shares) await untilServed(account, share, signal);
       const list: PackedShare[] = [];
       inUse.add(name);
       try {

@@ -43,7 +43,7 @@ export async function writeBackup(
   // What shares hold is kept first: what the store says of them is then never older than it.
   const shares = options.shares
     ? await progress
-        .step('snapshots of all shares', () => openShareBackup(run.adminSocket, signal))
+        .step('the file server, and snapshots of all shares', () => openShareBackup(run.adminSocket, signal))
         .catch(async (error: unknown) => {
           await file.discard();
           throw error;
