@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readConfig } from '../core/config.ts';
 import { homeAt, type Home } from '../core/home.ts';
-import { ensureInstallation, readInstallation } from './installations.ts';
+import { ensureInstallation, leaveTakenPort, readInstallation } from './installations.ts';
 
 const config = readConfig({ engine: 'sim' }, 'config.json');
 
@@ -42,6 +42,16 @@ describe('an installation', () => {
     } finally {
       busy.close();
     }
+  });
+
+  it('leaves a block and ports that another has claimed, as after a restore beside others', async () => {
+    const made = await ensureInstallation(home, config);
+    const taken = { ports: new Set([made.apiPort]), blocks: new Set([made.addressBlock]) };
+    const moved = await leaveTakenPort(home, await ensureInstallation(home, config, taken), config, taken);
+    expect(moved.apiPort).not.toBe(made.apiPort);
+    expect(moved.addressBlock).not.toBe(made.addressBlock);
+    expect(moved).toEqual({ ...made, apiPort: moved.apiPort, addressBlock: moved.addressBlock });
+    expect(await readInstallation(home)).toEqual(moved);
   });
 
   it('takes the port that the operator sets, also later', async () => {
