@@ -143,6 +143,7 @@ export interface Control {
 
 export function assembleControl(parts: ControlParts): Control {
   const { store, secrets, engine, images, surroundings, observer = nobodyObserves, clock, log, newId, changed } = parts;
+  const isRestoring = parts.isRestoring ?? (() => false);
   const live = createLiveView();
   const reports = createGatewayReports(clock.now());
   const registry = createRegistry(
@@ -237,7 +238,7 @@ export function assembleControl(parts: ControlParts): Control {
     ports: parts.ports,
     publish: parts.publish,
     redirect: parts.redirect,
-    services: () => fileServer.fronts(),
+    services: () => (isRestoring() ? [] : fileServer.fronts()),
     serviceOf: async (set, port) => (await parts.servicesOf(steps.imageOf(set)))[String(port)],
   });
   const directory = createDirectoryLoop(
@@ -250,7 +251,6 @@ export function assembleControl(parts: ControlParts): Control {
     },
     parts.publishDirectory,
   );
-  const isRestoring = parts.isRestoring ?? (() => false);
   const shareBackup = createShareBackup(world, isRestoring);
   return {
     service,

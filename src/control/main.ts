@@ -427,7 +427,10 @@ async function main(): Promise<void> {
     placements: control.placements,
     apiListens: () => arm.server.listening,
     certificates: () => certificates,
-    trouble: () => control.fileServer.trouble(),
+    trouble: () =>
+      existsSync(home.restoring)
+        ? `A backup is being restored: until 'poolhouse restore' has ended no instance is started.`
+        : control.fileServer.trouble(),
   });
   const refusals = runLoop({
     name: 'refused packets',

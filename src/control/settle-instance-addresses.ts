@@ -18,7 +18,12 @@ export async function settleInstanceAddresses(
   const present = new Set((await engine.list(signal)).map(({ name }) => name));
   for (const { name, address } of await isMoved(present)) {
     await store.transaction((tx) =>
-      tx.updateTable('instances').set({ address }).where('name', '=', name).execute().then(() => undefined),
+      tx
+        .updateTable('instances')
+        .set({ address })
+        .where('name', '=', name)
+        .execute()
+        .then(() => undefined),
     );
     log.info({ instance: name, address }, 'an instance that is made anew has another address');
   }

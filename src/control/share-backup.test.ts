@@ -48,7 +48,8 @@ async function prepare({ restoring = false, files = {} as Partial<ShareFiles> } 
     log: { info: quiet, warn: quiet, error: quiet },
   } as unknown as World; // what this is about asks for no more of it
   const ensure = (share: string) => engine.ensureShare({ account: 'team', share, quotaBytes: 1 }, signal);
-  const snapshots = async (share: string) => (await engine.listSnapshots('team', share, signal)).map(({ name }) => name);
+  const snapshots = async (share: string) =>
+    (await engine.listSnapshots('team', share, signal)).map(({ name }) => name);
   return { engine, asked, ensure, snapshots, backup: createShareBackup(world, () => restoring) };
 }
 
@@ -106,7 +107,11 @@ describe('a backup of shares', () => {
     for (const name of names) await engine.snapshotShare('team', 'shared', name, signal);
     await backup.open(signal);
     await backup.sweep(signal);
-    expect(await snapshots('shared')).toEqual(['backup-of-mine', '2026-11-01T00-00-00Z', 'backup-20261126T120000Z-0a1b2c3d']);
+    expect(await snapshots('shared')).toEqual([
+      'backup-of-mine',
+      '2026-11-01T00-00-00Z',
+      'backup-20261126T120000Z-0a1b2c3d',
+    ]);
   });
 
   it('tries again to remove what could not be removed', async () => {

@@ -139,7 +139,10 @@ export function createShareBackup(world: World, isRestoring: () => boolean): Sha
           signal,
         );
         if (made === 'plain')
-          log.warn({ account, share, folder }, 'a folder is there already, and has no room of its own: it has no quota');
+          log.warn(
+            { account, share, folder },
+            'a folder is there already, and has no room of its own: it has no quota',
+          );
       }
       await shareFiles.find({ account, share, path: [] }, signal).catch((error: unknown) => {
         if (!(error instanceof PoolhouseError) || error.code !== 'NotFound') throw error;
@@ -182,5 +185,8 @@ function accountOf(share: ResourceRecord): string {
 
 /** Eight hexadecimal digits of an id. */
 function shortId(id: string): string {
-  return id.replace(/[^0-9a-f]/g, '').slice(0, 8).padStart(8, '0');
+  return id
+    .replace(/[^0-9a-f]/g, '')
+    .slice(0, 8)
+    .padStart(8, '0');
 }

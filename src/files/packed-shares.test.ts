@@ -3,7 +3,11 @@ import { PoolhouseError } from '../core/errors.ts';
 import { decodePackedShares, encodePackedShares, type PackedShare } from './packed-shares.ts';
 
 const list: PackedShare[] = [
-  { account: 'team', share: 'shared', folders: [{ folder: 'notebooks/alice', quotaBytes: 5 }, { folder: 'groups/lab' }] },
+  {
+    account: 'team',
+    share: 'shared',
+    folders: [{ folder: 'notebooks/alice', quotaBytes: 5 }, { folder: 'groups/lab' }],
+  },
   { account: 'team', share: 'empty', folders: [] },
 ];
 const mebibyte = 2 ** 20;
@@ -28,7 +32,8 @@ describe('what shares hold as a stream', () => {
       (read[list[share]?.share ?? ''] ??= []).push(bytes);
     }
     expect(seen).toEqual(['0 1', '0 2', '0 3', '1 1']);
-    for (const [name, bytes] of Object.entries(content)) expect(Buffer.concat(read[name] ?? []).equals(bytes)).toBe(true);
+    for (const [name, bytes] of Object.entries(content))
+      expect(Buffer.concat(read[name] ?? []).equals(bytes)).toBe(true);
   });
 
   it('fails at the reader with what failed at the other end', async () => {
@@ -45,7 +50,10 @@ describe('what shares hold as a stream', () => {
       (error) => told.push(error),
     );
     const { parts } = await decodePackedShares(stream);
-    await expect(Array.fromAsync(parts)).rejects.toMatchObject({ code: 'Unavailable', message: 'The file server ended.' });
+    await expect(Array.fromAsync(parts)).rejects.toMatchObject({
+      code: 'Unavailable',
+      message: 'The file server ended.',
+    });
     expect(told).toEqual([failure]);
   });
 

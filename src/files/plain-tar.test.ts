@@ -59,9 +59,12 @@ describe('a plain tar', () => {
     ]);
   });
 
-  it.each([1, 400, 512, 600, 1_024, whole.length - 512, whole.length - 1])('cut off after %i bytes is refused', async (length) => {
-    await expect(read(whole.subarray(0, length))).rejects.toMatchObject({ code: 'InvalidRequestContent' });
-  });
+  it.each([1, 400, 512, 600, 1_024, whole.length - 512, whole.length - 1])(
+    'cut off after %i bytes is refused',
+    async (length) => {
+      await expect(read(whole.subarray(0, length))).rejects.toMatchObject({ code: 'InvalidRequestContent' });
+    },
+  );
 
   it.each(['', '/etc/passwd', '../a', 'a/../b', './a', 'a//b', 'a/', 'a\\b', 'a\nb', 'x'.repeat(256)])(
     'has no file named %j',

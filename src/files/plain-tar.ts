@@ -44,7 +44,8 @@ export function tarHeader({ name, size }: TarMember): Buffer {
     throw new PoolhouseError('InvalidParameter', `'${name}' (${size} bytes) does not fit into a backup.`);
   const header = Buffer.alloc(block);
   header.write(split.name, 0, 100);
-  const octal = (value: number, at: number, digits: number) => header.write(value.toString(8).padStart(digits, '0'), at);
+  const octal = (value: number, at: number, digits: number) =>
+    header.write(value.toString(8).padStart(digits, '0'), at);
   octal(0o600, 100, 7);
   octal(0, 108, 7);
   octal(0, 116, 7);
@@ -92,7 +93,8 @@ async function* members(bytes: ByteReader, what: string): AsyncGenerator<ReadMem
   for (;;) {
     const header = await bytes.take(block);
     if (header.every((byte) => byte === 0)) {
-      if (!(await bytes.take(block)).every((byte) => byte === 0)) throw damaged(what, 'its end is not where it should be');
+      if (!(await bytes.take(block)).every((byte) => byte === 0))
+        throw damaged(what, 'its end is not where it should be');
       return;
     }
     const member = parseHeader(header, what);
@@ -169,7 +171,7 @@ function createByteReader(source: AsyncIterable<Uint8Array>, tooShort: () => Err
     },
     async take(count) {
       const chunks: Buffer[] = [];
-      for (let left = count; left > 0; ) {
+      for (let left = count; left > 0;) {
         const chunk = await some(left);
         chunks.push(chunk);
         left -= chunk.length;

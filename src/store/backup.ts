@@ -3,10 +3,13 @@ import { mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { sql, type Kysely } from 'kysely';
+import { PoolhouseError } from '../core/errors.ts';
 import type { EpochMillis } from '../core/time.ts';
 import type { Tables } from './schema.ts';
 
 const kept = 5;
+/** https://www.sqlite.org/rescode.html#full */
+const sqliteFull = 13;
 const namePattern = /^store-v(\d+)-(\d{8}T\d{6}Z)\.sqlite$/;
 
 /**
@@ -44,6 +47,13 @@ export async function copyStore(file: string, copy: string): Promise<number> {
   const database = new DatabaseSync(file, { readOnly: true, timeout: 30_000 });
   try {
     database.prepare('VACUUM INTO ?').run(copy);
+  } catch (error) {
+    if (!(error instanceof Error && 'errcode' in error && error.errcode === sqliteFull)) throw error;
+    throw new PoolhouseError(
+      'HostNotReady',
+      `The disk of ${copy} is full: the copy of the store does not fit. Make room there, and try again.`,
+      { cause: error },
+    );
   } finally {
     database.close();
   }

@@ -47,7 +47,8 @@ describe('a backup of a simulated installation', { timeout: 240_000 }, () => {
   const poolhouse = (at: string, ...argv: string[]): Promise<Result> => run(program, argv, { env: env(at) });
   const mustPoolhouse = (at: string, ...argv: string[]) => must(program, argv, { env: env(at) });
   const status = async (at: string) => JSON.parse(await mustPoolhouse(at, 'status', '--json')) as StatusDocument;
-  const restore = (at: string, ...more: string[]) => poolhouse(at, 'restore', file, '--master-key', key, '--yes', ...more);
+  const restore = (at: string, ...more: string[]) =>
+    poolhouse(at, 'restore', file, '--master-key', key, '--yes', ...more);
 
   /** What has to be the same afterwards. */
   async function picture(at: string) {
@@ -82,7 +83,9 @@ describe('a backup of a simulated installation', { timeout: 240_000 }, () => {
       ...['-p', 'adminUsername=azure', '-p', `adminPassword=${password}`, '-p', `adminPublicKey=${publicKey}`],
     );
     await until('two instances run', async () =>
-      (await status(home)).pools[0]?.instances.filter(({ power }) => power === 'running').length === 2 ? true : undefined,
+      (await status(home)).pools[0]?.instances.filter(({ power }) => power === 'running').length === 2
+        ? true
+        : undefined,
     );
     before = await picture(home);
     const [said] = await Promise.all([
@@ -90,7 +93,11 @@ describe('a backup of a simulated installation', { timeout: 240_000 }, () => {
       mustPoolhouse(home, 'users', 'add', 'bob'),
     ]);
     const document = JSON.parse(said) as BackupDocument;
-    expect(document).toMatchObject({ file, masterKey: { kind: 'file', inBackup: false, file: join(home, 'secrets/key') }, shares: null });
+    expect(document).toMatchObject({
+      file,
+      masterKey: { kind: 'file', inBackup: false, file: join(home, 'secrets/key') },
+      shares: null,
+    });
     const found = await stat(file);
     expect({ size: found.size, mode: found.mode & 0o777 }).toEqual({ size: document.bytes, mode: 0o600 });
     expect(await readdir(folder)).toEqual(['backup.tar', 'home']);
@@ -184,7 +191,9 @@ describe('a backup of a simulated installation', { timeout: 240_000 }, () => {
 
   it('gives back all that there was', async () => {
     await until('its instances run', async () =>
-      (await status(other)).pools[0]?.instances.filter(({ power }) => power === 'running').length === 2 ? true : undefined,
+      (await status(other)).pools[0]?.instances.filter(({ power }) => power === 'running').length === 2
+        ? true
+        : undefined,
     );
     const after = await picture(other);
     expect(after).toEqual(before);
@@ -205,7 +214,8 @@ describe('a backup of a simulated installation', { timeout: 240_000 }, () => {
     await mustPoolhouse(other, 'down', '--destroy', '--yes');
     await mkdir(third);
     await writeFile(join(folder, 'others'), 'six words that somebody guesses');
-    const give = (words: string) => poolhouse(third, 'restore', file, '--yes', '--passphrase-file', join(folder, words));
+    const give = (words: string) =>
+      poolhouse(third, 'restore', file, '--yes', '--passphrase-file', join(folder, words));
     expect((await give('others')).stderr).toContain('not the passphrase of this backup');
     const done = await give('words');
     expect(done.exitCode, done.stderr).toBe(0);

@@ -80,7 +80,9 @@ describe.skipIf(missing !== undefined)(
         'alice',
         'cd ~/notebooks/remote && for n in $(seq 400); do echo $n > busy-$n; sleep 0.02; done',
       );
-      const said = JSON.parse(await before.mustPoolhouse('backup', file, '--shares', '--json')) as { shares: { share: string }[] };
+      const said = JSON.parse(await before.mustPoolhouse('backup', file, '--shares', '--json')) as {
+        shares: { share: string }[];
+      };
       expect(said.shares.map(({ share }) => share)).toEqual(['shared']);
       await writes;
       const left = await as(before, 'azure', 'sudo ls -A /mnt/shared/.snapshots 2> /dev/null || true');
@@ -99,8 +101,7 @@ describe.skipIf(missing !== undefined)(
       const note = join(after.home, 'restoring.json');
       await until(
         'control serves, and shares are being filled',
-        async () =>
-          (await after.poolhouse('status', '--json')).exitCode === 0 && existsSync(note) ? true : undefined,
+        async () => ((await after.poolhouse('status', '--json')).exitCode === 0 && existsSync(note) ? true : undefined),
         300_000,
       );
       child.kill('SIGKILL');
@@ -116,9 +117,9 @@ describe.skipIf(missing !== undefined)(
 
     it('has everybody sign in as before, and find what there was', async () => {
       expect(await picture(after)).toBe(kept);
-      expect(await as(after, 'alice', 'cat ~/notebooks/remote/kept/same; echo more > ~/notebooks/remote/kept/more')).toBe(
-        'weights\n',
-      );
+      expect(
+        await as(after, 'alice', 'cat ~/notebooks/remote/kept/same; echo more > ~/notebooks/remote/kept/more'),
+      ).toBe('weights\n');
       expect(await as(after, 'alice', 'ls ~/notebooks/remote/kept')).not.toContain('later');
       expect(await after.mustPoolhouse('host-keys')).toBe(hostKeys);
       await after.arm(); // signs in with the secret that clients have

@@ -48,7 +48,10 @@ describe('the file of a backup', () => {
     const bytes = Buffer.from(JSON.stringify(change(manifest)));
     return usual.map(([name, content]): [string, Buffer] => [name, name === manifestName ? bytes : content]);
   };
-  const refused = (message: RegExp) => ({ code: 'InvalidRequestContent', message: expect.stringMatching(message) as string });
+  const refused = (message: RegExp) => ({
+    code: 'InvalidRequestContent',
+    message: expect.stringMatching(message) as string,
+  });
 
   it('gives back what was put in', async () => {
     await write();
@@ -61,9 +64,15 @@ describe('the file of a backup', () => {
     await backup.eachHomeFile(async (name, body) => {
       found[name] = Buffer.concat(await Array.fromAsync(body)).toString();
     }, signal);
-    expect(found).toEqual({ 'installation.json': '{}', 'recipes/own/files/a': 'hello', 'store.sqlite': 's'.repeat(3_000) });
+    expect(found).toEqual({
+      'installation.json': '{}',
+      'recipes/own/files/a': 'hello',
+      'store.sqlite': 's'.repeat(3_000),
+    });
     for (let time = 0; time < 2; time += 1)
-      expect(Buffer.concat(await Array.fromAsync(backup.openPack(packName(share), signal))).toString()).toBe('first second');
+      expect(Buffer.concat(await Array.fromAsync(backup.openPack(packName(share), signal))).toString()).toBe(
+        'first second',
+      );
   });
 
   it('is refused where it was cut off, wherever that was', async () => {
@@ -95,14 +104,22 @@ describe('the file of a backup', () => {
   it.each<[string, [string, Buffer][], RegExp]>([
     ['does not begin with its manifest', usual.slice(1), /does not begin/],
     ['is none', [[manifestName, Buffer.from('{"format":"other"}')]], /is no backup of Poolhouse/],
-    ['is of a newer program', changed((said) => ({ ...said, formatVersion: 2, more: 1 })), /newer Poolhouse \(its format is 2/],
+    [
+      'is of a newer program',
+      changed((said) => ({ ...said, formatVersion: 2, more: 1 })),
+      /newer Poolhouse \(its format is 2/,
+    ],
     ['says nonsense', changed((said) => ({ ...said, installation: '../../etc' })), /cannot be understood/],
     ['lacks the store', usual.filter(([name]) => name !== 'home/store.sqlite'), /'home\/store.sqlite' is missing/],
     ['lacks a share', usual.slice(0, 4), /'shares\/team\/shared' is missing/],
     ['lacks a part of a share', usual.filter((_, index) => index !== 4), /does not belong/],
     ['holds a master key', [...usual, ['home/secrets/key', Buffer.alloc(32)]], /'home\/secrets\/key' does not belong/],
     ['holds a private key', [...usual, ['home/certificates/ca.key', Buffer.alloc(3)]], /does not belong/],
-    ['holds a share that it does not name', [...usual, [partName('shares/team/other', 1), Buffer.alloc(3)]], /does not belong/],
+    [
+      'holds a share that it does not name',
+      [...usual, [partName('shares/team/other', 1), Buffer.alloc(3)]],
+      /does not belong/,
+    ],
     ['holds a file twice', [...usual, ['home/installation.json', Buffer.from('{}')]], /was added/],
   ])('is refused where it %s', async (_what, members, message) => {
     await write(members);
@@ -150,14 +167,20 @@ describe('the file of a backup', () => {
   it('says that a file was changed while it was read', async () => {
     const backup = await createBackupFile(file, '/nowhere');
     for (const size of [1, 3])
-      await expect(backup.add('home/config.json', size, one(Buffer.from('{}')))).rejects.toMatchObject({ code: 'Unavailable' });
+      await expect(backup.add('home/config.json', size, one(Buffer.from('{}')))).rejects.toMatchObject({
+        code: 'Unavailable',
+      });
     await backup.discard();
   });
 
   it('does not lie in the home, in the place of something else, or nowhere', async () => {
     await mkdir(join(folder, 'home'));
-    await expect(createBackupFile(join(folder, 'home', 'b'), join(folder, 'home'))).rejects.toMatchObject({ code: 'InvalidParameter' });
-    await expect(createBackupFile(join(folder, 'home'), '/nowhere')).rejects.toMatchObject({ code: 'InvalidParameter' });
+    await expect(createBackupFile(join(folder, 'home', 'b'), join(folder, 'home'))).rejects.toMatchObject({
+      code: 'InvalidParameter',
+    });
+    await expect(createBackupFile(join(folder, 'home'), '/nowhere')).rejects.toMatchObject({
+      code: 'InvalidParameter',
+    });
     await expect(createBackupFile(join(folder, 'no', 'b'), '/nowhere')).rejects.toMatchObject({ code: 'HostNotReady' });
     await chmod(folder, 0o700);
   });

@@ -33,7 +33,9 @@ export async function createBackupFile(file: string, homeFolder: string): Promis
   const partial = `${path}.partial`;
   await rm(partial, { force: true }).catch(() => undefined); // of an attempt whose machine lost its power
   const handle = await open(partial, 'wx', 0o600).catch((error: unknown) => {
-    throw new PoolhouseError('HostNotReady', `${partial} cannot be written: ${(error as Error).message}`, { cause: error });
+    throw new PoolhouseError('HostNotReady', `${partial} cannot be written: ${(error as Error).message}`, {
+      cause: error,
+    });
   });
   return createWriter(handle, path, partial);
 }
@@ -45,7 +47,7 @@ function createWriter(handle: FileHandle, path: string, partial: string): Backup
 
   async function write(bytes: Buffer): Promise<void> {
     try {
-      for (let at = 0; at < bytes.length; ) at += (await handle.write(bytes, at)).bytesWritten;
+      for (let at = 0; at < bytes.length;) at += (await handle.write(bytes, at)).bytesWritten;
     } catch (error) {
       throw new PoolhouseError(
         'HostNotReady',
@@ -71,7 +73,9 @@ function createWriter(handle: FileHandle, path: string, partial: string): Backup
       await write(chunk);
     }
     if (found !== memberSize)
-      throw new PoolhouseError('Unavailable', `'${name}' was changed while it was read. Try again.`, { retryable: true });
+      throw new PoolhouseError('Unavailable', `'${name}' was changed while it was read. Try again.`, {
+        retryable: true,
+      });
     sum.bytes += memberSize;
     sum.parts += 1;
     await write(tarPadding(memberSize));

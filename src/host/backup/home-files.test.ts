@@ -11,9 +11,22 @@ describe('what of a home goes into a backup', () => {
     const folder = await mkdtemp(join(tmpdir(), 'poolhouse-home-'));
     onTestFinished(() => rm(folder, { recursive: true }));
     const names = [
-      ...['installation.json', 'config.json', 'config.json.before', 'catalogue.json', 'store.sqlite', 'store.sqlite-wal'],
+      ...[
+        'installation.json',
+        'config.json',
+        'config.json.before',
+        'catalogue.json',
+        'store.sqlite',
+        'store.sqlite-wal',
+      ],
       ...['secrets/key', 'certificates/ca.pem', 'certificates/ca.key', 'certificates/server.pem.new'],
-      ...['recipes/own/recipe.json', 'recipes/own/files/tool.key', 'backups/store-v1.sqlite', 'logs/control.log', 'sample/password'],
+      ...[
+        'recipes/own/recipe.json',
+        'recipes/own/files/tool.key',
+        'backups/store-v1.sqlite',
+        'logs/control.log',
+        'sample/password',
+      ],
     ];
     for (const name of names) {
       await mkdir(join(folder, dirname(name)), { recursive: true });
@@ -45,7 +58,11 @@ describe('what of a home goes into a backup', () => {
   it('names the operator’s own files that lie elsewhere', () => {
     const config = readConfig(
       {
-        ...{ tlsCertificateFile: '/etc/tls/cert.pem', tlsKeyFile: '/etc/tls/key.pem', mirrors: { 'https://a/': '/srv/a' } },
+        ...{
+          tlsCertificateFile: '/etc/tls/cert.pem',
+          tlsKeyFile: '/etc/tls/key.pem',
+          mirrors: { 'https://a/': '/srv/a' },
+        },
         smtp: { host: 'mail', from: 'a@b', user: 'a', passwordFile: '/etc/mail' },
       },
       'config.json',

@@ -38,7 +38,8 @@ export async function findHomeFiles(home: Home): Promise<HomeFile[]> {
       found.push({ name, path });
     }
   }
-  for (const path of [home.installation, home.config, home.catalogue, home.certificates, home.recipes]) await take(path);
+  for (const path of [home.installation, home.config, home.catalogue, home.certificates, home.recipes])
+    await take(path);
   return found;
 }
 

@@ -56,7 +56,11 @@ export function readManifest(text: string, what: string): Manifest {
   });
 }
 
-const sumSchema = z.object({ bytes: z.int().min(0), parts: z.int().min(1), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
+const sumSchema = z.object({
+  bytes: z.int().min(0),
+  parts: z.int().min(1),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
 export type Sum = z.infer<typeof sumSchema>;
 const sumsSchema = z.object({ members: z.record(z.string(), sumSchema) });
 

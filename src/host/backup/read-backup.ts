@@ -7,7 +7,16 @@ import { zstdDecompress } from 'node:zlib';
 import { PoolhouseError } from '../../core/errors.ts';
 import { readSmall, readTar, type ReadMember } from '../../files/plain-tar.ts';
 import { mayGoIn } from './home-files.ts';
-import { findDifference, homePrefix, manifestName, packName, readManifest, sumsName, whole, type Manifest } from './manifest.ts';
+import {
+  findDifference,
+  homePrefix,
+  manifestName,
+  packName,
+  readManifest,
+  sumsName,
+  whole,
+  type Manifest,
+} from './manifest.ts';
 
 const decompress = promisify(zstdDecompress);
 /** Of what is read whole. */
@@ -133,7 +142,9 @@ async function sizeOf(file: string): Promise<number> {
     const handle = await open(file, 'r');
     return (await handle.stat().finally(() => handle.close())).size;
   } catch (error) {
-    throw new PoolhouseError('InvalidParameter', `${file} cannot be read: ${(error as Error).message}`, { cause: error });
+    throw new PoolhouseError('InvalidParameter', `${file} cannot be read: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }
 

@@ -20,7 +20,8 @@ export async function refusePresent(home: Home, installation: string, signal: Ab
   for (const place of places) if (await exists(place)) throw present(installation, place);
   const { project } = engineNames(installation);
   for (const { socketPath } of isRoot ? daemonPlaces.candidates : []) {
-    if ((await projectsOf(socketPath, signal)).includes(project)) throw present(installation, `the project ${project} in ${socketPath}`);
+    if ((await projectsOf(socketPath, signal)).includes(project))
+      throw present(installation, `the project ${project} in ${socketPath}`);
   }
 }
 
@@ -48,8 +49,14 @@ async function projectsOf(socketPath: string, signal: AbortSignal): Promise<stri
   if (!(await exists(socketPath))) return [];
   const client = createRestClient(socketPath);
   try {
-    const projects = await client.get('/1.0/projects?recursion=1', AbortSignal.any([signal, AbortSignal.timeout(30_000)]));
-    return z.array(z.object({ name: z.string() })).parse(projects).map(({ name }) => name);
+    const projects = await client.get(
+      '/1.0/projects?recursion=1',
+      AbortSignal.any([signal, AbortSignal.timeout(30_000)]),
+    );
+    return z
+      .array(z.object({ name: z.string() }))
+      .parse(projects)
+      .map(({ name }) => name);
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof PoolhouseError && error.code === 'EngineUnavailable') return [];

@@ -74,7 +74,9 @@ describe('a restore', () => {
 
   it('opens with no other passphrase', async () => {
     const given = { passphrase: () => Promise.resolve('six words that somebody guesses') };
-    expect(await attempt({ masterKey: { name: 'abc', kind: 'passphrase' } }, given)).toMatch(/not the passphrase of this backup/);
+    expect(await attempt({ masterKey: { name: 'abc', kind: 'passphrase' } }, given)).toMatch(
+      /not the passphrase of this backup/,
+    );
   });
 
   it('refuses a home that is in use, and one in which another backup is being restored', async () => {

@@ -95,7 +95,10 @@ async function unlock(
         `The secrets in this backup are sealed with a passphrase. Run this at a terminal, or with --passphrase-file FILE.`,
       );
     if (masterKeyName(await keyOfPassphrase(passphrase, installation)) !== masterKey.name)
-      throw new PoolhouseError('InvalidConfiguration', 'That is not the passphrase of this backup. Nothing was touched.');
+      throw new PoolhouseError(
+        'InvalidConfiguration',
+        'That is not the passphrase of this backup. Nothing was touched.',
+      );
     return { passphrase: () => Promise.resolve(passphrase) };
   }
   const passphrase = () => Promise.resolve(undefined);
@@ -130,7 +133,10 @@ async function layOut(home: Home, backup: CheckedBackup, key: Buffer | undefined
     if (path !== home.installation) await rename(`${path}.new`, path);
   }, signal);
   if (masterKeyNameOf(home.store) !== manifest.masterKey.name)
-    throw new PoolhouseError('InvalidRequestContent', 'The store in the backup is sealed with another key than it says.');
+    throw new PoolhouseError(
+      'InvalidRequestContent',
+      'The store in the backup is sealed with another key than it says.',
+    );
   if (key !== undefined) {
     await mkdir(home.secrets, { recursive: true, mode: 0o700 });
     await writeFile(`${home.masterKey}.new`, key, { mode: 0o600, flush: true });
@@ -148,7 +154,9 @@ async function layOut(home: Home, backup: CheckedBackup, key: Buffer | undefined
 /** What a backup cannot bring along. */
 async function findWarnings(home: Home, manifest: Manifest): Promise<string[]> {
   const { config } = await readConfigFile(home.config);
-  const own = Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address));
+  const own = Object.values(networkInterfaces()).flatMap((addresses) =>
+    (addresses ?? []).map(({ address }) => address),
+  );
   const strange = config.publicAddresses.filter((address) => !own.includes(address));
   const lost = manifest.elsewhere.filter((file) => !existsSync(file));
   return [
@@ -160,7 +168,10 @@ async function findWarnings(home: Home, manifest: Manifest): Promise<string[]> {
       : [
           `This machine does not have the address${strange.length === 1 ? '' : 'es'} ${strange.join(', ')} of 'publicAddresses'. Change them in ${home.config}, and run 'poolhouse up'.`,
         ]),
-    ...lost.map((file) => `${file} is named in ${home.config} and is not here: it is in no backup. Bring it, or change the configuration.`),
+    ...lost.map(
+      (file) =>
+        `${file} is named in ${home.config} and is not here: it is in no backup. Bring it, or change the configuration.`,
+    ),
     ...(manifest.masterKey.kind === 'credential'
       ? ['The master key is a credential of systemd: give it to the unit of control on this machine too.']
       : []),

@@ -36,6 +36,9 @@ export async function writeBackup(
   const installation = await readInstallation(home);
   if (installation === undefined)
     throw new PoolhouseError('HostNotReady', `There is no installation in ${home.folder}: there is nothing to keep.`);
+  const masterKey = masterKeyNameOf(home.store);
+  if (masterKey === undefined)
+    throw new PoolhouseError('HostNotReady', `Control has not run yet: there is nothing to keep. 'poolhouse up' starts it.`);
   const { config } = await readConfigFile(home.config);
   const file = await createBackupFile(options.file, home.folder);
   const storeCopy = `${options.file}.store.partial`;
@@ -60,7 +63,7 @@ export async function writeBackup(
         installation: installation.id,
         engine: installation.engine,
         storeVersion,
-        masterKey: { name: masterKeyNameOf(storeCopy) ?? '', kind: config.masterKey },
+        masterKey: { name: masterKeyNameOf(storeCopy) ?? masterKey, kind: config.masterKey },
         elsewhere: filesElsewhere(config),
         ...(shares === undefined ? {} : { shares: shares.list }),
       });
