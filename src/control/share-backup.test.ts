@@ -1,6 +1,7 @@
 /** What shares hold, on simulated shares and a file server that is none: what is asked of it, and what is left behind. */
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { collect } from '../core/collect.ts';
 import { PoolhouseError } from '../core/errors.ts';
 import { createSimEngine } from '../engines/sim/sim-engine.ts';
 import { noShareFiles } from '../files/no-share-files.ts';
@@ -37,7 +38,7 @@ async function prepare({ restoring = false, files = {} as Partial<ShareFiles> } 
     find: (place) => (note('find', place), Promise.resolve({} as never)), // nobody looks at it
     pack: (place) => (note('pack', place), Promise.resolve(Readable.from([Buffer.from(`all of ${place.share}`)]))),
     unpack: async (place, tar) => {
-      note(`unpack ${Buffer.concat(await Array.fromAsync(tar as AsyncIterable<Buffer>)).toString()}`, place);
+      note(`unpack ${Buffer.concat(await collect(tar as AsyncIterable<Buffer>)).toString()}`, place);
       return { files: 1 };
     },
     ...files,
@@ -62,7 +63,7 @@ describe('a backup of shares', () => {
     expect(list).toEqual([{ account: 'team', share: 'shared', folders: [folder] }]);
     const [snapshot = ''] = await snapshots('shared');
     expect(snapshot).toBe('backup-20261126T120000Z-0a1b2c3d');
-    expect((await Array.fromAsync(parts)).map(({ bytes }) => bytes.toString())).toEqual(['all of shared']);
+    expect((await collect(parts)).map(({ bytes }) => bytes.toString())).toEqual(['all of shared']);
     expect(asked.slice(1)).toEqual([{ what: 'pack', place: { account: 'team', share: 'shared', snapshot, path: [] } }]);
     await expect.poll(() => snapshots('shared')).toEqual([]);
   });
@@ -82,7 +83,7 @@ describe('a backup of shares', () => {
     const failing = await prepare({ files: { pack: () => Promise.reject(new PoolhouseError('Unavailable', 'no')) } });
     await failing.ensure('shared');
     const failed = await decodePackedShares(await failing.backup.open(signal));
-    await expect(Array.fromAsync(failed.parts)).rejects.toMatchObject({ code: 'Unavailable', message: 'no' });
+    await expect(collect(failed.parts)).rejects.toMatchObject({ code: 'Unavailable', message: 'no' });
     await expect.poll(() => failing.snapshots('shared')).toEqual([]);
 
     const left = await prepare();
@@ -120,7 +121,7 @@ describe('a backup of shares', () => {
     await backup.sweep(signal);
     engine.failNext('deleteSnapshot', new PoolhouseError('EngineUnavailable', 'away'));
     const { parts } = await decodePackedShares(await backup.open(signal));
-    await Array.fromAsync(parts);
+    await collect(parts);
     await expect.poll(async () => (await backup.sweep(signal), snapshots('shared'))).toEqual([]);
   });
 });

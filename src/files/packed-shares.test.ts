@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { collect } from '../core/collect.ts';
 import { PoolhouseError } from '../core/errors.ts';
 import { decodePackedShares, encodePackedShares, type PackedShare } from './packed-shares.ts';
 
@@ -50,7 +51,7 @@ describe('what shares hold as a stream', () => {
       (error) => told.push(error),
     );
     const { parts } = await decodePackedShares(stream);
-    await expect(Array.fromAsync(parts)).rejects.toMatchObject({
+    await expect(collect(parts)).rejects.toMatchObject({
       code: 'Unavailable',
       message: 'The file server ended.',
     });
@@ -58,10 +59,10 @@ describe('what shares hold as a stream', () => {
   });
 
   it('is never taken for whole where it breaks off', async () => {
-    const bytes = Buffer.concat(await Array.fromAsync(encode()));
+    const bytes = Buffer.concat(await collect(encode()));
     for (const length of [bytes.length - 1_536, bytes.length - 2_048, bytes.length - 2_600, 5 * mebibyte, 2_000]) {
       const { parts } = await decodePackedShares(pieces(bytes.subarray(0, length), 100_000));
-      await expect(Array.fromAsync(parts), `${length} bytes`).rejects.toMatchObject({
+      await expect(collect(parts), `${length} bytes`).rejects.toMatchObject({
         code: expect.stringMatching(/InvalidRequestContent|InternalServerError/) as string,
       });
     }

@@ -24,7 +24,7 @@ describe.skipIf(missing !== undefined)(
     beforeAll(async () => {
       folder = await mkdtemp(join(tmpdir(), 'poolhouse-kept-'));
       [file, key] = [join(folder, 'backup.tar'), join(folder, 'key')];
-      before = await TestInstallation.make({ poolGiB: 30 });
+      before = await TestInstallation.make({ poolGiB: 30, apiPort: 20_000 + (process.pid % 9_000) }); // others begin at the same time
       await before.mustPoolhouse('up');
       await must(join(repository, 'bin', 'poolhouse'), ['users', 'add', 'alice', '--password-stdin'], {
         env: before.env,
