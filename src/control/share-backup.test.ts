@@ -17,7 +17,7 @@ const noon = Date.UTC(2026, 10, 26, 12);
 const { signal } = new AbortController();
 const folder = { folder: 'notebooks/alice', quotaBytes: 500 };
 
-async function prepare({ restoring = false, files = {} as Partial<ShareFiles> } = {}) {
+async function prepare({ restoring = false, files = {} }: { restoring?: boolean; files?: Partial<ShareFiles> } = {}) {
   const store = await openStore(':memory:', { now: 0 });
   const clock = { now: () => noon, sleep: () => Promise.resolve() };
   const engine = createSimEngine({ clock });

@@ -2,6 +2,7 @@
  * The plainest tar: regular files with short names, one after the other, as `tar tf` reads them. What is written here is all
  * that is read here: a link, a device, a name that leads elsewhere or a header of another kind is an error, not a case.
  */
+import { collect } from '../core/collect.ts';
 import { PoolhouseError } from '../core/errors.ts';
 
 const block = 512;
@@ -184,7 +185,5 @@ function createByteReader(source: AsyncIterable<Uint8Array>, tooShort: () => Err
 /** The whole body of a member that is known to be small. `InvalidRequestContent` where it is not. */
 export async function readSmall(member: ReadMember, most: number): Promise<Buffer> {
   if (member.size > most) throw damaged(member.name, `it has ${member.size} bytes, and at most ${most} were expected`);
-  const chunks: Buffer[] = [];
-  for await (const chunk of member.body) chunks.push(chunk);
-  return Buffer.concat(chunks);
+  return Buffer.concat(await collect(member.body));
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { collect } from '../../core/collect.ts';
 import { readTar, tarEnd, tarHeader, tarPadding } from '../../files/plain-tar.ts';
 import { createBackupFile, one } from './backup-file.ts';
 import { manifestName, newManifest, packName, partName, sumsName, type Manifest } from './manifest.ts';
@@ -62,7 +63,7 @@ describe('the file of a backup', () => {
     expect(backup.homeFiles).toEqual(['installation.json', 'recipes/own/files/a', 'store.sqlite']);
     const found: Record<string, string> = {};
     await backup.eachHomeFile(async (name, body) => {
-      found[name] = Buffer.concat(await Array.fromAsync(body)).toString();
+      found[name] = Buffer.concat(await collect(body)).toString();
     }, signal);
     expect(found).toEqual({
       'installation.json': '{}',
@@ -70,7 +71,7 @@ describe('the file of a backup', () => {
       'store.sqlite': 's'.repeat(3_000),
     });
     for (let time = 0; time < 2; time += 1)
-      expect(Buffer.concat(await Array.fromAsync(backup.openPack(packName(share), signal))).toString()).toBe(
+      expect(Buffer.concat(await collect(backup.openPack(packName(share), signal))).toString()).toBe(
         'first second',
       );
   });

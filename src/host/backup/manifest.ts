@@ -4,7 +4,7 @@ import { PoolhouseError } from '../../core/errors.ts';
 import { installationSchema } from '../../core/installation.ts';
 import { packedShareSchema, type PackedShare } from '../../files/packed-shares.ts';
 
-export const formatVersion = 1;
+const formatVersion = 1;
 const format = 'poolhouse-backup';
 
 export const manifestName = 'manifest.json';

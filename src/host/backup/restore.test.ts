@@ -11,7 +11,7 @@ import { silentProgress } from '../progress.ts';
 import { createBackupFile } from './backup-file.ts';
 import { manifestName, newManifest, type Manifest } from './manifest.ts';
 import { restore, type RestoreOptions } from './restore.ts';
-import { refuseHalfRestored, writeRestoring } from './restoring.ts';
+import { refuseHalfRestored, writeRestoring, type Restoring } from './restoring.ts';
 
 const key = Buffer.alloc(32, 7);
 const said: Omit<Manifest, 'format' | 'formatVersion'> = {
@@ -84,7 +84,7 @@ describe('a restore', () => {
     await writeFile(home.config, '{}');
     expect(await attempt({})).toMatch(/is in use: it holds config.json/);
     await rm(home.config);
-    const note = { createdAt: '2026-01-01T00:00:00Z', phase: 'files', filled: [] } as const;
+    const note: Omit<Restoring, 'backup'> = { createdAt: '2026-01-01T00:00:00Z', phase: 'files', filled: [] };
     await writeRestoring(home, { ...note, backup: '00000000-0000-4000-8000-000000000000' });
     expect(await attempt({})).toMatch(/the backup of 2026-01-01T00:00:00Z is being restored/);
     await expect(refuseHalfRestored(home)).rejects.toMatchObject({ code: 'OperationNotAllowed' });
