@@ -56,12 +56,12 @@ describe.skipIf(missing !== undefined)(
       if (result.exitCode !== 0) throw new Error(`${user}: ${command}: ${result.stdout}${result.stderr}`);
       return result.stdout;
     };
-    /** What is on the share, with its owners, modes, links and times; what Jupyter and shells write there by themselves is left out. */
+    /** What is on the share, with its owners, modes, links, and times but those of links; what Jupyter and shells write there by themselves is left out. */
     const picture = (installation: TestInstallation) =>
       as(
         installation,
         'azure',
-        'sudo find /mnt/shared -path "*/.snapshots" -prune -o -path "*/kept*" -printf "%P %y %m %U %G %n %l %T@\\n" | sort; sudo sh -c "sha256sum /mnt/shared/notebooks/alice/kept/*"',
+        'sudo find /mnt/shared -path "*/.snapshots" -prune -o -path "*/kept*" -printf "%P %y %m %U %G %n %l " \\( -type l -printf "\\n" -o -printf "%T@\\n" \\) | sort; sudo sh -c "sha256sum /mnt/shared/notebooks/alice/kept/*"',
       );
     let kept: string;
 

@@ -71,9 +71,7 @@ describe('the file of a backup', () => {
       'store.sqlite': 's'.repeat(3_000),
     });
     for (let time = 0; time < 2; time += 1)
-      expect(Buffer.concat(await collect(backup.openPack(packName(share), signal))).toString()).toBe(
-        'first second',
-      );
+      expect(Buffer.concat(await collect(backup.openPack(packName(share), signal))).toString()).toBe('first second');
   });
 
   it('is refused where it was cut off, wherever that was', async () => {

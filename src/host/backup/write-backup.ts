@@ -38,7 +38,10 @@ export async function writeBackup(
     throw new PoolhouseError('HostNotReady', `There is no installation in ${home.folder}: there is nothing to keep.`);
   const masterKey = masterKeyNameOf(home.store);
   if (masterKey === undefined)
-    throw new PoolhouseError('HostNotReady', `Control has not run yet: there is nothing to keep. 'poolhouse up' starts it.`);
+    throw new PoolhouseError(
+      'HostNotReady',
+      `Control has not run yet: there is nothing to keep. 'poolhouse up' starts it.`,
+    );
   const { config } = await readConfigFile(home.config);
   const file = await createBackupFile(options.file, home.folder);
   const storeCopy = `${options.file}.store.partial`;
