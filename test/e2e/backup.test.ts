@@ -65,7 +65,7 @@ describe.skipIf(missing !== undefined)(
       );
     let kept: string;
 
-    it('is kept with its files while they are written, and no snapshot stays', async () => {
+    it('is kept with its files while they are written, and no snapshot stays', { timeout: 900_000 }, async () => {
       await as(
         before,
         'alice',
@@ -92,28 +92,33 @@ describe.skipIf(missing !== undefined)(
       await before.destroy();
     });
 
-    it('lets nobody in before its files are there, also where the restore was killed', async () => {
-      after = await TestInstallation.make({});
-      await rm(join(after.home, 'config.json'));
-      const argv = ['restore', file, '--master-key', key, '--yes'];
-      const child = spawn(join(repository, 'bin', 'poolhouse'), argv, { env: after.env, stdio: 'ignore' });
-      const ended = new Promise((resolve) => child.once('exit', resolve));
-      const note = join(after.home, 'restoring.json');
-      await until(
-        'control serves, and shares are being filled',
-        async () => ((await after.poolhouse('status', '--json')).exitCode === 0 && existsSync(note) ? true : undefined),
-        300_000,
-      );
-      child.kill('SIGKILL');
-      await ended;
-      expect((await after.pool('sharedpool')).instances.map(({ power }) => power)).toEqual(['absent']);
-      expect(JSON.parse(await readFile(note, 'utf8'))).toMatchObject({ phase: 'shares' });
+    it(
+      'lets nobody in before its files are there, also where the restore was killed',
+      { timeout: 900_000 },
+      async () => {
+        after = await TestInstallation.make({});
+        await rm(join(after.home, 'config.json'));
+        const argv = ['restore', file, '--master-key', key, '--yes'];
+        const child = spawn(join(repository, 'bin', 'poolhouse'), argv, { env: after.env, stdio: 'ignore' });
+        const ended = new Promise((resolve) => child.once('exit', resolve));
+        const note = join(after.home, 'restoring.json');
+        await until(
+          'control serves, and shares are being filled',
+          async () =>
+            (await after.poolhouse('status', '--json')).exitCode === 0 && existsSync(note) ? true : undefined,
+          300_000,
+        );
+        child.kill('SIGKILL');
+        await ended;
+        expect((await after.pool('sharedpool')).instances.map(({ power }) => power)).toEqual(['absent']);
+        expect(JSON.parse(await readFile(note, 'utf8'))).toMatchObject({ phase: 'shares' });
 
-      const done = await after.poolhouse(...argv);
-      expect(done.exitCode, done.stderr).toBe(0);
-      expect(done.stdout).toContain('Filled: 1 share.');
-      expect(existsSync(note)).toBe(false);
-    });
+        const done = await after.poolhouse(...argv);
+        expect(done.exitCode, done.stderr).toBe(0);
+        expect(done.stdout).toContain('Filled: 1 share.');
+        expect(existsSync(note)).toBe(false);
+      },
+    );
 
     it('has everybody sign in as before, and find what there was', async () => {
       expect(await picture(after)).toBe(kept);
