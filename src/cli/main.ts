@@ -4,6 +4,7 @@ import { homeAt } from '../core/home.ts';
 import { errorBodyOf, PoolhouseError, type ErrorBody } from '../core/errors.ts';
 import { describeBuild, readBuild } from '../host/build.ts';
 import { azEnvCommand } from './az-env.ts';
+import { backupCommand } from './backup.ts';
 import { costsCommand } from './costs.ts';
 import { deployCommand } from './deploy.ts';
 import { downCommand } from './down.ts';
@@ -13,6 +14,7 @@ import { groupsCommand } from './groups.ts';
 import { hostKeysCommand } from './host-keys.ts';
 import { logsCommand } from './logs.ts';
 import { plainText } from './plain-text.ts';
+import { restoreCommand } from './restore.ts';
 import { rotateKeyCommand } from './rotate-key.ts';
 import { sessionsCommand } from './sessions.ts';
 import { sharesCommand } from './shares.ts';
@@ -69,6 +71,8 @@ async function main(argv: readonly string[]): Promise<number> {
     hostKeysCommand,
     gatewayCommand,
     rotateKeyCommand,
+    backupCommand,
+    restoreCommand,
   ]) {
     program.addCommand(inheriting(command(shared), program));
   }

@@ -90,6 +90,7 @@ describe('poolhouse sessions', () => {
         why: never,
         poolHistory: never,
         workspaces: never,
+        shareBackup: { open: never, prepare: never, fill: never, sweep: never },
       },
     });
     onTestFinished(() => admin.close());

@@ -4,11 +4,15 @@
  */
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { logLevels, type LogLevel } from '../core/log-levels.ts';
 import { errorBodyOf, httpStatusOf, PoolhouseError, type ErrorCode } from '../core/errors.ts';
+import { packedShareSchema } from '../files/packed-shares.ts';
 import type { SessionDesk } from './session-desk.ts';
 import type { ShareDesk } from './share-desk.ts';
+import type { ShareBackup } from './share-backup.ts';
 
 export interface AdminServerParts {
   socketPath: string;
@@ -35,21 +39,36 @@ export interface AdminServerParts {
   clientSecret(): Promise<string>;
   /** Seals every secret with this key; it is kept at `path`, or where control cannot write. */
   changeMasterKey(key: Buffer, path: string | undefined): Promise<void>;
+  shareBackup: ShareBackup;
   onError(error: unknown): void;
 }
 
+interface Answer {
+  type: string;
+  body: string | AsyncIterable<Buffer>;
+}
+
 const mostBody = 8_192;
+/** The list of a share's folders with rooms of their own. */
+const mostOfShare = 64 * 2 ** 20;
+const fillRequest = z.object({ account: z.string(), share: z.string() });
 const masterKeyRequest = z.object({ key: z.base64().length(44), path: z.string().optional() });
 
 export async function startAdminServer(parts: AdminServerParts): Promise<{ close(): Promise<void> }> {
-  const server: Server = createServer((request, response) => {
+  // No limit to a request: what a share holds takes as long as it takes.
+  const server: Server = createServer({ requestTimeout: 0 }, (request, response) => {
     const url = new URL(request.url ?? '/', 'http://admin');
     const gone = new AbortController();
     response.on('close', () => {
       gone.abort();
     });
     (request.method === 'POST' ? change(parts, url, request, gone.signal) : answer(parts, url, gone.signal)).then(
-      ({ type, body }) => response.writeHead(200, { 'content-type': type }).end(body),
+      ({ type, body }) => {
+        response.writeHead(200, { 'content-type': type });
+        if (typeof body === 'string') response.end(body);
+        // Who stops reading ends what gives it; a stream that fails breaks off, and its reader knows.
+        else void pipeline(Readable.from(body), response).catch(() => undefined);
+      },
       (error: unknown) => {
         if (!(error instanceof PoolhouseError)) parts.onError(error);
         const body = errorBodyOf(error);
@@ -77,7 +96,7 @@ async function change(
   url: URL,
   request: IncomingMessage,
   signal: AbortSignal,
-): Promise<{ type: string; body: string }> {
+): Promise<Answer> {
   const json = (body: object) => ({ type: 'application/json', body: JSON.stringify(body) });
   if (url.pathname === '/v1/client-secret') return json({ clientSecret: await parts.clientSecret() });
   if (url.pathname === '/v1/master-key') {
@@ -90,19 +109,30 @@ async function change(
   if (url.pathname === '/v1/shares') return json(await parts.shares.order(JSON.parse(await bodyOf(request)), signal));
   if (url.pathname === '/v1/drains') return json(await parts.drain(JSON.parse(await bodyOf(request))));
   if (url.pathname === '/v1/unmounts') return json(await parts.giveUpMount(JSON.parse(await bodyOf(request))));
+  if (url.pathname === '/v1/share-backup')
+    return { type: 'application/x-tar', body: await parts.shareBackup.open(signal) };
+  if (url.pathname === '/v1/share-restore/prepare') {
+    const share = packedShareSchema.parse(JSON.parse(await bodyOf(request, mostOfShare)));
+    await parts.shareBackup.prepare(share, signal);
+    return json({});
+  }
+  if (url.pathname === '/v1/share-restore/fill') {
+    const asked = fillRequest.parse(Object.fromEntries(url.searchParams));
+    return json(await parts.shareBackup.fill(asked, request, signal));
+  }
   throw new PoolhouseError('NotFound', `There is nothing at ${url.pathname}.`);
 }
 
-async function bodyOf(request: IncomingMessage): Promise<string> {
+async function bodyOf(request: IncomingMessage, most = mostBody): Promise<string> {
   let text = '';
   for await (const chunk of request.setEncoding('utf8')) {
     text += String(chunk);
-    if (text.length > mostBody) throw new PoolhouseError('RequestContentTooLarge', 'The request is too long.');
+    if (text.length > most) throw new PoolhouseError('RequestContentTooLarge', 'The request is too long.');
   }
   return text;
 }
 
-async function answer(parts: AdminServerParts, url: URL, signal: AbortSignal): Promise<{ type: string; body: string }> {
+async function answer(parts: AdminServerParts, url: URL, signal: AbortSignal): Promise<Answer> {
   const json = (body: object) => ({ type: 'application/json', body: JSON.stringify(body) });
   if (url.pathname === '/v1/host-keys') return json({ hostKeys: parts.hostKeys() });
   if (url.pathname === '/v1/status') return json(await parts.status());

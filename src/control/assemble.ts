@@ -67,12 +67,14 @@ import { createScaleSetLoop } from './scale-set-loop.ts';
 import { createScaleSetSteps } from './scale-set-steps.ts';
 import { createSessionOrders, type SessionOrders } from './session-orders.ts';
 import type { SshIdentity } from './ssh-identity.ts';
+import type { WebFront } from './web-front.ts';
 import { createSettlePerson, type Place } from './settle-person.ts';
+import { createShareBackup, type ShareBackup } from './share-backup.ts';
 import { createShareLoop } from './share-loop.ts';
 import { createUnclaimed } from './unclaimed.ts';
-import type { WebFront } from './web-front.ts';
 import { createWorkspaceLoop } from './workspace-loop.ts';
 import { createWorkspaceMemory } from './workspace-memory.ts';
+import { whenRestored } from './when-restored.ts';
 import type { World } from './world.ts';
 
 export interface ControlParts {
@@ -105,6 +107,8 @@ export interface ControlParts {
   redirect: FrontEndLoopParts['redirect'];
   /** What machines made by a recipe offer, by port. */
   servicesOf: (recipe: string) => Promise<Readonly<Record<string, Service>>>;
+  /** A backup is being restored: until that is done no instance is made or started. */
+  isRestoring?: () => boolean;
   /** Read in place of what is measured here. */
   metrics?: MetricReader;
   /** The ways into shares that are switched on, and where they begin; undefined: none. */
@@ -149,6 +153,7 @@ export interface Control {
   keepEndedSignIns: (ended: readonly EndedSignIn[]) => Promise<void>;
   directory: () => Directory | undefined;
   orders: SessionOrders;
+  shareBackup: ShareBackup;
   loops: readonly NamedPass[];
   /** Waits until no step is under way. */
   idle(): Promise<void>;
@@ -156,6 +161,7 @@ export interface Control {
 
 export function assembleControl(parts: ControlParts): Control {
   const { store, secrets, engine, images, surroundings, observer = nobodyObserves, clock, log, newId, changed } = parts;
+  const isRestoring = parts.isRestoring ?? (() => false);
   const live = createLiveView();
   const reports = createGatewayReports(clock.now());
   const registry = createRegistry(
@@ -256,7 +262,7 @@ export function assembleControl(parts: ControlParts): Control {
     ports: parts.ports,
     publish: parts.publish,
     redirect: parts.redirect,
-    services: () => fileServer.fronts(),
+    services: () => (isRestoring() ? [] : fileServer.fronts()),
     serviceOf: async (set, port) => (await parts.servicesOf(steps.imageOf(set)))[String(port)],
   });
   const directory = createDirectoryLoop(
@@ -271,9 +277,11 @@ export function assembleControl(parts: ControlParts): Control {
   );
   const fullness = createFullnessLoop(world, { orders, alert: parts.alert ?? (() => undefined) });
   const restores = createRestoreLoop(world);
+  const shareBackup = createShareBackup(world, isRestoring);
   return {
     service,
     identity,
+    shareBackup,
     insights: createInsights({ store, service, series: metrics, now: () => clock.now() }),
     shares: createShareService({ store, service, engine, clock }),
     shareDesk: createShareDesk(world),
@@ -292,7 +300,7 @@ export function assembleControl(parts: ControlParts): Control {
     keepEndedSignIns: createKeepEndedSignIns({ store, clock, changed }),
     directory: directory.directory,
     loops: [
-      { name: 'scale sets', pass: (signal) => scaleSets.pass(signal) },
+      { name: 'scale sets', pass: whenRestored(isRestoring, (signal) => scaleSets.pass(signal)) },
       { name: 'front ends', pass: (signal) => frontEnds.pass(signal) },
       { name: 'directory', pass: () => directory.pass() },
       { name: 'people', pass: createPeopleLoop({ world, placements, orders, leases, presences: parts.presences }) },
@@ -313,6 +321,7 @@ export function assembleControl(parts: ControlParts): Control {
       { name: 'attachments', pass: createAttachmentLoop(world, folders, placements) },
       { name: 'workspaces', pass: createWorkspaceLoop(world) },
       { name: 'mounts', pass: (signal) => mountWatch.pass(signal) },
+      { name: 'backups', pass: (signal) => shareBackup.sweep(signal) },
       { name: 'resource groups', pass: createResourceGroupLoop(world, typeContext) },
       { name: 'deployments', pass: createDeploymentLoop(world) },
       { name: 'operations', pass: createForgetOperations(world) },

@@ -77,6 +77,7 @@ import { createHostCertificates } from './host-certificates.ts';
 import { ensureSshIdentity, publicHostKeys } from './ssh-identity.ts';
 import { fileServerName } from './service-instances.ts';
 import { settleAddresses, settleServiceAddress } from './settle-addresses.ts';
+import { settleInstanceAddresses } from './settle-instance-addresses.ts';
 import { statusDocument } from './status.ts';
 import { createWebFront } from './web-front.ts';
 import { workspaceUsage } from './workspace-usage.ts';
@@ -187,6 +188,9 @@ async function main(): Promise<void> {
 
   const loopbackAddresses = blockAddresses(installation.addressBlock);
   await settleAddresses(store, config.publicAddresses, loopbackAddresses, log);
+  await settleInstanceAddresses(store, engine, log, signal);
+  if (existsSync(home.restoring))
+    log.warn(`a backup is being restored: instances are started when 'poolhouse restore' has ended`);
   const waysInAddress = await settleServiceAddress(
     store,
     { owner: fileServerName, isWanted: config.smb || config.nfs.length > 0 },
@@ -288,6 +292,7 @@ async function main(): Promise<void> {
     publishOrders: (orders) => {
       link.publishOrders(orders);
     },
+    isRestoring: () => existsSync(home.restoring),
     presences: async () => {
       if (!capabilities.real) return []; // simulated instances have no processes
       const instances = await findInstances(store.db);
@@ -414,6 +419,7 @@ async function main(): Promise<void> {
     workspaces: (query, asked) => workspaceUsage(world, query, asked),
     poolHistory: (pool) => poolHistory(store, pool),
     clientSecret: () => Promise.resolve(clientSecret),
+    shareBackup: control.shareBackup,
     changeMasterKey: async (key, path) => {
       await changeMasterKey(key, path);
       log.info('every secret is sealed with a new key');
@@ -445,7 +451,10 @@ async function main(): Promise<void> {
     shares: control.fullness,
     apiListens: () => arm.server.listening,
     certificates: () => certificates,
-    trouble: () => control.fileServer.trouble(),
+    trouble: () =>
+      existsSync(home.restoring)
+        ? `A backup is being restored: until 'poolhouse restore' has ended no instance is started.`
+        : control.fileServer.trouble(),
   });
   const refusals = runLoop({
     name: 'refused packets',

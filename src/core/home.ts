@@ -21,6 +21,8 @@ export interface Home {
   sample: string;
   /** A folder for each instance, which it sees, with the socket by which it reaches control. */
   doors: string;
+  /** There while a backup is being restored: who finds it lets nobody in. */
+  restoring: string;
   /** What Node made of control's code: it starts sooner with it, and without it all the same. */
   compiled: string;
 }
@@ -43,6 +45,7 @@ export function homeAt(folder: string): Home {
     az: at('az'),
     sample: at('sample'),
     doors: at('doors'),
+    restoring: at('restoring.json'),
     compiled: at('compiled'),
   };
 }

@@ -44,6 +44,16 @@ describe('an installation', () => {
     }
   });
 
+  it('leaves a block and ports that another has claimed, as after a restore beside others', async () => {
+    const made = await ensureInstallation(home, config);
+    const taken = { ports: new Set([made.apiPort]), blocks: new Set([made.addressBlock]) };
+    const moved = await leaveTakenPort(home, await ensureInstallation(home, config, taken), config, taken);
+    expect(moved.apiPort).not.toBe(made.apiPort);
+    expect(moved.addressBlock).not.toBe(made.addressBlock);
+    expect(moved).toEqual({ ...made, apiPort: moved.apiPort, addressBlock: moved.addressBlock });
+    expect(await readInstallation(home)).toEqual(moved);
+  });
+
   it('takes the port that the operator sets, also later', async () => {
     const made = await ensureInstallation(home, { ...config, apiPort: 20_001 });
     expect(made.apiPort).toBe(20_001);

@@ -65,6 +65,10 @@ export async function ensureInstallation(
     const wanted = await withFiles({
       ...present,
       apiPort,
+      // What was restored onto a machine may come from one where nobody else had it.
+      addressBlock: taken.blocks.has(present.addressBlock)
+        ? freeBlock(new Set([...taken.blocks, ...(await blocksInRules())]))
+        : present.addressBlock,
       metricsPorts: await metricsPorts(config, apiPort, taken.ports, present.metricsPorts),
     });
     return isDeepStrictEqual(wanted, present) ? present : write(home, wanted);
@@ -112,7 +116,8 @@ export async function leaveTakenPort(
           key: 'filesPort',
         }),
       };
-  if (await isFree(installation.apiPort)) return moved === installation ? installation : write(home, moved);
+  if (!taken.ports.has(installation.apiPort) && (await isFree(installation.apiPort)))
+    return moved === installation ? installation : write(home, moved);
   if (config.apiPort !== undefined)
     throw new PoolhouseError(
       'HostNotReady',

@@ -28,7 +28,7 @@ async function exchange(
         incoming.on('error', reject);
         incoming.on('end', () => {
           if (incoming.statusCode === 200) resolve(text);
-          else reject(errorOf(text));
+          else reject(errorOfControl(text));
         });
       },
     );
@@ -45,12 +45,14 @@ async function exchange(
   });
 }
 
-function errorOf(text: string): PoolhouseError {
+/** What control said instead of an answer. One that may be tried again says so by its code. */
+export function errorOfControl(text: string): PoolhouseError {
   try {
     const { error } = JSON.parse(text) as { error: { code: string; message: string } }; // of our own process
     return new PoolhouseError(
       Object.hasOwn(httpStatusOf, error.code) ? (error.code as ErrorCode) : 'NotFound',
       error.message,
+      { retryable: error.code === 'Unavailable' || error.code === 'EngineUnavailable' },
     );
   } catch (cause) {
     return new PoolhouseError('InternalServerError', 'Control gave an answer that cannot be read.', { cause });

@@ -15,6 +15,7 @@ import { programFiles } from '../core/program-files.ts';
 import { buildImage, hostSuite } from '../images/build-image.ts';
 import { fingerprintOf, loadRecipe } from '../images/recipe.ts';
 import { refuseNewerStore } from '../store/store.ts';
+import { refuseHalfRestored } from './backup/restoring.ts';
 import { changeConfigFile, readConfigFile } from './config-file.ts';
 import { readInstallation } from './installations.ts';
 import { askControl } from './local-api.ts';
@@ -31,6 +32,8 @@ export interface UpOptions {
   addresses?: readonly string[];
   /** Where the master key comes from a passphrase. */
   passphrase: AskPassphrase;
+  /** A restore goes on from here: it may find a home that nobody else may use yet. */
+  restoring?: boolean;
 }
 
 export interface UpResult {
@@ -45,6 +48,7 @@ const firstImage = 'datascience';
 
 export async function up(home: Home, options: UpOptions, progress: Progress, signal: AbortSignal): Promise<UpResult> {
   const isRoot = process.getuid?.() === 0;
+  if (options.restoring !== true) await refuseHalfRestored(home);
   const file = await readConfigFile(home.config);
   const changes: JsonObject = {
     ...(options.engine === undefined ? {} : { engine: options.engine }),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { addressesOf, chooseServiceAddress, reassignAddresses, serviceAddress } from './addresses.ts';
+import { addressesOf, chooseServiceAddress, moveIntoNetwork, reassignAddresses, serviceAddress } from './addresses.ts';
 
 describe('addressesOf', () => {
   it('leaves out the network, the host, the broadcast address, and the one for a service', () => {
@@ -73,5 +73,30 @@ describe('reassignAddresses', () => {
     expect(Object.fromEntries(changes.map(({ owner, address }) => [owner, address]))).toEqual(expected);
     const after = before.map((one) => changes.find(({ owner }) => owner === one.owner) ?? one);
     expect(reassignAddresses(after, own, loopback)).toEqual([]);
+  });
+});
+
+describe('moveIntoNetwork', () => {
+  const network = { subnet: '10.231.4.0/29', gateway: '10.231.4.1' };
+  const at = (name: string, address: string) => ({ name, address });
+  const cases: [string, ReturnType<typeof at>[], string[], ReturnType<typeof at>[]][] = [
+    ['nobody who is in it', [at('a', '10.231.4.2'), at('b', '10.231.4.5')], [], []],
+    ['who is elsewhere', [at('a', '10.9.0.2')], [], [at('a', '10.231.4.2')]],
+    ['nobody who is there', [at('a', '10.9.0.2')], ['a'], []],
+    [
+      'past addresses that are taken',
+      [at('a', '10.9.0.2'), at('b', '10.231.4.2'), at('c', '10.9.0.3')],
+      ['b'],
+      [at('a', '10.231.4.3'), at('c', '10.231.4.4')],
+    ],
+    [
+      'as many as it has room for',
+      ['a', 'b', 'c', 'd', 'e'].map((name) => at(name, '10.9.0.2')),
+      [],
+      ['a', 'b', 'c', 'd'].map((name, index) => at(name, `10.231.4.${index + 2}`)),
+    ],
+  ];
+  it.each(cases)('moves %s', (_what, records, present, moved) => {
+    expect(moveIntoNetwork(records, new Set(present), network)).toEqual(moved);
   });
 });

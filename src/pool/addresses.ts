@@ -7,6 +7,29 @@ export function* addressesOf(network: { subnet: string; gateway: string }): Gene
   }
 }
 
+/**
+ * New addresses for instances whose own is not of the network, because that is another one by now, and which are not there: they are made
+ * with the new one. As many as the network has addresses for.
+ *
+ * @param records every instance that is known
+ * @param present names of those that there are
+ */
+export function moveIntoNetwork(
+  records: readonly { name: string; address: string }[],
+  present: ReadonlySet<string>,
+  network: { subnet: string; gateway: string },
+): { name: string; address: string }[] {
+  const offered = new Set(addressesOf(network));
+  const lost = records.filter(({ name, address }) => !offered.has(address) && !present.has(name));
+  if (lost.length === 0) return [];
+  const taken = new Set(records.map(({ address }) => address));
+  const free = [...offered].filter((address) => !taken.has(address));
+  return lost.flatMap(({ name }, index) => {
+    const address = free[index];
+    return address === undefined ? [] : [{ name, address }];
+  });
+}
+
 /** The highest address of a network, which is no instance's of a pool. */
 export function serviceAddress(network: { subnet: string }): string {
   const { start, size } = rangeOf(network.subnet);

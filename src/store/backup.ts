@@ -1,11 +1,15 @@
 /** Copies of the store, made before a newer program changes it. Secrets in it are sealed, and their key is elsewhere. */
 import { mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { sql, type Kysely } from 'kysely';
+import { PoolhouseError } from '../core/errors.ts';
 import type { EpochMillis } from '../core/time.ts';
 import type { Tables } from './schema.ts';
 
 const kept = 5;
+/** https://www.sqlite.org/rescode.html#full */
+const sqliteFull = 13;
 const namePattern = /^store-v(\d+)-(\d{8}T\d{6}Z)\.sqlite$/;
 
 /**
@@ -31,6 +35,39 @@ export async function backUpStore(
   await flush(folder);
   for (const name of superfluousCopies(await readdir(folder))) await rm(join(folder, name));
   return file;
+}
+
+/**
+ * A whole copy of a store in a new file, of one moment, also while control writes to it or does not run.
+ * @returns the version of the copy
+ */
+export async function copyStore(file: string, copy: string): Promise<number> {
+  await rm(copy, { force: true });
+  await writeFile(copy, '', { mode: 0o600, flag: 'wx' }); // SQLite fills an empty file, whose mode stays
+  const database = new DatabaseSync(file, { readOnly: true, timeout: 30_000 });
+  try {
+    database.prepare('VACUUM INTO ?').run(copy);
+  } catch (error) {
+    if (!(error instanceof Error && 'errcode' in error && error.errcode === sqliteFull)) throw error;
+    throw new PoolhouseError(
+      'HostNotReady',
+      `The disk of ${copy} is full: the copy of the store does not fit. Make room there, and try again.`,
+      { cause: error },
+    );
+  } finally {
+    database.close();
+  }
+  return storeVersion(copy);
+}
+
+/** Which program's a store is; 0 where it is empty. */
+export function storeVersion(file: string): number {
+  const database = new DatabaseSync(file, { readOnly: true, timeout: 5_000 });
+  try {
+    return Number(database.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
+  } finally {
+    database.close();
+  }
 }
 
 /** Which files of a folder are copies that need not be kept. Pure. */

@@ -3,11 +3,10 @@
  * transaction: a resource never changes without the operation that asked for it.
  */
 import { existsSync } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
 import { Kysely, sql, type SqliteDialect, type Transaction } from 'kysely';
 import { PoolhouseError } from '../core/errors.ts';
 import type { EpochMillis } from '../core/time.ts';
-import { backUpStore } from './backup.ts';
+import { backUpStore, storeVersion } from './backup.ts';
 import { migrations as history } from './migrations.ts';
 import type { Tables } from './schema.ts';
 import { sqliteDialect } from './sqlite-dialect.ts';
@@ -76,14 +75,11 @@ async function migrate(
  */
 export function refuseNewerStore(file: string, backups: string): void {
   if (!existsSync(file)) return;
-  const database = new DatabaseSync(file, { readOnly: true, timeout: 5_000 });
-  try {
-    const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
-    refuseNewer(file, version, history.length, backups);
-  } finally {
-    database.close();
-  }
+  refuseNewer(file, storeVersion(file), history.length, backups);
 }
+
+/** The version of stores that this program writes: it opens these and older ones. */
+export const ownStoreVersion = history.length;
 
 function refuseNewer(file: string, version: number, known: number, backups: string | undefined): void {
   if (version <= known) return;
