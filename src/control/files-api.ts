@@ -36,7 +36,7 @@ export function createFilesApi({ world, shares, tls, url }: FilesApiParts): Serv
     files: world.shareFiles,
     tls,
     endpointOf: (account) => `${url}${account}/`,
-    newId: world.newId,
+    newId: () => world.newId(),
     clock: world.clock,
     log: world.log,
   });
