@@ -217,8 +217,8 @@ export function createArmServer(parts: ArmServerParts): FastifyInstance {
     expand: string | undefined,
   ): Promise<unknown> {
     const { id } = asked;
-    const answered = isShare(asked.type) ? await answerShare(shares, service, id, request, reply) : undefined;
-    if (answered !== undefined) return answered;
+    const answered = isShare(asked.type) ? await answerShare(shares, service, id, request) : undefined;
+    if (answered !== undefined) return reply.code(answered.status).send(answered.body);
     switch (request.method) {
       case 'GET':
         return service.get(id, expand);

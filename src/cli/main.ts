@@ -15,6 +15,7 @@ import { logsCommand } from './logs.ts';
 import { plainText } from './plain-text.ts';
 import { rotateKeyCommand } from './rotate-key.ts';
 import { sessionsCommand } from './sessions.ts';
+import { sharesCommand } from './shares.ts';
 import { simulateCommand } from './simulate.ts';
 import { statusCommand } from './status.ts';
 import { usersCommand } from './users.ts';
@@ -58,6 +59,7 @@ async function main(argv: readonly string[]): Promise<number> {
     usersCommand,
     groupsCommand,
     sessionsCommand,
+    sharesCommand,
     drainCommand,
     costsCommand,
     whyCommand,

@@ -79,6 +79,7 @@ describe('poolhouse sessions', () => {
       socketPath: run.adminSocket,
 
       sessions: { list: take, order: take },
+      shares: { list: never, show: never, order: never },
       ...{
         status: never,
         journal: never,

@@ -70,6 +70,7 @@ export function describeStatus(status: StatusDocument, width: number): string {
   const urls = [status.control, status.gateway].map((one) => one.healthUrl ?? '').filter((one) => one !== '');
   if (urls.length > 0) lines.push(`health   ${urls.join('  ')}  (metrics: /metrics)`);
   for (const reason of status.control.reasons ?? []) lines.push(plainLine(`! ${reason}`));
+  for (const note of status.notes ?? []) lines.push(plainLine(`! ${note}`));
   if (!status.control.healthy) lines.push('', `Start it with: poolhouse up`);
   else if (status.pools.length === 0) lines.push('', 'There is no pool yet. A first one: poolhouse up --sample');
   for (const pool of status.pools) {

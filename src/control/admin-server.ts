@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { logLevels, type LogLevel } from '../core/log-levels.ts';
 import { errorBodyOf, httpStatusOf, PoolhouseError, type ErrorCode } from '../core/errors.ts';
 import type { SessionDesk } from './session-desk.ts';
+import type { ShareDesk } from './share-desk.ts';
 
 export interface AdminServerParts {
   socketPath: string;
@@ -15,6 +16,7 @@ export interface AdminServerParts {
   /** The newest lines of an instance's journal, of this level and graver. */
   journal(instance: string, lines: number, level: LogLevel, signal: AbortSignal): Promise<string>;
   sessions: SessionDesk;
+  shares: ShareDesk;
   /** An operator drains an instance, or ends that. */
   drain(request: unknown): Promise<object>;
   /** What pools have cost; `query` as the command line asks. */
@@ -32,7 +34,7 @@ export interface AdminServerParts {
   onError(error: unknown): void;
 }
 
-const mostBody = 4_096;
+const mostBody = 8_192;
 const masterKeyRequest = z.object({ key: z.base64().length(44), path: z.string().optional() });
 
 export async function startAdminServer(parts: AdminServerParts): Promise<{ close(): Promise<void> }> {
@@ -42,7 +44,7 @@ export async function startAdminServer(parts: AdminServerParts): Promise<{ close
     response.on('close', () => {
       gone.abort();
     });
-    (request.method === 'POST' ? change(parts, url, request) : answer(parts, url, gone.signal)).then(
+    (request.method === 'POST' ? change(parts, url, request, gone.signal) : answer(parts, url, gone.signal)).then(
       ({ type, body }) => response.writeHead(200, { 'content-type': type }).end(body),
       (error: unknown) => {
         if (!(error instanceof PoolhouseError)) parts.onError(error);
@@ -70,6 +72,7 @@ async function change(
   parts: AdminServerParts,
   url: URL,
   request: IncomingMessage,
+  signal: AbortSignal,
 ): Promise<{ type: string; body: string }> {
   const json = (body: object) => ({ type: 'application/json', body: JSON.stringify(body) });
   if (url.pathname === '/v1/client-secret') return json({ clientSecret: await parts.clientSecret() });
@@ -80,6 +83,7 @@ async function change(
   }
   if (url.pathname === '/v1/sessions')
     return json({ sessions: await parts.sessions.order(JSON.parse(await bodyOf(request))) });
+  if (url.pathname === '/v1/shares') return json(await parts.shares.order(JSON.parse(await bodyOf(request)), signal));
   if (url.pathname === '/v1/drains') return json(await parts.drain(JSON.parse(await bodyOf(request))));
   throw new PoolhouseError('NotFound', `There is nothing at ${url.pathname}.`);
 }
@@ -100,6 +104,9 @@ async function answer(parts: AdminServerParts, url: URL, signal: AbortSignal): P
   if (url.pathname === '/v1/sessions')
     return json({ sessions: await parts.sessions.list(Object.fromEntries(url.searchParams)) });
   if (url.pathname === '/v1/costs') return json(await parts.costs(Object.fromEntries(url.searchParams)));
+  if (url.pathname === '/v1/shares') return json({ shares: await parts.shares.list(signal) });
+  const share = /^\/v1\/shares\/([^/]+\/[^/]+)$/.exec(url.pathname);
+  if (share !== null) return json(await parts.shares.show(share[1] ?? '', signal));
   const why = /^\/v1\/instances\/([^/]+)\/why$/.exec(url.pathname);
   if (why !== null) return json(await parts.why(decodeURIComponent(why[1] ?? '')));
   if (url.pathname === '/v1/pool-history') return json(await parts.poolHistory(url.searchParams.get('pool') ?? ''));

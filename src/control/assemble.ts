@@ -47,6 +47,11 @@ import { createMetricSeries } from './metric-series.ts';
 import type { Notify } from './notification.ts';
 import { createMounts } from './mounts.ts';
 import { observeMounts } from './observe-mounts.ts';
+import { createFullnessLoop, type ShareFullness } from './fullness-loop.ts';
+import type { OperatorAlert } from './operator-alert.ts';
+import { createRestoreLoop } from './restore-loop.ts';
+import { createShareDesk, type ShareDesk } from './share-desk.ts';
+import { createSnapshotLoop } from './snapshot-loop.ts';
 import { noteSteps } from './note-steps.ts';
 import { observeSteps } from './observe-steps.ts';
 import { nobodyObserves, type Observer } from './observer.ts';
@@ -95,6 +100,8 @@ export interface ControlParts {
   metrics?: MetricReader;
   /** Tells whom an autoscale setting names that a capacity has changed. */
   notify?: Notify;
+  /** Tells the operator what they should know at once. */
+  alert?: (alert: OperatorAlert) => void;
   observer?: Observer;
   clock: Clock;
   log: Logger;
@@ -114,6 +121,9 @@ export interface Control {
   identity: IdentityService;
   insights: Insights;
   shares: ShareService;
+  shareDesk: ShareDesk;
+  /** How full they were seen to be. */
+  fullness: () => readonly ShareFullness[];
   world: World;
   reports: GatewayReports;
   doors: InstanceDoors;
@@ -232,11 +242,15 @@ export function assembleControl(parts: ControlParts): Control {
     },
     parts.publishDirectory,
   );
+  const fullness = createFullnessLoop(world, { orders, alert: parts.alert ?? (() => undefined) });
+  const restores = createRestoreLoop(world);
   return {
     service,
     identity,
     insights: createInsights({ store, service, series: metrics, now: () => clock.now() }),
     shares: createShareService({ store, service, engine, clock }),
+    shareDesk: createShareDesk(world),
+    fullness: () => fullness.shares(),
     orders,
     world,
     reports,
@@ -263,6 +277,9 @@ export function assembleControl(parts: ControlParts): Control {
         }),
       },
       { name: 'shares', pass: createShareLoop(world, typeContext) },
+      { name: 'snapshots', pass: createSnapshotLoop(world) },
+      { name: 'fullness', pass: (signal) => fullness.pass(signal) },
+      { name: 'restores', pass: (signal) => restores.pass(signal) },
       { name: 'resource groups', pass: createResourceGroupLoop(world, typeContext) },
       { name: 'deployments', pass: createDeploymentLoop(world) },
       { name: 'operations', pass: createForgetOperations(world) },
@@ -270,6 +287,8 @@ export function assembleControl(parts: ControlParts): Control {
       { name: 'ledger', pass: createLedger({ world, placements }) },
       { name: 'session history', pass: createSessionRecorder(world) },
     ],
-    idle: () => scaleSets.idle(),
+    idle: async () => {
+      await Promise.all([scaleSets.idle(), restores.idle()]);
+    },
   };
 }

@@ -8,6 +8,7 @@ import type { RequestEnd } from '../arm/server.ts';
 import type { EpochMillis } from '../core/time.ts';
 import { sessionProtocols } from '../link/people.ts';
 import { instanceConditions } from '../pool/instance-condition.ts';
+import type { ShareFullness } from './fullness-loop.ts';
 import type { LoopFacts } from './loop-watch.ts';
 import { engineOutcomes, type EngineMethod, type EngineOutcome } from './observe-engine.ts';
 import {
@@ -25,6 +26,7 @@ export interface ControlMoment {
   loops: readonly LoopFacts[];
   pools?: readonly PoolFacts[];
   openOperations?: readonly { type: string; open: number; oldestStartedAt: EpochMillis }[];
+  shares?: readonly ShareFullness[];
   hostMemoryBytes: number;
   storeBytes?: number;
   fileSystem?: { freeBytes: number; sizeBytes: number };
@@ -228,6 +230,37 @@ export function createControlMetrics(registry: Registry): ControlMetrics {
     labelNames: ['resource_group', 'pool'],
     registers,
   });
+  const shareLabels = ['account', 'share'] as const;
+  const shareUsed = new Gauge({
+    name: 'poolhouse_share_used_bytes',
+    help: 'What the files of a share use.',
+    labelNames: shareLabels,
+    registers,
+  });
+  const shareQuota = new Gauge({
+    name: 'poolhouse_share_quota_bytes',
+    help: 'What the files of a share may use.',
+    labelNames: shareLabels,
+    registers,
+  });
+  const shareSnapshots = new Gauge({
+    name: 'poolhouse_share_snapshot_bytes',
+    help: 'What snapshots of a share keep beside what it holds now.',
+    labelNames: shareLabels,
+    registers,
+  });
+  const shareWorkspaces = new Gauge({
+    name: 'poolhouse_share_workspaces',
+    help: 'Workspaces with a quota of their own on a share.',
+    labelNames: shareLabels,
+    registers,
+  });
+  const fullWorkspaces = new Gauge({
+    name: 'poolhouse_share_full_workspaces',
+    help: 'Workspaces on a share that use 95 % of their quota or more.',
+    labelNames: shareLabels,
+    registers,
+  });
   const hostMemory = new Gauge({
     name: 'poolhouse_host_memory_bytes',
     help: 'Memory that may be promised to instances altogether.',
@@ -319,6 +352,15 @@ export function createControlMetrics(registry: Registry): ControlMetrics {
       const { loops, pools = [], openOperations: open = [], fileSystem, storeBytes } = moment;
       for (const gauge of [capacity, instances, sessions, poolFailed, poolMemory, openOperations, oldestOperation])
         gauge.reset();
+      for (const gauge of [shareUsed, shareQuota, shareSnapshots, shareWorkspaces, fullWorkspaces]) gauge.reset();
+      for (const { account, share, ...facts } of moment.shares ?? []) {
+        const labels = { account, share };
+        shareUsed.set(labels, facts.usedBytes);
+        shareQuota.set(labels, facts.quotaBytes);
+        shareSnapshots.set(labels, facts.snapshotBytes);
+        shareWorkspaces.set(labels, facts.workspaces);
+        fullWorkspaces.set(labels, facts.fullWorkspaces);
+      }
       for (const metric of [peopleSessions, waiting, users, placements]) metric.reset();
       if (moment.pools !== undefined)
         for (const key of placed.keys()) if (!pools.some((one) => one.key === key)) placed.delete(key);

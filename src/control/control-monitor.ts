@@ -14,6 +14,7 @@ import { openOperationCounts } from '../store/operations.ts';
 import { answers } from '../store/store.ts';
 import { judgeControl, type ControlHealth } from './control-health.ts';
 import type { ControlMetrics, ControlMoment } from './control-metrics.ts';
+import type { ShareFullness } from './fullness-loop.ts';
 import type { LoopWatch } from './loop-watch.ts';
 import type { ObservedEngine } from './observe-engine.ts';
 import { readPoolFacts } from './pool-facts.ts';
@@ -34,6 +35,8 @@ export interface ControlMonitorParts {
 export interface Serving {
   world: Pick<World, 'store' | 'live' | 'reports'>;
   placements: Pick<Placements, 'waiting' | 'usersOn'>;
+  /** How full they were seen to be. */
+  shares(): readonly ShareFullness[];
   apiListens(): boolean;
   certificates(): Pick<Certificates, 'certificatePem' | 'caPem'>;
 }
@@ -92,6 +95,7 @@ export function createControlMonitor(parts: ControlMonitorParts): ControlMonitor
         { certificate: 'server', expiresAt: endOf(certificatePem) },
         { certificate: 'authority', expiresAt: endOf(caPem) },
       ],
+      shares: there.shares(),
       gatewaySeenAt: there.world.reports.seenAt(),
     };
   }

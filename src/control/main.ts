@@ -177,6 +177,7 @@ async function main(): Promise<void> {
 
   const notifications = createNotifications({
     ...{ store, post: (address, options) => fetcher.post(address, options), clock, log, newId: randomUUID, signal },
+    alerts: config.alerts,
     sendMail: config.smtp === undefined ? undefined : createSendMail(config.smtp),
   });
 
@@ -284,6 +285,7 @@ async function main(): Promise<void> {
       return measureWork(found);
     },
     notify: notifications.notify,
+    alert: notifications.alert,
     observer: metrics,
     clock,
     log,
@@ -365,7 +367,7 @@ async function main(): Promise<void> {
   if (filesApi !== undefined) await listenForFiles(filesApi, installation.filesPort, log);
   const admin = await startAdminServer({
     socketPath: run.adminSocket,
-    status: async () => statusDocument(world, installation, await monitor.health()),
+    status: async () => statusDocument(world, installation, await monitor.health(), control.fullness()),
     journal: async (name, lines, level, journalSignal) => {
       const instance = (await findInstances(store.db)).find((one) => one.hostname === name || one.name === name);
       if (instance === undefined)
@@ -381,6 +383,7 @@ async function main(): Promise<void> {
     hostKeys: () => publicHostKeys(sshIdentity),
     sessions: createSessionDesk(world, control.orders),
     drain: createOperatorDrain(world),
+    shares: control.shareDesk,
     costs: (query) => readCosts(world, config, query),
     why: (name) => whyInstance(world, control.placements, name),
     poolHistory: (pool) => poolHistory(store, pool),
@@ -413,6 +416,7 @@ async function main(): Promise<void> {
   monitor.serves({
     world,
     placements: control.placements,
+    shares: control.fullness,
     apiListens: () => arm.server.listening,
     certificates: () => certificates,
   });

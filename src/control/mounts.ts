@@ -47,9 +47,7 @@ export function createMounts(world: World): Mounts {
         type: 'Microsoft.Storage/storageAccounts/fileServices/shares',
         parentKey: `${account.key}/fileservices/default`,
       })
-    ).filter(
-      (share) => share.deletingSince === undefined,
-    );
+    ).filter((share) => share.deletingSince === undefined);
   const keyValues = async (account: ResourceRecord) =>
     (await keysOf(account, { queries: store.db, secrets })).flatMap(({ value }) =>
       typeof value === 'string' && value !== '' ? [value] : [],

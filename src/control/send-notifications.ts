@@ -4,6 +4,7 @@
  * control, and where too much waits already.
  */
 import type { Logger } from 'pino';
+import type { Config } from '../core/config.ts';
 import { PoolhouseError } from '../core/errors.ts';
 import type { Clock } from '../core/time.ts';
 import { describeOrigin } from '../fetch/policy.ts';
@@ -11,13 +12,16 @@ import type { PostOptions } from '../fetch/fetcher.ts';
 import { noteActivity } from '../store/activity-log.ts';
 import type { Store } from '../store/store.ts';
 import { deliveriesOf, type Delivery } from './notification-messages.ts';
-import type { Notify, ScaleNotification } from './notification.ts';
+import type { Notify } from './notification.ts';
+import { alertDeliveries, type OperatorAlert } from './operator-alert.ts';
 import type { SendMail } from './send-mail.ts';
 
 export interface NotificationParts {
   store: Pick<Store, 'db'>;
   /** As `Fetcher.post`. */
   post: (url: string, options: PostOptions) => Promise<void>;
+  /** Who is told of what an operator should know. */
+  alerts?: Config['alerts'];
   /** Undefined where no SMTP server is configured. */
   sendMail: SendMail | undefined;
   clock: Clock;
@@ -32,8 +36,18 @@ export interface NotificationParts {
 export interface Notifications {
   /** Takes it, and returns at once. */
   notify: Notify;
+  /** Takes what the operator is to be told, and returns at once. */
+  alert: (alert: OperatorAlert) => void;
   /** Waits until nothing is under way. */
   idle(): Promise<void>;
+}
+
+/** What a notification is about. */
+interface Subject {
+  resourceId: string;
+  operation: string;
+  /** As the activity log names it, where it could not be delivered. */
+  noteAs: string;
 }
 
 /** Before the second and the third try. */
@@ -44,6 +58,7 @@ const mostWaiting = 100;
 
 export function createNotifications(parts: NotificationParts): Notifications {
   const { store, post, sendMail, clock, log, newId, signal, limitMs = usualLimit } = parts;
+  const { alerts = { emails: [], webhooks: [] } } = parts;
   const waiting: (() => Promise<void>)[] = [];
   const underWay = new Set<Promise<void>>();
 
@@ -63,20 +78,17 @@ export function createNotifications(parts: NotificationParts): Notifications {
     }
   }
 
-  async function deliver(event: ScaleNotification, delivery: Delivery): Promise<void> {
+  async function deliver(about: Subject, delivery: Delivery): Promise<void> {
     for (let tries = 0; ; tries += 1) {
       try {
         await attempt(delivery);
-        log.info(
-          { setting: event.settingId, by: delivery.by, to: addressee(delivery) },
-          'a notification was delivered',
-        );
+        log.info({ about: about.resourceId, by: delivery.by, to: addressee(delivery) }, 'a notification was delivered');
         return;
       } catch (error) {
         if (signal.aborted) return;
         const delay = isFinal(error) ? undefined : delays[tries];
         if (delay === undefined) {
-          await giveUp(event, delivery, error);
+          await giveUp(about, delivery, error);
           return;
         }
         log.debug({ err: error, retryInMs: delay }, 'a notification could not be delivered; it is tried again');
@@ -85,14 +97,14 @@ export function createNotifications(parts: NotificationParts): Notifications {
     }
   }
 
-  async function giveUp(event: ScaleNotification, delivery: Delivery, error: unknown): Promise<void> {
+  async function giveUp(about: Subject, delivery: Delivery, error: unknown): Promise<void> {
     const why = error instanceof Error ? error.message : String(error);
     const message = `A notification could not be delivered by ${delivery.by} to ${addressee(delivery)}: ${why}`;
-    log.warn({ err: error, setting: event.settingId }, message);
+    log.warn({ err: error, about: about.resourceId }, message);
     await noteActivity(store.db, {
-      ...{ id: newId(), at: clock.now(), resourceId: event.settingId, instanceId: undefined },
-      ...{ operation: 'Microsoft.Insights/AutoscaleSettings/Notify/Action', status: 'Failed', level: 'Warning' },
-      ...{ caller: 'poolhouse', message, properties: { by: delivery.by, operation: event.operation } },
+      ...{ id: newId(), at: clock.now(), resourceId: about.resourceId, instanceId: undefined },
+      ...{ operation: about.noteAs, status: 'Failed', level: 'Warning' },
+      ...{ caller: 'poolhouse', message, properties: { by: delivery.by, operation: about.operation } },
     });
   }
 
@@ -109,18 +121,29 @@ export function createNotifications(parts: NotificationParts): Notifications {
     underWay.add(done);
   }
 
+  function take(about: Subject, deliveries: readonly Delivery[]): void {
+    for (const delivery of deliveries) {
+      if (signal.aborted) return;
+      if (underWay.size < mostAtOnce) begin(() => deliver(about, delivery));
+      else if (waiting.length < mostWaiting) waiting.push(() => deliver(about, delivery));
+      else
+        log.warn(
+          { about: about.resourceId, by: delivery.by },
+          `a notification is not delivered: ${mostWaiting} others wait already`,
+        );
+    }
+  }
+
   return {
     notify(event) {
-      for (const delivery of deliveriesOf(event)) {
-        if (signal.aborted) return;
-        if (underWay.size < mostAtOnce) begin(() => deliver(event, delivery));
-        else if (waiting.length < mostWaiting) waiting.push(() => deliver(event, delivery));
-        else
-          log.warn(
-            { setting: event.settingId, by: delivery.by },
-            `a notification is not delivered: ${mostWaiting} others wait already`,
-          );
-      }
+      const noteAs = 'Microsoft.Insights/AutoscaleSettings/Notify/Action';
+      take({ resourceId: event.settingId, operation: event.operation, noteAs }, deliveriesOf(event));
+    },
+    alert(alert) {
+      take(
+        { resourceId: alert.resourceId, operation: alert.subject, noteAs: 'Poolhouse/alerts/notify/action' },
+        alertDeliveries(alert, alerts, clock.now()),
+      );
     },
     async idle() {
       while (underWay.size > 0) await Promise.all(underWay);

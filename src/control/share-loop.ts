@@ -130,7 +130,11 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
     const present = new Set((await engine.list(signal)).map(({ name }) => name));
     for (const { instance, folder, path } of lost.filter((one) => present.has(one.instance))) {
       try {
-        await engine.attachShare(instance, { account: accountOf(share), share: nameOf(share.id), folder, path }, signal);
+        await engine.attachShare(
+          instance,
+          { account: accountOf(share), share: nameOf(share.id), folder, path },
+          signal,
+        );
       } catch (error) {
         if (signal.aborted || !(error instanceof PoolhouseError) || error.retryable) throw error;
         log.warn({ err: error, instance, path }, 'a share that was restored cannot be shown again: mount it there');

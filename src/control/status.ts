@@ -6,6 +6,8 @@ import type { Health } from '../monitor/health.ts';
 import { readScaleSet } from '../providers/compute/scale-set-model.ts';
 import { findInstances } from '../store/instance-records.ts';
 import { findResources, nameOf } from '../store/resource-records.ts';
+import { fullnessInWords, fullnessThresholds, percentUsed } from '../pool/judge-fullness.ts';
+import type { ShareFullness } from './fullness-loop.ts';
 import { frontEnds } from './front-end-loop.ts';
 import type { World } from './world.ts';
 
@@ -16,6 +18,8 @@ export interface StatusDocument {
   /** All that there are: one that leaves was replaced, and carries what it has to its end. */
   gateways: { pid: number; phase: 'serving' | 'leaving'; since: string; connections: number; sessions: number }[];
   pools: PoolStatus[];
+  /** What an operator should know though all works, in words. */
+  notes?: string[];
 }
 
 export interface PoolStatus {
@@ -55,6 +59,7 @@ export async function statusDocument(
   world: World,
   installation: Pick<Installation, 'apiPort' | 'metricsPorts'>,
   health: Pick<Health, 'reasons'>,
+  fullness: readonly ShareFullness[] = [],
 ): Promise<StatusDocument> {
   const { store, live, reports } = world;
   const gateways = reports.present(world.clock.now(), reportAge);
@@ -146,5 +151,22 @@ export async function statusDocument(
     })),
     gateway: { healthy: gateway !== undefined, pid: gateway?.pid ?? null, ...monitorUrls(installation, 'gateway') },
     pools,
+    notes: fullnessNotes(fullness),
   };
+}
+
+/** Of shares that are nearly full, or have workspaces that are. Pure. */
+export function fullnessNotes(fullness: readonly ShareFullness[]): string[] {
+  return fullness.flatMap((one) => {
+    const { account, share, fullWorkspaces } = one;
+    const isFull = percentUsed(one.usedBytes, one.quotaBytes) >= fullnessThresholds[0];
+    return [
+      ...(isFull ? [`The share ${account}/${share} is ${fullnessInWords(one)}.`] : []),
+      ...(fullWorkspaces === 0
+        ? []
+        : [
+            `${fullWorkspaces === 1 ? '1 workspace is' : `${fullWorkspaces} workspaces are`} full on ${account}/${share}: 'poolhouse shares show ${account}/${share}' tells whose.`,
+          ]),
+    ];
+  });
 }

@@ -33,6 +33,12 @@ const smtpSchema = z
     error: 'user and passwordFile belong together',
   });
 
+const alertsSchema = z.strictObject({
+  emails: z.array(z.email()).default([]),
+  /** Reached by the rules of downloads: inner addresses only as `fetchAllow` lists them. */
+  webhooks: z.array(z.url({ protocol: /^https?$/ })).default([]),
+});
+
 const configSchema = z.strictObject({
   /** Where the key is kept that opens all secrets: a file beside the store, nowhere (`up` asks), or a credential of systemd. */
   masterKey: z.enum(['file', 'passphrase', 'credential']).default('file'),
@@ -71,6 +77,8 @@ const configSchema = z.strictObject({
   fetchAllow: z.array(hostAndPort).default([]),
   /** The server that e-mail of notifications goes through; without it none is sent. */
   smtp: smtpSchema.optional(),
+  /** Who is told of what an operator should know at once, such as a share that is nearly full. */
+  alerts: alertsSchema.default({ emails: [], webhooks: [] }),
   /** What an hour of an instance costs, by its size. */
   prices: z.record(z.string().min(1), price).default({}),
   /** What the prices are in. */
@@ -90,6 +98,7 @@ const configKeys: readonly string[] = Object.keys(configSchema.shape);
 const innerKeys: Readonly<Record<string, readonly string[]>> = {
   metricsPorts: ['control', 'gateway'],
   smtp: Object.keys(smtpSchema.shape),
+  alerts: Object.keys(alertsSchema.shape),
 };
 
 /** `InvalidConfiguration` names the key, what is wrong with it, and the nearest known key. */

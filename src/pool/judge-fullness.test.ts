@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { bytesInWords, fullnessInWords, judgeFullness, nothingTold, percentUsed, type ToldOfFullness } from './judge-fullness.ts';
+import {
+  bytesInWords,
+  fullnessInWords,
+  judgeFullness,
+  nothingTold,
+  percentUsed,
+  type ToldOfFullness,
+} from './judge-fullness.ts';
 
 const day = 24 * 3_600_000;
 

@@ -36,7 +36,8 @@ export function judgeFullness(
 ): Fullness {
   const percent = percentUsed(usedBytes, quotaBytes);
   const reached = fullnessThresholds.findLast((threshold) => percent >= threshold) ?? 0;
-  const held = fullnessThresholds.findLast((threshold) => threshold <= before.level && percent > threshold - slack) ?? 0;
+  const held =
+    fullnessThresholds.findLast((threshold) => threshold <= before.level && percent > threshold - slack) ?? 0;
   const level = reached > held ? reached : held;
   if (level === 0 || level <= before.level) return { told: { ...before, level }, tell: undefined };
   const last = before.at[level];

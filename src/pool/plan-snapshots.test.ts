@@ -41,13 +41,7 @@ describe('planSnapshots', () => {
     ['this hour has one already', usualSchedule, [taken(noon)], false, []],
     ['a person’s own is none of the schedule’s', usualSchedule, [taken(noon, 'hand')], true, []],
     ['off takes none and leaves what there is', off, [taken(noon - 400 * day)], false, []],
-    [
-      'daily only: a day that has one',
-      { ...off, daily: 2 },
-      [taken(noon - 3 * hour)],
-      false,
-      [],
-    ],
+    ['daily only: a day that has one', { ...off, daily: 2 }, [taken(noon - 3 * hour)], false, []],
     [
       'surplus goes, the last of each day stays',
       { ...off, daily: 2 },

@@ -83,12 +83,7 @@ export function planSnapshots(
 }
 
 /** The last one in each of the newest `count` periods that have any; `taken`: one that is about to be. */
-function newestOf(
-  of: Class,
-  count: number,
-  own: readonly PresentSnapshot[],
-  taken: EpochMillis | undefined,
-): string[] {
+function newestOf(of: Class, count: number, own: readonly PresentSnapshot[], taken: EpochMillis | undefined): string[] {
   const seen = new Set<number>(taken === undefined || count === 0 ? [] : [periodOf(of, taken)]);
   const kept: string[] = [];
   for (const { name, takenAt } of own) {

@@ -239,4 +239,26 @@ export const migrations: readonly string[] = [
   CREATE INDEX session_history_by_pool ON session_history (pool_key, started_at);
   CREATE INDEX session_history_by_end ON session_history (ended_at);
   `,
+  // Shares that are brought back to what a snapshot holds, and what was told of how full they are.
+  `
+  CREATE TABLE share_restores (
+    id TEXT PRIMARY KEY,
+    account TEXT NOT NULL,
+    share TEXT NOT NULL,
+    snapshot TEXT NOT NULL,
+    path_json TEXT NOT NULL,
+    before_name TEXT NOT NULL,
+    state TEXT NOT NULL,
+    files INTEGER NOT NULL,
+    removed INTEGER NOT NULL,
+    message TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER
+  ) STRICT;
+  CREATE UNIQUE INDEX share_restores_running ON share_restores (account, share) WHERE state = 'Running';
+  CREATE TABLE fullness (
+    place TEXT PRIMARY KEY,
+    told_json TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

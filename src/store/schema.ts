@@ -25,6 +25,8 @@ export interface Tables {
   ledger: LedgerRow;
   ledger_seen: LedgerSeenRow;
   session_history: SessionHistoryRow;
+  share_restores: ShareRestoreRow;
+  fullness: FullnessRow;
 }
 
 /** A resource: the document as asked for, and what was found. */
@@ -248,4 +250,29 @@ export interface SessionHistoryRow {
   started_at: number;
   ended_at: number;
   active_until: number;
+}
+
+/** A share, or a part of it, that is brought back to what a snapshot holds. */
+export interface ShareRestoreRow {
+  id: string;
+  account: string;
+  share: string;
+  snapshot: string;
+  /** Names from the share's root; [] for all of it. */
+  path_json: string;
+  /** The snapshot of how it was before. */
+  before_name: string;
+  state: 'Running' | 'Succeeded' | 'Failed';
+  files: number;
+  removed: number;
+  /** What became of it, for people; while it runs, what holds it up. */
+  message: string;
+  started_at: number;
+  ended_at: number | null;
+}
+
+/** What was told of how full something is: `account/share`, or `account/share/folder`. */
+export interface FullnessRow {
+  place: string;
+  told_json: string;
 }

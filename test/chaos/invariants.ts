@@ -111,7 +111,8 @@ function* breaches(database: DatabaseSync, engine: EngineFacts, history: History
   const volumes = new Set(engine.shares.map((one) => `${one.account}/${one.share}`));
   for (const share of shares) if (!volumes.has(share)) yield `the share ${share} has no volume`;
   for (const volume of volumes)
-    if (!shares.includes(volume) && !kept.includes(volume) && !history.wasPutBack) yield `the volume ${volume} is of no share`;
+    if (!shares.includes(volume) && !kept.includes(volume) && !history.wasPutBack)
+      yield `the volume ${volume} is of no share`;
 
   for (const row of rows(`SELECT owner_key FROM secrets WHERE owner_key <> 'installation'`))
     if (!resources.has(text(row['owner_key']))) yield `a secret is left of ${text(row['owner_key'])}`;
