@@ -36,7 +36,7 @@ export function createFilesApi({ world, shares, tls, url }: FilesApiParts): Serv
     files: world.shareFiles,
     tls,
     endpointOf: (account) => `${url}${account}/`,
-    newId: world.newId,
+    newId: () => world.newId(),
     clock: world.clock,
     log: world.log,
   });
@@ -44,7 +44,7 @@ export function createFilesApi({ world, shares, tls, url }: FilesApiParts): Serv
 
 type AccountWorld = Pick<World, 'store' | 'secrets' | 'service' | 'engine' | 'shareFiles' | 'clock'>;
 
-export function createRestAccounts(world: AccountWorld, shares: ShareService): RestAccounts {
+function createRestAccounts(world: AccountWorld, shares: ShareService): RestAccounts {
   const { store, secrets, service, engine, shareFiles, clock } = world;
 
   async function findAccount(account: string): Promise<ResourceRecord | undefined> {

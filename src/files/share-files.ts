@@ -37,7 +37,8 @@ export interface ShareListing {
 /**
  * Every method may fail with `Unavailable` (retryable: the file server does not answer, or is still being made) and stops early when its
  * signal aborts. `NotFound` where there is no such thing (or a link is in the way), `Conflict` where something else is in its place,
- * `OperationNotAllowed` for changes in a snapshot, `QuotaExceeded` where it does not fit.
+ * `OperationNotAllowed` for changes in a snapshot, `QuotaExceeded` where it does not fit. `Unavailable` is also what a share is that the file
+ * server does not have attached yet.
  */
 export interface ShareFiles {
   find(place: SharePlace, signal: AbortSignal): Promise<ShareEntry>;
@@ -71,11 +72,15 @@ export interface ShareFiles {
   clear(place: SharePlace, range: { from: number; length: number }, signal: AbortSignal): Promise<ShareEntry>;
   /**
    * Makes what is at a place the same as it was in a snapshot: the file, or a folder with all in it, what was made since is removed.
-   * What is the same already is not touched, so that it can be done again where it was cut off. `.snapshots` are left alone.
+   * What is the same already is not touched, so that it can be done again where it was cut off. `.snapshots` are left alone. Folders with
+   * rooms of their own are restored from their own snapshot of that name; one that has none (it was made since) stays as it is.
    */
   restore(place: SharePlace & { snapshot: string }, signal: AbortSignal): Promise<{ files: number; removed: number }>;
-  /** A tar (pax) of all that is at a place: owners by number, modes, times, links as links, extended attributes; no `.snapshots`. */
+  /**
+   * A tar (pax) of all that is at a place: owners by number, modes, times, links as links, extended attributes; no `.snapshots`. Of a
+   * share's snapshot with what folders with rooms of their own have kept in theirs. Breaks off, with an error, where it cannot go on.
+   */
   pack(place: SharePlace, signal: AbortSignal): Promise<Readable>;
-  /** The other way round, into a folder; nothing leaves the folder, whatever the tar says. */
+  /** The other way round, into a folder that is there; nothing leaves the folder, whatever the tar says. Other files stay. */
   unpack(place: SharePlace, tar: Readable, signal: AbortSignal): Promise<{ files: number }>;
 }

@@ -52,7 +52,7 @@ describe.skipIf(missing !== undefined)(`files by az${missing === undefined ? '' 
     expect(await az('share', 'show', '-n', 'first')).toMatchObject({ name: 'first', properties: { quota: 7 }, metadata: { team: 'data' } }); // prettier-ignore
     await az('share', 'update', '-n', 'first', '--quota', '9');
     expect(await az('share', 'list')).toMatchObject([{ name: 'first', quota: 9 }]);
-    expect(await az('share', 'stats', '-n', 'first')).toBe('0');
+    expect(await az('share', 'stats', '-n', 'first')).toMatch(/^\d+$/);
     await az('share', 'delete', '-n', 'first');
     expect(await az('share', 'exists', '-n', 'first')).toEqual({ exists: false });
   });

@@ -83,7 +83,7 @@ describe.skipIf(!hasAz)(`shares by az${hasAz ? '' : ` (left out: 'az' is not ins
     expect(pages).toHaveLength(2);
     expect(await az('storage', 'share-rm', 'show', ...named, '--snapshot', first)).toMatchObject({ name: 'shared' });
     await az('storage', 'share-rm', 'delete', ...named, '--snapshot', first, '--yes');
-    expect(await refused('storage', 'share-rm', 'show', ...named, '--snapshot', first)).toContain('no snapshot of the time'); // prettier-ignore
+    expect(await refused('storage', 'share-rm', 'show', ...named, '--snapshot', first)).toContain('has no snapshot of the time'); // prettier-ignore
     expect(await poolhouse('shares', 'snapshots', 'teamstore/shared')).toMatch(/^ {2}\d{4}-\S+Z +somebody$/m);
     expect(await refused('storage', 'share-rm', 'delete', ...named, '--include', 'none', '--yes')).toContain('ShareHasSnapshots'); // prettier-ignore
   });
@@ -97,7 +97,7 @@ describe.skipIf(!hasAz)(`shares by az${hasAz ? '' : ` (left out: 'az' is not ins
     const account = ['-g', 'team', '--account-name', 'teamstore'];
     expect(await az(...service, 'show', ...account)).toMatchObject({ shareDeleteRetentionPolicy: { enabled: true, days: 7 } }); // prettier-ignore
     await az(...service, 'update', ...account, '--enable-delete-retention', 'true', '--delete-retention-days', '3');
-    await az('storage', 'share-rm', 'delete', ...named, '--yes');
+    await az('storage', 'share-rm', 'delete', ...named, '--include', 'snapshots', '--yes');
     expect(await az('storage', 'share-rm', 'list', ...where)).toEqual([]);
     const [deleted] = list(await az('storage', 'share-rm', 'list', ...where, '--include-deleted'));
     expect(deleted).toMatchObject({ name: 'shared', deleted: true, remainingRetentionDays: 3 });
@@ -108,7 +108,7 @@ describe.skipIf(!hasAz)(`shares by az${hasAz ? '' : ` (left out: 'az' is not ins
     expect(await az('storage', 'share-rm', 'show', ...named)).toMatchObject({ shareQuota: 9 });
     expect(list(await az('storage', 'share-rm', 'list', ...where, '--include-snapshot'))).toHaveLength(2);
     await az(...service, 'update', ...account, '--enable-delete-retention', 'false');
-    await az('storage', 'share-rm', 'delete', ...named, '--yes');
+    await az('storage', 'share-rm', 'delete', ...named, '--include', 'snapshots', '--yes');
     expect(await az('storage', 'share-rm', 'list', ...where, '--include-deleted')).toEqual([]);
     await az('storage', 'share-rm', 'create', ...named);
     await az('storage', 'account', 'delete', '-g', 'team', '-n', 'teamstore', '--yes');

@@ -68,9 +68,9 @@ export async function prepareFiles(): Promise<FilesGround> {
   await control.service.put(id, { location: 'local', sku: { name: 'Standard_LRS' } }, {});
   const { body } = await control.service.act(id, 'listkeys', {});
   const keys = (body as { keys: { value: string }[] }).keys.map(({ value }) => value);
-  let running = true;
+  const stopping = new AbortController();
   const turning = (async () => {
-    while (running) {
+    while (!stopping.signal.aborted) {
       await control.turn();
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
@@ -96,7 +96,7 @@ export async function prepareFiles(): Promise<FilesGround> {
     connectionString: `DefaultEndpointsProtocol=https;EndpointSuffix=core.windows.net;AccountName=${account};AccountKey=${keys[0] ?? ''};FileEndpoint=${url}${account}/`,
     folderOf: (share) => join(worker.root, account, share),
     async stop() {
-      running = false;
+      stopping.abort();
       await turning;
       api.closeAllConnections();
       await new Promise((resolve) => api.close(resolve));

@@ -104,7 +104,7 @@ describe.skipIf(missing !== undefined)(`snapshots${missing === undefined ? '' : 
   });
 
   it('stay with a share that is deleted, which comes back with all that was in it', async () => {
-    await mustAz('delete', ...share, '--yes');
+    await mustAz('delete', ...share, '--include', 'snapshots', '--yes');
     expect((await asUser(`cat ${workspace}/note`)).exitCode).not.toBe(0);
     const deleted = JSON.parse(await mustAz('list', '-g', 'team', '--storage-account', 'teamfiles', '--include-deleted', '-o', 'json')) as { version: string }[]; // prettier-ignore
     expect(deleted).toMatchObject([{ name: 'files', deleted: true, remainingRetentionDays: 7 }]);

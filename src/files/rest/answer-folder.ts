@@ -138,7 +138,7 @@ export function closeHandles(): RestAnswer {
   return { status: 200, headers: { 'x-ms-number-of-handles-closed': 0, 'x-ms-number-of-handles-failed': 0 } };
 }
 
-export function requireFolder(entry: ShareEntry): ShareEntry {
+function requireFolder(entry: ShareEntry): ShareEntry {
   if (entry.kind === 'folder') return entry;
   throw new RestError('ResourceNotFound', 'There is a file of that name, and no folder.');
 }

@@ -62,7 +62,24 @@ export async function answerRest(request: RestRequest, parts: RestParts): Promis
       ? undefined
       : await parts.accounts.snapshotName(account, share, time, request.signal);
   const place = { account, share, path: steps, ...(snapshot === undefined ? {} : { snapshot }) };
-  return ofShares[name]({ ...request, share, place }, parts);
+  const asked = { ...request, share, place };
+  if (isBySas(request)) await narrow(name, asked, parts);
+  return ofShares[name](asked, parts);
+}
+
+const isBySas = (request: RestRequest) => header(request, 'authorization') === undefined;
+
+/** What a signature does not allow, though its letters and its kind would: there is another file that it speaks of. */
+async function narrow(name: RestOperation, request: ShareRequest, { files: shareFiles }: RestParts): Promise<void> {
+  if (name === 'rename' && queryValue(request, 'sr') === 'f')
+    throw new RestError('AuthorizationResourceTypeMismatch', 'A signature for one file moves no other to its place.');
+  if ((name !== 'createFile' && name !== 'copyFile') || queryValue(request, 'sp')?.includes('w') === true) return;
+  const isThere = await shareFiles.find(request.place, request.signal).then(
+    () => true,
+    () => false,
+  );
+  if (isThere)
+    throw new RestError('AuthorizationPermissionMismatch', `There is such a file, and the signature permits to make new ones only ('w' is needed in sp).`); // prettier-ignore
 }
 
 function isOfService(name: RestOperation): name is ServiceOperation {
@@ -74,7 +91,7 @@ async function authorize(request: RestRequest, need: Need, { accounts }: RestPar
   const { target, now } = request;
   const keys = (await accounts.keysOf(target.account)) ?? [];
   const authorization = header(request, 'authorization');
-  if (authorization === undefined && hasSas(target.query)) {
+  if (isBySas(request) && hasSas(target.query)) {
     checkSas({ target, remoteAddress: request.remoteAddress, now }, need, keys);
     return;
   }

@@ -41,7 +41,7 @@ export function readTarget(url: string, host: string | undefined): RestTarget {
 }
 
 /** Not '+' for a blank: signatures hold it. */
-export function readQuery(text: string): RestQuery {
+function readQuery(text: string): RestQuery {
   const query = new Map<string, string[]>();
   for (const part of text.split('&')) {
     if (part === '') continue;

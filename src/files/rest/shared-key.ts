@@ -34,7 +34,7 @@ export function checkSharedKey(request: SignedRequest, keys: readonly string[], 
     : 'the signature is not one that a key of the account makes over this request';
 }
 
-export function sharedKeyText(request: SignedRequest): string {
+function sharedKeyText(request: SignedRequest): string {
   const lines = lineHeaders.map((name) => lineOf(request.headers, name));
   const query = [...request.query]
     .toSorted(([one], [other]) => (one < other ? -1 : 1))

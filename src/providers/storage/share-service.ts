@@ -30,6 +30,8 @@ export interface ShareService {
   removeSnapshot(share: ResourceId, time: string, signal: AbortSignal): Promise<{ existed: boolean }>;
   /** Of one share, oldest first. */
   snapshots(share: ResourceId, signal: AbortSignal): Promise<JsonObject[]>;
+  /** How many of them somebody took, rather than a schedule. */
+  countByHand(share: ResourceId, signal: AbortSignal): Promise<number>;
   /** Of an account: those that can be restored. */
   deleted(account: ResourceId): Promise<JsonObject[]>;
   nameAvailability(name: string): Promise<JsonObject>;
@@ -89,6 +91,14 @@ export function createShareService({ store, service, engine, clock }: ShareServi
     };
   }
 
+  async function present(id: ResourceId, signal: AbortSignal): Promise<ShareSnapshot[]> {
+    const { account, share } = engineNamesOf(id);
+    return engine.listSnapshots(account, share, signal).catch((error: unknown) => {
+      if (error instanceof PoolhouseError && error.code === 'ShareNotFound') return []; // not made yet
+      throw error;
+    });
+  }
+
   async function find(share: ResourceId, time: string, signal: AbortSignal) {
     const { account, share: name } = engineNamesOf(share);
     return findSnapshot(await engine.listSnapshots(account, name, signal), time);
@@ -128,14 +138,13 @@ export function createShareService({ store, service, engine, clock }: ShareServi
 
     async snapshots(id, signal) {
       const document = await documentOf(id);
-      const { account, share } = engineNamesOf(id);
-      const present = await engine.listSnapshots(account, share, signal).catch((error: unknown) => {
-        if (error instanceof PoolhouseError && error.code === 'ShareNotFound') return []; // not made yet
-        throw error;
-      });
-      return present
+      return (await present(id, signal))
         .filter(({ name }) => parseSnapshotName(name) !== undefined)
         .map(({ name }) => snapshotDocument(document, name));
+    },
+
+    async countByHand(id, signal) {
+      return (await present(id, signal)).filter(({ name }) => parseSnapshotName(name)?.kind === 'hand').length;
     },
 
     async deleted(account) {
