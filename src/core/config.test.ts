@@ -17,6 +17,7 @@ const defaults = {
   instanceRange: '10.231.0.0/16',
   poolGiB: 100,
   prices: {},
+  alerts: { emails: [], webhooks: [] },
   currency: 'EUR',
 };
 
