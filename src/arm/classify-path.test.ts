@@ -54,6 +54,10 @@ describe('classifyPath', () => {
       { asked: 'activities', subscriptionId: 'S' },
     ],
     ['/subscriptions/S/providers/Microsoft.Insights/eventtypes/management', undefined],
+    [
+      '/subscriptions/S/providers/Microsoft.Storage/checkNameAvailability',
+      { asked: 'nameAvailability', subscriptionId: 'S' },
+    ],
     [`${set}/instanceView`, { asked: 'action', id: set, type: setType, action: 'instanceView' }],
     [
       `${set}/virtualMachines`,

@@ -12,7 +12,16 @@ const share: ShareDetails = {
   snapshotList: [{ name: 'auto-2026-11-26T18-00-00Z', time: '2026-11-26T18:00:00.0000000Z', takenBy: 'schedule' }],
   restores: [
     {
-      ...{ id: '1', share: 'team/shared', path: '', snapshot: 's', before: 'b', state: 'Running', files: 0, removed: 0 },
+      ...{
+        id: '1',
+        share: 'team/shared',
+        path: '',
+        snapshot: 's',
+        before: 'b',
+        state: 'Running',
+        files: 0,
+        removed: 0,
+      },
       ...{ message: 'It waits: \u001b[31mred', startedAt: '2026-11-26T18:00:00.000Z', endedAt: null },
     },
   ],

@@ -19,6 +19,7 @@ const defaults = {
   nfs: [],
   poolGiB: 100,
   prices: {},
+  alerts: { emails: [], webhooks: [] },
   currency: 'EUR',
 };
 
