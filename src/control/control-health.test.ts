@@ -70,6 +70,7 @@ describe('the health of control', () => {
     ['a file system does not say what it has', { freeBytes: undefined }, []],
     ['no gateway has come yet', { gatewaySeenAt: undefined }, ['No gateway has reported yet.']],
     ['the gateway is away', { gatewaySeenAt: now - 30_000 }, ['The gateway has not reported for 30 s.']],
+    ['the file server is not', { trouble: 'It is away.' }, ['It is away.']],
   ];
   it.each(good)('is good when %s', (_what, change, notes) => {
     expect(judgeControl({ ...well, ...change }, now)).toMatchObject({ healthy: true, reasons: [], notes });

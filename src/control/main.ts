@@ -75,7 +75,7 @@ import { createSessionDesk } from './session-desk.ts';
 import { openSecrets } from './open-secrets.ts';
 import { createHostCertificates } from './host-certificates.ts';
 import { ensureSshIdentity, publicHostKeys } from './ssh-identity.ts';
-import { fileServerName } from './service-instances.ts';
+import { fileServerName, isService } from './service-instances.ts';
 import { settleAddresses, settleServiceAddress } from './settle-addresses.ts';
 import { settleInstanceAddresses } from './settle-instance-addresses.ts';
 import { statusDocument } from './status.ts';
@@ -460,7 +460,12 @@ async function main(): Promise<void> {
     name: 'refused packets',
     pass: createRefusedPackets({
       read: async (readSignal) => (capabilities.real ? readRefused(installation.id, readSignal) : new Map()),
-      names: async () => new Map((await findInstances(store.db)).map(({ address, name }) => [address, name])),
+      names: async () =>
+        new Map(
+          [...(await findInstances(store.db)), ...world.live.engineInstances().filter(isService)].map(
+            ({ address, name }) => [address, name],
+          ),
+        ),
       log,
     }),
     clock,
