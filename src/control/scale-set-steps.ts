@@ -201,7 +201,13 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
         if (!(reason instanceof PoolhouseError) || reason.code !== 'Canceled') throw error;
         return { status: 'failed', message: `Enable failed: ${reason.message}` };
       });
-      await showLinked(instance, signal);
+      // The script has run, whatever becomes of this: it must not run again for it.
+      await showLinked(instance, signal).catch((error: unknown) => {
+        world.log.warn(
+          { err: error, instance: instance.name },
+          'what a script has linked could not be linked for people',
+        );
+      });
       const endedAt = clock.now();
       await change(instance, (state) => ({
         ...state,
