@@ -75,6 +75,10 @@ export function createBindings(): Bindings {
   /** What is seen of somebody stands with its instance, wherever they are bound to. */
   function find(presence: Presence, sessions: number): void {
     bind(presence, sessions);
+    standThere(presence, sessions);
+  }
+
+  function standThere(presence: Presence, sessions: number): void {
     const { pool, user, instance } = presence;
     const people = there.get(instance) ?? new Map<string, Binding>();
     there.set(instance, people);
@@ -87,6 +91,8 @@ export function createBindings(): Bindings {
   function keepPlace(presence: Presence): void {
     const bound = bindings.get(keyOf(presence.pool, presence.user));
     if (bound === undefined || bound.instance === presence.instance) find({ ...presence, given: true }, 0);
+    // They come there all the same, as when what they were bound to is gone.
+    else standThere({ ...presence, given: true }, 0);
   }
 
   return {

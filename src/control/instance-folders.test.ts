@@ -57,6 +57,10 @@ async function prepare(tags: Record<string, string>) {
   const pass = createAttachmentLoop(world, folders, placements);
   const place = createSettlePerson(world, folders, (question, hangUp) => placements.answer(question, hangUp));
   const look = async () => world.live.setEngine(await engine.list(signal));
+  const seeElsewhere = (user: string) => {
+    const presences = [{ pool: pool.key, user, instance: 'gone', activeAt: pool.now.at }];
+    placements.setSeen({ sessions: [], presences });
+  };
   const see = (sessions: readonly string[], presences: readonly string[] = []) => {
     const at = (user: string) => ({ pool: pool.key, user, instance: name, activeAt: pool.now.at });
     placements.setSeen({
@@ -78,7 +82,7 @@ async function prepare(tags: Record<string, string>) {
     ]),
   );
   return {
-    ...{ ...pool, engine, folders, see, name },
+    ...{ ...pool, engine, folders, see, seeElsewhere, name },
     come: (user: string) => place({ ticket: user, pool: pool.key, user, unusable: [] }, signal),
     mount: async (shown: 'share' | 'workspaces') =>
       folders.mounted(await pool.instance(), { ...share, target: '/mnt/shared', shown }, signal),
@@ -137,6 +141,14 @@ describe('the folders of shares that an instance is shown', () => {
     await mount('workspaces');
     see(['ada']);
     await pass();
+    expect(await shown()).toEqual([ada, azure]);
+  });
+
+  it('are shown to who is sent there because the machine they were bound to is gone', async () => {
+    const { mount, come, shown, seeElsewhere } = await prepare({ 'poolhouse-isolation': 'user' });
+    await mount('workspaces');
+    seeElsewhere('ada');
+    await come('ada');
     expect(await shown()).toEqual([ada, azure]);
   });
 
