@@ -5,7 +5,7 @@
  */
 import { PoolhouseError } from '../core/errors.ts';
 import type { EngineInstance } from '../engines/engine.ts';
-import { createTurns } from '../engines/incus/turns.ts';
+import { createTurns } from '../core/turns.ts';
 import { planAttachments, workspaceOf } from '../pool/plan-attachments.ts';
 import type { AskedMount } from '../pool/instance-state.ts';
 import { readPoolTags, type PoolTags } from '../providers/compute/pool-tags.ts';

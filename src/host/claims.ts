@@ -54,7 +54,7 @@ export async function claim(socketPath: string, installation: Installation, sign
     const { description, config } = projectSchema.parse(await client.get(path, signal));
     const { apiPort, metricsPorts = {}, filesPort, addressBlock } = installation;
     const claims = {
-      [portsKey]: [apiPort, ...Object.values(metricsPorts), filesPort].filter((port) => port !== undefined).join(','),
+      [portsKey]: [apiPort, ...Object.values(metricsPorts), ...(filesPort === undefined ? [] : [filesPort])].join(','),
       [blockKey]: addressBlock,
     };
     if (Object.entries(claims).every(([key, value]) => config[key] === value)) return;

@@ -19,7 +19,7 @@ import { preparePlaces, removePlaces, type PlacesOptions } from './places.ts';
 import { createRestClient, DaemonError, isMissing, unless } from './rest-client.ts';
 import { createSeeds } from './seeds.ts';
 import { attachmentsOf, createShareVolumes } from './storage.ts';
-import { createTurns } from './turns.ts';
+import { createTurns } from '../../core/turns.ts';
 import { writeInstanceFile } from './write-file.ts';
 
 export interface IncusEngineOptions extends PlacesOptions {
