@@ -27,12 +27,14 @@ export interface FilesApiParts {
   tls: { key: string; cert: string };
   /** `https://127.0.0.1:PORT/` */
   url: string;
+  /** Shares are being filled from a backup: until that is done nobody reads or writes them. */
+  isRestoring?: () => boolean;
 }
 
 /** Not listening yet. */
-export function createFilesApi({ world, shares, tls, url }: FilesApiParts): Server {
+export function createFilesApi({ world, shares, tls, url, isRestoring = () => false }: FilesApiParts): Server {
   return createRestServer({
-    accounts: createRestAccounts(world, shares),
+    accounts: createRestAccounts(world, shares, isRestoring),
     files: world.shareFiles,
     tls,
     endpointOf: (account) => `${url}${account}/`,
@@ -44,10 +46,12 @@ export function createFilesApi({ world, shares, tls, url }: FilesApiParts): Serv
 
 type AccountWorld = Pick<World, 'store' | 'secrets' | 'service' | 'engine' | 'shareFiles' | 'clock'>;
 
-function createRestAccounts(world: AccountWorld, shares: ShareService): RestAccounts {
+function createRestAccounts(world: AccountWorld, shares: ShareService, isRestoring: () => boolean): RestAccounts {
   const { store, secrets, service, engine, shareFiles, clock } = world;
 
   async function findAccount(account: string): Promise<ResourceRecord | undefined> {
+    if (isRestoring())
+      throw new RestError('ServerBusy', 'The shares are being restored from a backup: try again later.');
     const accounts = await findResources(store.db, { type: 'Microsoft.Storage/storageAccounts' });
     return accounts.find((one) => nameOf(one.id).toLowerCase() === account && one.deletingSince === undefined);
   }

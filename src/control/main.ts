@@ -386,7 +386,7 @@ async function main(): Promise<void> {
     filesUrl === undefined
       ? undefined
       : createFilesApi({
-          ...{ world, shares: control.shares, url: filesUrl },
+          ...{ world, shares: control.shares, url: filesUrl, isRestoring: () => existsSync(home.restoring) },
           tls: { key: certificates.keyPem, cert: certificates.certificatePem },
         });
   if (filesApi !== undefined) await listenForFiles(filesApi, installation.filesPort, log);

@@ -55,7 +55,7 @@ export type AttachmentStep =
 
 /** Where people's workspaces and groups' folders are on a share. */
 export const workspaceOf = (user: string) => `notebooks/${user}`;
-export const groupFolderOf = (group: string) => `groups/${group}`;
+const groupFolderOf = (group: string) => `groups/${group}`;
 const homeAt = (user: string) => `/home/${user}`;
 
 interface Wanted {
