@@ -17,6 +17,8 @@ describe('the settings of a pool', () => {
       keepHours: 24,
       drainMilliseconds: 30 * minute,
       scriptMilliseconds: 90 * minute,
+      isolation: 'share',
+      survives: 'notebooks',
     });
   });
 
