@@ -75,7 +75,7 @@ export async function showFolders(
         });
       await inside({ do: 'points', target: mount, folders: [folder] });
     } else if (as === 'home') {
-      const rescue = { mountPoint: mount, ...(await rescueTerms(world, instance)), draining: 'a home that survives' };
+      const rescue = { mountPoint: mount, ...(await rescueTerms(world, instance)) };
       await inside({ do: 'home', user: userOf(of), workspace: `${mount}/${workspaceOf(of)}`, rescue }, moveLimit);
     }
     const isPersons = (as === 'workspace' || as === 'home') && userOf(of).person;

@@ -26,7 +26,6 @@ const home = {
     mountPoint: '/mnt/shared',
     folder: 'team-2030-01-01',
     limitBytes: 2 ** 20,
-    draining: 'x',
     skeleton: '/none',
   },
 };
@@ -97,6 +96,18 @@ describe.skipIf(!isPossible)('the program that settles people on an instance', (
       '..',
       'stays so',
     ]);
+  });
+
+  it('moves no home while its owner works in it, and all that they have made by then', async () => {
+    const lines = await inside(
+      `mkdir -p ${workspace}; show
+       mkdir -m 750 /home/alice; chown 10001:10001 /home/alice; as 10001 'mkdir /home/alice/work; echo 1 > /home/alice/work/one'
+       as 10001 'cd /home/alice/work; sleep 1000 & echo $!' > ${folder}/pid; settle home | tail -1; ls -A /home
+       as 10001 'echo 2 > /home/alice/work/two'; kill $(cat ${folder}/pid); while pgrep -U 10001 > /dev/null; do sleep 0.02; done
+       settle home; ls ${workspace}/rescued/*/work; stat -c %u /home/alice`,
+      { home },
+    );
+    expect(lines).toEqual(['refused', 'alice', 'one', 'two', '0']);
   });
 
   it('makes no home of what is not their workspace, or is not shown', async () => {
