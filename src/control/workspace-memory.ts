@@ -11,8 +11,6 @@ export interface ShareMemory {
   failed: Map<string, { as: string; at: EpochMillis }>;
   /** Whose each folder is known to be. */
   owners: Map<string, string>;
-  /** Folders without rooms of their own, and whose each was. */
-  plain: Map<string, string>;
 }
 
 export interface WorkspaceMemory {
@@ -28,7 +26,7 @@ export function createWorkspaceMemory(): WorkspaceMemory {
   const turns = new Map<string, Promise<unknown>>();
   return {
     of(share) {
-      const known = shares.get(share) ?? { made: new Map(), failed: new Map(), owners: new Map(), plain: new Map() };
+      const known = shares.get(share) ?? { made: new Map(), failed: new Map(), owners: new Map() };
       shares.set(share, known);
       return known;
     },

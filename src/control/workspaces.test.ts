@@ -68,22 +68,12 @@ describe('workspaces', () => {
     await world.store.transaction((tx) => addUser(tx, 'bob', { ...settings, groups: ['team'] }, 0));
     await prepareAllWorkspaces(world, await instance(), signal);
     expect(made).toEqual([
-      { ...name, folder: 'groups/team', uid: 0, gid: 30_000, mode: 0o2770 },
-      { ...name, folder: 'notebooks/ada', uid: 10_000, gid: 10_000, mode: 0o700 },
-      { ...name, folder: 'notebooks/azure', uid: 20_000, gid: 20_000, mode: 0o700 },
-      { ...name, folder: 'notebooks/bob', uid: 10_001, gid: 10_001, mode: 0o700 },
+      { ...name, folder: 'groups/team', uid: 0, gid: 30_000, mode: 0o2770, claimed: true },
+      { ...name, folder: 'notebooks/ada', uid: 10_000, gid: 10_000, mode: 0o700, claimed: true },
+      { ...name, folder: 'notebooks/azure', uid: 20_000, gid: 20_000, mode: 0o700, claimed: false },
+      { ...name, folder: 'notebooks/bob', uid: 10_001, gid: 10_001, mode: 0o700, claimed: true },
     ]);
     expect(told()).toEqual([
-      {
-        ...{ argv: program, mountPoint: '/mnt/shared', users: [] },
-        claims: {
-          notebooks: [
-            { name: 'ada', id: 10_000 },
-            { name: 'bob', id: 10_001 },
-          ],
-          groups: [{ name: 'team', id: 30_000 }],
-        },
-      },
       {
         ...{ argv: program, mountPoint: '/mnt/shared', share: 'shared', whole: true, admin: 'azure' },
         groups: [{ name: 'team', gid: 30_000 }],
@@ -100,13 +90,11 @@ describe('workspaces', () => {
     const { world, pass, folders, lists, told, now } = await prepare();
     await pass(signal);
     expect(folders()).toHaveLength(2);
-    expect(told()).toHaveLength(1);
     await pass(signal);
     expect([folders(), told(), lists()]).toEqual([[], [], 1]);
     await world.store.transaction((tx) => addUser(tx, 'bob', settings, 0));
     await pass(signal);
     expect(folders()).toEqual([['notebooks/bob', undefined]]);
-    expect(told()).toMatchObject([{ claims: { notebooks: [{ name: 'bob' }], groups: [] } }]);
     now.at += 60_000;
     await pass(signal);
     expect([folders(), told(), lists()]).toEqual([[], [], 3]);
@@ -136,14 +124,49 @@ describe('workspaces', () => {
     await expect(workspaceUsage(world, { person: 'ada' }, signal)).rejects.toMatchObject({ code: 'InvalidParameter' });
   });
 
-  it('make way before who has the name now gets one', async () => {
-    const { world, pass, told } = await prepare();
+  it('are asked for anew of who has the name now, whatever is there, and of nobody else', async () => {
+    const { world, pass, made, told } = await prepare();
     await pass(signal);
-    told();
+    made.splice(0);
     await world.store.transaction((tx) => eraseUser(tx, 'ada'));
     await world.store.transaction((tx) => addUser(tx, 'ada', settings, 0));
     await pass(signal);
-    expect(told()).toMatchObject([{ claims: { notebooks: [{ name: 'ada', id: 10_001 }] } }]);
+    expect(made).toEqual([{ ...name, folder: 'notebooks/ada', uid: 10_001, gid: 10_001, mode: 0o700, claimed: true }]);
+    expect(told()).toEqual([]); // no instance has a say in it
+  });
+
+  it('of people are made sure of once by a control that has just begun', async () => {
+    const { world, pass, folders, now } = await prepare();
+    await pass(signal);
+    folders();
+    world.workspaces.keep(new Set());
+    await pass(signal);
+    expect(folders()).toEqual([['notebooks/ada', undefined]]);
+    now.at += 60_000;
+    await pass(signal);
+    expect(folders()).toEqual([]);
+  });
+
+  it('are made within a minute where one without a room of its own was moved away', async () => {
+    const { world, pass, folders, now } = await prepare();
+    const make = world.engine.ensureFolder.bind(world.engine);
+    const asked: string[] = [];
+    Object.assign(world.engine, {
+      ensureFolder: (spec: Folder) => {
+        asked.push(spec.folder);
+        return Promise.resolve('plain');
+      },
+    });
+    await pass(signal);
+    await pass(signal);
+    expect(asked.splice(0)).toHaveLength(2);
+    now.at += 60_000;
+    await pass(signal);
+    expect(asked).toHaveLength(2);
+    Object.assign(world.engine, { ensureFolder: make });
+    now.at += 60_000;
+    await pass(signal);
+    expect(folders()).toHaveLength(2);
   });
 
   it('that cannot be made are a line in the log, and tried again after a while', async () => {
@@ -180,20 +203,14 @@ describe('workspaces', () => {
     expect(folders().map(([folder]) => folder)).toEqual(there);
   });
 
-  it('have nothing make way by a machine that has no program for it', async () => {
-    const { pass, told, folders, logged } = await prepare({ exec: () => ({ exitCode: 127 }) });
-    await pass(signal);
-    expect([told().length, folders().length]).toEqual([1, 2]);
-    expect(logged.map(({ level }) => level)).not.toContain('warn');
-  });
-
-  it('are left to the next time where the program inside fails', async () => {
-    const { pass, told, logged, now } = await prepare({ exec: () => ({ exitCode: 1 }) });
-    await pass(signal);
-    expect(told()).toHaveLength(1);
-    expect(logged.map(({ level }) => level)).toContain('warn');
-    now.at += 60_000;
-    await pass(signal);
-    expect(told()).toHaveLength(1);
+  it('are a line in the log where an instance cannot show them, unless its image has no program for it', async () => {
+    for (const [exitCode, lines] of [
+      [1, 1],
+      [127, 0],
+    ] as const) {
+      const { world, instance, folders, logged } = await prepare({ exec: () => ({ exitCode }) });
+      await prepareAllWorkspaces(world, await instance(), signal);
+      expect([folders().length, logged.filter(({ level }) => level === 'warn').length]).toEqual([2, lines]);
+    }
   });
 });

@@ -3,13 +3,7 @@
  * inside an instance shows people theirs. What cannot be made or shown is a line in the log: the mount is there all the same.
  */
 import { errorBodyOf } from '../core/errors.ts';
-import {
-  ownerOf,
-  planWorkspaces,
-  unclaimedFolders,
-  wantedFolders,
-  type WantedFolder,
-} from '../pool/plan-workspaces.ts';
+import { ownerOf, planWorkspaces, wantedFolders, type WantedFolder } from '../pool/plan-workspaces.ts';
 import { findShare } from '../providers/storage/find-share.ts';
 import { findInstances, type InstanceRecord } from '../store/instance-records.ts';
 import { instanceAccounts, type InstanceAccounts } from './instance-users.ts';
@@ -32,9 +26,6 @@ export interface ShownShare extends ShareName {
   rootMode?: string;
 }
 
-/** Where the root of a share can be seen, for what has to make way. */
-type Sight = Pick<ShownShare, 'target'> & { instance: string };
-
 /** What is there is looked at again after so long; somebody with root's rights inside may have removed it. */
 const freshMilliseconds = 60_000;
 const atOnce = 4;
@@ -48,7 +39,6 @@ const program = ['/usr/lib/poolhouse/workspace'];
  * Makes the folders of people and groups on a share, with their quotas, unless they are there. Cheap where nothing is to be done.
  *
  * @param accounts of whom, as `instanceAccounts` has them; of one person: those with `onlyOf`
- * @param sight where the whole share can be seen; undefined: it is looked for
  * @returns the folders that are there now, from the share's root; the log says why one is not
  */
 export async function ensureWorkspaces(
@@ -56,13 +46,12 @@ export async function ensureWorkspaces(
   name: ShareName,
   { users, groups }: Pick<InstanceAccounts, 'users' | 'groups'>,
   signal: AbortSignal,
-  sight?: Sight,
 ): Promise<string[]> {
   const found = await findShare(world.store.db, name);
   if (found === undefined) return [];
   const wanted = wantedFolders(users, groups, found.userQuotaBytes);
   return world.workspaces.turn(found.incarnation, () =>
-    ensureFolders(world, name, wanted, world.workspaces.of(found.incarnation), signal, sight),
+    ensureFolders(world, name, wanted, world.workspaces.of(found.incarnation), signal),
   );
 }
 
@@ -80,7 +69,6 @@ async function ensureFolders(
   wanted: readonly WantedFolder[],
   memory: ShareMemory,
   signal: AbortSignal,
-  sight: Sight | undefined,
 ): Promise<string[]> {
   const { engine, clock, log } = world;
   const isFresh = (known: ShareMemory['made'], one: WantedFolder) => {
@@ -90,7 +78,6 @@ async function ensureFolders(
   const there = new Set(wanted.filter((one) => isFresh(memory.made, one)).map(({ folder }) => folder));
   const stale = wanted.filter((one) => !there.has(one.folder) && !isFresh(memory.failed, one));
   if (stale.length === 0) return [...there];
-  await makeWay(world, { account, share }, unclaimedFolders(stale, memory.owners), memory, signal, sight);
   const rooms = await engine.listFolders(account, share, signal);
   const missing = new Set(planWorkspaces(stale, { ...memory, rooms }));
   const settle = (one: WantedFolder) => {
@@ -99,12 +86,11 @@ async function ensureFolders(
   };
   for (const one of stale) if (!missing.has(one)) settle(one);
   const make = async (one: WantedFolder) => {
-    const { folder, uid, gid, mode, quotaBytes } = one;
+    const { folder, uid, gid, mode, quotaBytes, claimed } = one;
     const limit = quotaBytes === undefined ? {} : { quotaBytes };
     try {
-      const outcome = await engine.ensureFolder({ account, share, folder, uid, gid, mode, ...limit }, signal);
-      if (outcome === 'plain') memory.plain.set(folder, ownerOf(one));
-      else memory.plain.delete(folder);
+      const outcome = await engine.ensureFolder({ account, share, folder, uid, gid, mode, claimed, ...limit }, signal);
+      if (claimed) memory.owners.set(folder, ownerOf(one));
       if (outcome === 'made') log.info({ account, share, folder, uid, quotaBytes }, 'a folder was made on a share');
       settle(one);
     } catch (error) {
@@ -119,40 +105,6 @@ async function ensureFolders(
   return [...there];
 }
 
-/** Who has a name now does not get the folder of who had it before. Seen from a machine that shows all of the share. */
-async function makeWay(
-  world: World,
-  { account, share }: ShareName,
-  claims: readonly WantedFolder[],
-  memory: ShareMemory,
-  signal: AbortSignal,
-  known: Sight | undefined,
-): Promise<void> {
-  if (claims.length === 0) return;
-  const of = (house: string, id: (one: WantedFolder) => number) =>
-    claims.flatMap((one) => {
-      const [above, name] = one.folder.split('/');
-      return above === house && name !== undefined ? [{ name, id: id(one) }] : [];
-    });
-  const document = {
-    claims: { notebooks: of('notebooks', ({ uid }) => uid), groups: of('groups', ({ gid }) => gid) },
-    users: [],
-  };
-  for (const { instance, target } of known === undefined ? sightsOf(world, { account, share }) : [known]) {
-    const result = await run(world, instance, { mountPoint: target, ...document }, { account, share }, signal);
-    if (result === 'no program') continue;
-    if (result === 'done') for (const one of claims) memory.owners.set(one.folder, ownerOf(one));
-    return;
-  }
-}
-
-function sightsOf({ live }: World, { account, share }: ShareName): Sight[] {
-  return live.engineInstances().flatMap(({ name, power, attachments }) => {
-    const whole = attachments.find((one) => one.account === account && one.share === share && one.folder === '');
-    return power === 'running' && whole !== undefined ? [{ instance: name, target: whole.path }] : [];
-  });
-}
-
 /** Makes the folders on a share that an instance has just mounted as a whole, and shows them there. */
 export async function prepareWorkspaces(
   world: World,
@@ -164,10 +116,9 @@ export async function prepareWorkspaces(
   if (instance === undefined) return;
   const accounts = await instanceAccounts(world, instance);
   if (accounts.users.length === 0) return;
-  const sight = { instance: instanceName, target: shown.target };
   try {
     const limited = AbortSignal.any([signal, AbortSignal.timeout(patienceMilliseconds)]);
-    const made = ensureWorkspaces(world, shown, accounts, limited, shown.whole ? sight : undefined);
+    const made = ensureWorkspaces(world, shown, accounts, limited);
     await Promise.race([made, aborted(limited)]);
   } catch (error) {
     signal.throwIfAborted();
@@ -229,14 +180,12 @@ async function run(
   document: object,
   share: ShareName,
   signal: AbortSignal,
-): Promise<'done' | 'failed' | 'no program'> {
+): Promise<void> {
   const options = { stdin: JSON.stringify(document), timeoutMs: 30_000 };
   const { exitCode, stderr } = await engine.exec(instance, program, options, signal);
-  if (exitCode === noProgram) return 'no program';
-  if (exitCode !== 0)
+  if (exitCode !== 0 && exitCode !== noProgram)
     log.warn(
       { instance, ...share, exitCode, stderr: stderr.slice(-1_000) },
       'the folders of people could not be prepared on a share',
     );
-  return exitCode === 0 ? 'done' : 'failed';
 }

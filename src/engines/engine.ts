@@ -124,6 +124,8 @@ export interface ShareFolderSpec {
   mode: number;
   /** Undefined: no other limit than the share's. */
   quotaBytes?: number;
+  /** The name may have been another's: a folder there that belongs to another id which is given once makes way. */
+  claimed?: boolean;
 }
 
 export interface ShareFolderState {

@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import {
   ownerOf,
   planWorkspaces,
-  unclaimedFolders,
   wantedFolders,
   type FolderGroup,
   type FolderOwner,
@@ -13,12 +12,11 @@ const admin: FolderOwner = { name: 'azure', uid: 20_000, gid: 20_000, person: fa
 const ada: FolderOwner = { name: 'ada', uid: 10_000, gid: 10_000, person: true };
 const bob: FolderOwner = { name: 'bob', uid: 10_001, gid: 10_001, person: true };
 const team: FolderGroup = { name: 'team', gid: 30_000 };
-const nothing: FoundFolders = { rooms: [], plain: new Map(), owners: new Map() };
+const known = new Map([ada, bob].map((one) => [`notebooks/${one.name}`, ownerOf(one)]));
 const rooms = (...list: [folder: string, quotaBytes?: number][]): FoundFolders => ({
-  ...nothing,
+  owners: known,
   rooms: list.map(([folder, quotaBytes]) => ({ folder, ...(quotaBytes === undefined ? {} : { quotaBytes }) })),
 });
-const plain = (folder: string, owner: string): FoundFolders => ({ ...nothing, plain: new Map([[folder, owner]]) });
 
 describe('the folders that a share has to have', () => {
   it('are one of each person and admin user, theirs alone, and one of each group', () => {
@@ -56,8 +54,6 @@ describe('the plan for them', () => {
     ['changes one', rooms(['notebooks/ada', 5], ['notebooks/bob', 4]), 5, ['notebooks/bob']],
     ['takes one away', rooms(['notebooks/ada'], ['notebooks/bob', 4]), undefined, ['notebooks/bob']],
     ['leaves folders of others', rooms(['notebooks/ada'], ['notebooks/bob'], ['notebooks/eve', 1]), undefined, []],
-    ['leaves a plain folder', { ...plain('notebooks/ada', ownerOf(ada)) }, 5, ['notebooks/bob']],
-    ['looks again at one of another', { ...plain('notebooks/ada', '1:1') }, 5, ['notebooks/ada', 'notebooks/bob']],
   ])('%s', (_, found, usual, steps) => {
     const wanted = wantedFolders([ada, bob], [], usual);
     const planned = planWorkspaces(wanted, found);
@@ -70,15 +66,14 @@ describe('the plan for them', () => {
     expect(planWorkspaces(wanted, { ...found, rooms: [...kept, ...after] })).toEqual([]);
   });
 
-  it('lets make way what may be of somebody else of that name, once', () => {
+  it('has made sure, once, of what may be of somebody else of that name', () => {
     const wanted = wantedFolders([admin, ada], [team], undefined);
-    expect(unclaimedFolders(wanted, new Map()).map(({ folder }) => folder)).toEqual(['groups/team', 'notebooks/ada']);
-    const owners = new Map([
-      ['notebooks/ada', '10000:10000'],
-      ['groups/team', '0:30000'],
-    ]);
-    expect(unclaimedFolders(wanted, owners)).toEqual([]);
+    const there = wanted.map(({ folder }) => ({ folder }));
+    const planned = planWorkspaces(wanted, { rooms: there, owners: new Map() });
+    expect(planned.map(({ folder }) => folder)).toEqual(['groups/team', 'notebooks/ada']);
+    const owners = new Map(planned.map((one) => [one.folder, ownerOf(one)]));
+    expect(planWorkspaces(wanted, { rooms: there, owners })).toEqual([]);
     const anew = wantedFolders([{ ...ada, uid: 10_002, gid: 10_002 }], [], undefined);
-    expect(unclaimedFolders(anew, owners).map(({ uid }) => uid)).toEqual([10_002]);
+    expect(planWorkspaces(anew, { rooms: there, owners }).map(({ uid }) => uid)).toEqual([10_002]);
   });
 });

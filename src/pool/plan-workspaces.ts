@@ -26,15 +26,13 @@ export interface WantedFolder {
   gid: number;
   mode: number;
   quotaBytes?: number;
-  /** Names are given anew, ids are not: what is there under the name and belongs to another id has to make way first. */
+  /** Names are given anew, ids are not: what is there under the name and belongs to another id has to make way. */
   claimed: boolean;
 }
 
 export interface FoundFolders {
   /** Those with rooms of their own. */
   rooms: readonly { folder: string; quotaBytes?: number }[];
-  /** Those that are there without one, by their path: whose each was when it was found so. */
-  plain: ReadonlyMap<string, string>;
   /** Whose each folder is known to be. */
   owners: ReadonlyMap<string, string>;
 }
@@ -71,18 +69,16 @@ export function wantedFolders(
   return [...byPath.values()].toSorted((a, b) => (a.folder < b.folder ? -1 : 1));
 }
 
-/** Folders of which nobody has made sure yet that they belong to nobody else. */
-export function unclaimedFolders(wanted: readonly WantedFolder[], owners: FoundFolders['owners']): WantedFolder[] {
-  return wanted.filter((one) => one.claimed && owners.get(one.folder) !== ownerOf(one));
-}
-
-/** Those to be made, or to be given another quota; none where all is as it is wanted. */
-export function planWorkspaces(wanted: readonly WantedFolder[], { rooms, plain }: FoundFolders): WantedFolder[] {
+/**
+ * Those to be made, to be given another quota, or of which nobody has made sure yet that they belong to nobody else; none where all is
+ * as it is wanted. What is there without a room of its own is asked for each time: it may have been moved away.
+ */
+export function planWorkspaces(wanted: readonly WantedFolder[], { rooms, owners }: FoundFolders): WantedFolder[] {
   const found = new Map(rooms.map((room) => [room.folder, room]));
   return wanted.filter((one) => {
     const room = found.get(one.folder);
-    if (room !== undefined) return room.quotaBytes !== one.quotaBytes;
-    return plain.get(one.folder) !== ownerOf(one);
+    const mayBeOthers = one.claimed && owners.get(one.folder) !== ownerOf(one);
+    return room === undefined || room.quotaBytes !== one.quotaBytes || mayBeOthers;
   });
 }
 
