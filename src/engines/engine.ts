@@ -203,7 +203,8 @@ export interface Engine {
   listShares(signal: AbortSignal): Promise<ShareState[]>;
   /**
    * Makes a folder with a room of its own, or changes its quota; owner and mode are given when it is made, and left alone later.
-   * Idempotent. `ShareNotFound` where there is no such share; `Conflict` where a file or a link is in the way.
+   * Idempotent. A folder of that name that belongs to another person (or to another group, where `uid` is 0: ids from 10,000 to 39,999 are
+   * given once) is kept as `NAME-ID`, and is made anew. `ShareNotFound` where there is no such share; `Conflict` where a file or a link is in the way.
    *
    * @returns `plain` where a folder is there already that has no room of its own: it stays so, and has no quota.
    */

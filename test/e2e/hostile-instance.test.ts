@@ -500,7 +500,7 @@ describe.skipIf(missing !== undefined)(
       );
       expect(mounted.stdout).toBe('/etc\n');
       expect(existsSync(`/etc/${poolUser}`)).toBe(false);
-      expect(await linesAbout(other, /folders of the users could not be prepared/)).not.toEqual([]);
+      expect(await linesAbout(other, /folders of people could not be prepared/)).not.toEqual([]);
       // A mount point that is a link: as the door takes it, past the mount program.
       await shell(other, 'umount /mnt/files; mv /mnt/files /mnt/files.before; ln -s ../../../../../../etc /mnt/files');
       await shell(other, 'mount /mnt/files');

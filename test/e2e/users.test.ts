@@ -132,7 +132,7 @@ describe('people', { timeout: 120_000 }, () => {
     expect((await document<GroupDocument>('groups', 'show', 'team')).properties.members).toEqual(['alice', 'bob']);
     const { stdout } = await poolhouse('users', 'list');
     expect(stdout).toMatch(
-      /NAME +UID +STATE +SIGNS IN WITH +GROUPS +POOLS\n.*alice.*1 key, password.*every pool\n.*bob/,
+      /NAME +UID +STATE +SIGNS IN WITH +GROUPS +QUOTA +POOLS\n.*alice.*1 key, password.*every pool\n.*bob/,
     );
     expect(stdout.split('\n').every((line) => line.length <= 80)).toBe(true);
   });

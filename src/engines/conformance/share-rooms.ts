@@ -117,13 +117,28 @@ export function describeShareRooms(ground: Ground): void {
       await expect(ground.engine.ensureFolder({ ...bob, folder: 'groups/team' }, signal)).rejects.toEqual(
         fails('Conflict'),
       );
-      await expect(ground.engine.snapshotShare('team', 'files', 'one', signal)).rejects.toEqual(fails('Conflict'));
+      await ground.engine.snapshotShare('team', 'files', 'one', signal);
+      expect((await run(spec.name, 'ls', '/mnt/files/.snapshots')).stdout).toBe('one\n');
       await expect(
         ground.engine.attachShare(spec.name, { ...whole, folder: 'notebooks/alice', path: '/mnt/alice' }, signal),
       ).rejects.toEqual(fails('Conflict'));
       expect((await run(spec.name, 'ls', '/etc')).stdout).toBe(before.stdout);
       await shell(spec.name, 'rm /mnt/files/notebooks/alice; mkdir /mnt/files/notebooks/alice');
       expect(await ground.engine.ensureFolder(alice, signal)).toBe('plain');
+    });
+  });
+
+  describe('folders of others', () => {
+    real('are kept under their names with an id, and made anew for who has the name now', async () => {
+      await ground.engine.ensureShare(share, signal);
+      const spec = await withPeople();
+      await ground.engine.attachShare(spec.name, whole, signal);
+      await ground.engine.ensureFolder({ ...alice, uid: 10_007, gid: 10_007 }, signal);
+      await shell(spec.name, 'echo theirs > /mnt/files/notebooks/alice/note');
+      expect(await ground.engine.ensureFolder(alice, signal)).toBe('made');
+      expect(await ground.engine.ensureFolder(alice, signal)).toBe('kept');
+      const seen = 'cd /mnt/files/notebooks; stat -c "%n %u" *; cat alice-10007/note; ls alice';
+      expect((await shell(spec.name, seen)).stdout).toBe('alice 10001\nalice-10007 10007\ntheirs\n');
     });
   });
 
@@ -140,6 +155,32 @@ export function describeShareRooms(ground: Ground): void {
       expect(await namesOf()).toEqual(['2026-11-26T18-00-00Z']);
       await ground.engine.deleteShare('team', 'files', signal);
       await expect(ground.engine.listSnapshots('team', 'files', signal)).rejects.toEqual(fails('ShareNotFound'));
+    });
+
+    real('does not take what people have put in its place for its own', async () => {
+      await ground.engine.ensureShare(share, signal);
+      await ground.engine.ensureFolder(alice, signal);
+      await ground.engine.ensureFolder(bob, signal);
+      const spec = await withPeople();
+      await ground.engine.attachShare(spec.name, whole, signal);
+      await ground.engine.snapshotShare('team', 'files', 'one', signal);
+      await shell(
+        spec.name,
+        as(10_001, 'cd /mnt/files/notebooks/alice; mv .snapshots old; mkdir -p .snapshots/two; chmod 700 .snapshots'),
+      );
+      await shell(spec.name, as(10_002, 'cd /mnt/files/notebooks/bob; mv .snapshots old; ln -s /etc .snapshots'));
+      await ground.engine.snapshotShare('team', 'files', 'two', signal);
+      const folders = await ground.engine.listFolders('team', 'files', signal);
+      expect(folders.map(({ folder }) => folder).sort()).toEqual(['notebooks/alice', 'notebooks/bob']);
+      const seen = (name: string) =>
+        shell(
+          spec.name,
+          `cd /mnt/files/notebooks/${name}; ls -d .snap* old; ls .snapshots; stat -c %u:%a .snapshots-moved`,
+        );
+      expect((await seen('alice')).stdout).toBe('.snapshots\n.snapshots-moved\nold\ntwo\n10001:700\n');
+      expect((await seen('bob')).stdout).toContain('.snapshots\n.snapshots-moved\nold\ntwo\n');
+      await ground.engine.deleteSnapshot('team', 'files', 'one', signal);
+      expect((await shell(spec.name, 'ls -A /mnt/files/notebooks/*/old')).stdout).not.toContain('one');
     });
 
     real('shows what was there, read-only, with the folders of their own, and does not count it', async () => {

@@ -6,16 +6,16 @@ import { readIdMap } from './owners.ts';
 describe('what programs of the file system say', () => {
   it('reads quota groups', () => {
     const text = [
-      'Qgroupid    Referenced    Exclusive  Max referenced   Path ',
-      '--------    ----------    ---------  --------------   ---- ',
-      '0/5              16384        16384            none   <toplevel>',
-      '0/257         20951040        16384        20971520   custom/a b',
-      '1/256         20967424     20967424         8388608   <0 member qgroups>',
+      'Qgroupid    Referenced    Exclusive  Max referenced   Parent  Path ',
+      '--------    ----------    ---------  --------------   ------  ---- ',
+      '0/5              16384        16384            none   -       <toplevel>',
+      '0/257         20951040        16384        20971520   1/256   custom/a b',
+      '1/256         20967424     20967424         8388608   -       <0 member qgroups>',
     ].join('\n');
     expect(parseGroups(text)).toEqual([
-      { id: '0/5', referenced: 16_384, limit: undefined },
-      { id: '0/257', referenced: 20_951_040, limit: 20_971_520 },
-      { id: '1/256', referenced: 20_967_424, limit: 8_388_608 },
+      { id: '0/5', referenced: 16_384, limit: undefined, parents: [] },
+      { id: '0/257', referenced: 20_951_040, limit: 20_971_520, parents: ['1/256'] },
+      { id: '1/256', referenced: 20_967_424, limit: 8_388_608, parents: [] },
     ]);
     expect(parseGroups('')).toEqual([]);
   });

@@ -15,6 +15,8 @@ export interface QuotaGroup {
   referenced: number;
   /** Undefined: none. */
   limit: number | undefined;
+  /** The groups that it is in. */
+  parents: readonly string[];
 }
 
 export interface Subvolume {
@@ -45,7 +47,7 @@ export function createBtrfs(pool: string) {
     }
   }
   const groups = async (signal: AbortSignal): Promise<Map<string, QuotaGroup>> => {
-    const text = await run(['qgroup', 'show', '--raw', '-r', pool], signal).catch((error: unknown) => {
+    const text = await run(['qgroup', 'show', '--raw', '-p', '-r', pool], signal).catch((error: unknown) => {
       if (error instanceof PoolhouseError && /quotas not enabled/.test(error.message)) return '';
       throw error;
     });
@@ -84,9 +86,11 @@ export function createBtrfs(pool: string) {
     /** Makes the group `1/ID` of a share, with the share's own subvolume in it. Idempotent. */
     async ensureGroup(id: number, signal: AbortSignal): Promise<string> {
       const group = `1/${String(id)}`;
-      if ((await groups(signal)).has(group)) return group;
-      await run(['qgroup', 'create', group, pool], signal);
-      await run(['qgroup', 'assign', `0/${String(id)}`, group, pool], signal);
+      const found = await groups(signal);
+      if (!found.has(group)) await run(['qgroup', 'create', group, pool], signal);
+      // A call that was cut off may have made it and put nothing in.
+      if (found.get(`0/${String(id)}`)?.parents.includes(group) !== true)
+        await run(['qgroup', 'assign', `0/${String(id)}`, group, pool], signal);
       return group;
     },
     async limit(group: string, bytes: number | undefined, signal: AbortSignal): Promise<void> {
@@ -99,21 +103,27 @@ export function createBtrfs(pool: string) {
     async countQuotas(signal: AbortSignal): Promise<void> {
       if ((await groups(signal)).size === 0) await run(['quota', 'enable', pool], signal);
     },
-    /** Counts anew where the file system says that its counts are not right: until then no quota is enforced. */
+    /**
+     * Has the file system count anew, where it says that its counts are not right: until that is done it enforces no quota. It goes on by
+     * itself; where it does already, it goes on.
+     */
     async recount(signal: AbortSignal): Promise<void> {
-      await run(['quota', 'rescan', '-w', pool], signal);
+      await run(['quota', 'rescan', pool], signal).catch((error: unknown) => {
+        if (!(error instanceof PoolhouseError) || !/in progress/i.test(error.message)) throw error;
+      });
     },
   };
 }
 
 export type Btrfs = ReturnType<typeof createBtrfs>;
 
-/** Rows of `btrfs qgroup show --raw -r`: id, referenced, exclusive, limit. */
+/** Rows of `btrfs qgroup show --raw -p -r`: id, referenced, exclusive, limit, parents. */
 export function parseGroups(text: string): QuotaGroup[] {
   return text.split('\n').flatMap((line) => {
-    const [id = '', referenced, , limit] = line.trim().split(/\s+/);
+    const [id = '', referenced, , limit, parents = '-'] = line.trim().split(/\s+/);
     if (!/^\d+\/\d+$/.test(id)) return [];
-    return [{ id, referenced: Number(referenced), limit: limit === 'none' ? undefined : Number(limit) }];
+    const quota = limit === 'none' ? undefined : Number(limit);
+    return [{ id, referenced: Number(referenced), limit: quota, parents: parents === '-' ? [] : parents.split(',') }];
   });
 }
 

@@ -29,15 +29,14 @@ export function createFolderMounts({ folder, pool }: { folder: string; pool: str
       await onHost(['mount', '-t', 'btrfs', '-o', options, device, target], signal);
       return target;
     },
-    async unmount(target: string, signal: AbortSignal): Promise<void> {
-      if (parseMounts(await mountTable()).some((one) => one.target === target))
-        await onHost(['umount', '-l', target], signal);
-      await rmdir(target).catch(() => undefined); // it is made again where it is needed
-    },
-    /** All of them. */
-    async unmountAll(signal: AbortSignal): Promise<void> {
+    /** All but these. */
+    async unmountAllBut(targets: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
       const ours = parseMounts(await mountTable()).filter(({ target }) => target.startsWith(`${folder}/`));
-      for (const { target } of ours) await this.unmount(target, signal);
+      for (const { target } of ours) {
+        if (targets.has(target)) continue;
+        await onHost(['umount', '-l', target], signal);
+        await rmdir(target).catch(() => undefined); // it is made again where it is needed
+      }
     },
   };
 }

@@ -4,7 +4,7 @@
  * whatever has been put in its place since.
  */
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, type FileHandle } from 'node:fs/promises';
+import { lstat, mkdir, open, rename, type FileHandle } from 'node:fs/promises';
 import { PoolhouseError } from '../../core/errors.ts';
 
 const folderFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
@@ -19,6 +19,8 @@ export interface FolderHandle extends AsyncDisposable {
   at(name: string): string;
   /** True of the root of a subvolume, false of an ordinary folder. */
   isSubvolume(): Promise<boolean>;
+  /** As the host counts. */
+  owner(): Promise<{ uid: number; gid: number }>;
   chown(uid: number, gid: number): Promise<void>;
   chmod(mode: number): Promise<void>;
 }
@@ -90,12 +92,25 @@ export async function isThere(parent: FolderHandle, name: string): Promise<boole
   );
 }
 
+/** Gives what is in the way another name, whatever it is. @returns the name */
+export async function putAside(parent: FolderHandle, name: string, wished: string): Promise<string> {
+  for (let kept = wished; ; kept += '-') {
+    if (await isThere(parent, kept)) continue;
+    await rename(parent.at(name), parent.at(kept));
+    return kept;
+  }
+}
+
 function handleOf(file: FileHandle): FolderHandle {
   const path = `/proc/${String(process.pid)}/fd/${String(file.fd)}`;
   return {
     path,
     at: (name) => `${path}/${name}`,
     isSubvolume: async () => (await file.stat()).ino === subvolumeRoot,
+    owner: async () => {
+      const { uid, gid } = await file.stat();
+      return { uid, gid };
+    },
     chown: (uid, gid) => file.chown(uid, gid),
     chmod: (mode) => file.chmod(mode),
     [Symbol.asyncDispose]: () => file.close(),

@@ -33,6 +33,8 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
   const instances = createDaemonInstances(client, project);
   const seeds = createSeeds(client, instances, names);
   const volumes = createShareVolumes(client, names, instances);
+  /** Instances share what is mounted for them: it is not taken away while another one is about to be shown it. */
+  const folderTurns = createTurns();
   let network: EngineNetwork | undefined;
 
   /** Whether a path shows a mount inside a running instance. */
@@ -48,6 +50,40 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
     const escaped = path.replace(/[\s\\]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`);
     return result.stdout.split('\n').some((line) => line.split(' ')[4] === escaped);
   }
+
+  async function attach(name: string, attachment: Attachment, signal: AbortSignal): Promise<void> {
+    const instance = await instances.read(name, signal);
+    const wanted = await volumes.deviceFor(attachment, signal);
+    const present = instance.devices[wanted.name];
+    if (present !== undefined) {
+      const before = attachmentsOf(instance.config).find(({ path }) => path === attachment.path);
+      if (!isDeepStrictEqual(before, { ...attachment })) {
+        throw new PoolhouseError(
+          'Conflict',
+          `Another share is attached at '${attachment.path}' of '${name}'. Unmount it first.`,
+        );
+      }
+      const isSame = present['source'] === wanted.device['source'];
+      const isSeen = async () =>
+        powerOf(instance.status) !== 'running' || (await isMounted(name, attachment.path, signal));
+      if (isSame && (await isSeen())) return;
+      // It was unmounted inside: the device is configured, and shows nothing.
+      await instances.withoutDevice(name, wanted.name, signal);
+    }
+    await instances.patch(
+      name,
+      { devices: { [wanted.name]: wanted.device }, config: { [wanted.key]: wanted.value } },
+      signal,
+    );
+  }
+
+  /** Folders that no instance is shown any more are not kept mounted. In turn with whoever is about to show one. */
+  const sweepFolders = (signal: AbortSignal) =>
+    folderTurns.take('folders', signal, async () => {
+      const found = await instances.all(signal);
+      const shown = found.flatMap(({ devices }) => Object.values(devices).flatMap(({ source }) => source ?? []));
+      await volumes.mounts.unmountAllBut(new Set(shown), signal);
+    });
 
   const engine: Engine = {
     kind: 'incus',
@@ -97,6 +133,7 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
 
     async delete(name, signal) {
       await instances.remove(name, signal);
+      await sweepFolders(signal);
       await removeInstanceLogs(client.socketPath, names, name);
     },
 
@@ -131,40 +168,15 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
     deleteSnapshot: async (account, share, name, signal) =>
       volumes.rooms.deleteSnapshot(await volumes.volumeOf(account, share, signal), name, signal),
 
-    async attachShare(name, attachment: Attachment, signal) {
-      const instance = await instances.read(name, signal);
-      const wanted = await volumes.deviceFor(attachment, signal);
-      const present = instance.devices[wanted.name];
-      if (present !== undefined) {
-        const before = attachmentsOf(instance.config).find(({ path }) => path === attachment.path);
-        if (!isDeepStrictEqual(before, { ...attachment })) {
-          throw new PoolhouseError(
-            'Conflict',
-            `Another share is attached at '${attachment.path}' of '${name}'. Unmount it first.`,
-          );
-        }
-        const isSame = present['source'] === wanted.device['source'];
-        const isSeen = async () =>
-          powerOf(instance.status) !== 'running' || (await isMounted(name, attachment.path, signal));
-        if (isSame && (await isSeen())) return;
-        // It was unmounted inside: the device is configured, and shows nothing.
-        await instances.withoutDevice(name, wanted.name, signal);
-      }
-      await instances.patch(
-        name,
-        { devices: { [wanted.name]: wanted.device }, config: { [wanted.key]: wanted.value } },
-        signal,
-      );
-    },
+    attachShare: (name, attachment, signal) =>
+      attachment.folder === ''
+        ? attach(name, attachment, signal)
+        : folderTurns.take('folders', signal, () => attach(name, attachment, signal)),
 
     async detachShare(name, path, signal) {
       const before = (await instances.find(name, signal))?.devices[deviceName(path)]?.['source'];
       await instances.withoutDevice(name, deviceName(path), signal);
-      if (before?.startsWith(`${names.folders}/`) !== true) return;
-      const isShown = (await instances.all(signal)).some(({ devices }) =>
-        Object.values(devices).some(({ source }) => source === before),
-      );
-      if (!isShown) await volumes.mounts.unmount(before, signal);
+      if (before?.startsWith(`${names.folders}/`) === true) await sweepFolders(signal);
     },
 
     async metrics(signal): Promise<InstanceMetrics[]> {
@@ -180,11 +192,12 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
     async prepare(signal) {
       network = await preparePlaces(client, names, options, signal);
       await volumes.rooms.prepare(signal);
+      await sweepFolders(signal);
     },
 
     async destroy(signal) {
       for (const { name } of await instances.all(signal)) await instances.remove(name, signal);
-      await volumes.mounts.unmountAll(signal);
+      await volumes.mounts.unmountAllBut(new Set(), signal);
       for (const { account, share } of (await unless(isMissing, () => volumes.list(signal))) ?? [])
         await volumes.remove(account, share, signal);
       await removePlaces(client, names, signal);

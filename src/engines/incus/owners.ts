@@ -27,6 +27,9 @@ export interface IdMap {
   text: string;
   uid(inside: number): number;
   gid(inside: number): number;
+  /** The other way round; undefined for numbers of the host's own. */
+  uidInside(onHost: number): number | undefined;
+  gidInside(onHost: number): number | undefined;
 }
 
 /** Undefined where the daemon has noted nothing, or that nothing was moved. */
@@ -40,7 +43,14 @@ export function readIdMap(text: string | undefined): IdMap | undefined {
       throw new RangeError(`the number ${String(inside)} is in no range of the instances' id map`);
     return range.Hostid + inside - range.Nsid;
   };
-  return { text, uid: moved('Isuid'), gid: moved('Isgid') };
+  const back = (kind: 'Isuid' | 'Isgid') => (onHost: number) => {
+    const range = ranges.find((one) => one[kind] && onHost >= one.Hostid && onHost < one.Hostid + one.Maprange);
+    return range === undefined ? undefined : range.Nsid + onHost - range.Hostid;
+  };
+  return {
+    ...{ text, uid: moved('Isuid'), gid: moved('Isgid') },
+    ...{ uidInside: back('Isuid'), gidInside: back('Isgid') },
+  };
 }
 
 /** Moves the owners of all that is in a folder which nobody but root has ever reached. What was moved already stays. */

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { PoolhouseError } from '../../core/errors.ts';
 import type { ShareFolderSpec, ShareFolderState, ShareSnapshot } from '../engine.ts';
 import { createBtrfs, type QuotaGroup, type Subvolume } from './btrfs.ts';
-import { isThere, openBelow, openIn, openOrMake, openTrusted, type FolderHandle } from './handles.ts';
+import { isThere, openBelow, openIn, openOrMake, openTrusted, putAside, type FolderHandle } from './handles.ts';
 import { moveOwners, type IdMap } from './owners.ts';
 
 /** A share's volume, as these need it. */
@@ -29,6 +29,8 @@ export interface Usage {
 const snapshots = '.snapshots';
 const snapshotName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const mebibyte = 2 ** 20;
+/** Ids of people and groups, which nobody else ever gets. */
+const givenOnce = { first: 10_000, last: 39_999 };
 /** The deepest tree whose removal the file system still counts; by itself it stops at 3, and counts all anew. */
 const countedDepth = '8';
 
@@ -44,8 +46,11 @@ export function createShareRooms(pool: string) {
       one.path.startsWith(prefix) ? [{ ...one, path: one.path.slice(prefix.length) }] : [],
     );
   };
+  // A snapshot is none, wherever its owner has moved it.
   const roomsOf = (volume: ShareVolume, found: readonly Subvolume[]) =>
-    below(volume, found).filter(({ path }) => !path.split('/').includes(snapshots));
+    below(volume, found).filter(
+      ({ path, createdAt }) => createdAt === undefined && !path.split('/').includes(snapshots),
+    );
 
   async function groupOf(volume: ShareVolume, signal: AbortSignal): Promise<string> {
     const id = await btrfs.idOf(volume.folder, signal);
@@ -120,6 +125,18 @@ export function createShareRooms(pool: string) {
     return here;
   }
 
+  /** The `.snapshots` of a folder. What its owner has put there instead is theirs, and gets another name. */
+  async function openShelf(volume: ShareVolume, folder: FolderHandle): Promise<FolderHandle> {
+    const root = rootOf(volume);
+    for (;;) {
+      const found = await openIn(folder, snapshots).catch(noFolder);
+      if (found !== undefined && (await found.owner()).uid === root.uid) return found;
+      await found?.[Symbol.asyncDispose]();
+      if (found === undefined && !(await isThere(folder, snapshots))) return openOrMake(folder, snapshots, root);
+      await putAside(folder, snapshots, `${snapshots}-moved`);
+    }
+  }
+
   /** A snapshot of a folder, in its own `.snapshots`, once. */
   async function keep(
     volume: ShareVolume,
@@ -129,10 +146,8 @@ export function createShareRooms(pool: string) {
     signal: AbortSignal,
     prepare?: (piece: string) => Promise<void>,
   ) {
-    await using shelf = await openOrMake(folder, snapshots, rootOf(volume));
-    const root = rootOf(volume);
-    await shelf.chown(root.uid, root.gid); // whoever has made it: nobody else puts anything there
-    await shelf.chmod(root.mode);
+    await using shelf = await openShelf(volume, folder);
+    await shelf.chmod(rootOf(volume).mode);
     if (!(await isThere(shelf, name))) {
       const piece = workpiece();
       await btrfs.snapshot(folder.path, piece, group, signal);
@@ -140,21 +155,37 @@ export function createShareRooms(pool: string) {
       await place(piece, shelf, name);
     }
     await using kept = await openIn(shelf, name);
+    if (kept === undefined || !(await kept.isSubvolume()))
+      throw new PoolhouseError('Conflict', `Something else is in the place of the snapshot '${name}': move it away.`);
     // Before any instance was made nobody can reach it, and its owners have still to be moved.
-    if (kept !== undefined && volume.idMap !== undefined) await btrfs.seal(kept.path, true, signal);
+    if (volume.idMap !== undefined) await btrfs.seal(kept.path, true, signal);
   }
 
-  async function drop(volume: ShareVolume, folder: FolderHandle, name: string, signal: AbortSignal): Promise<void> {
-    await using shelf = await openIn(folder, snapshots);
+  /** Removes a snapshot that lies there, by the names that lead to it. */
+  async function drop(volume: ShareVolume, names: readonly string[], signal: AbortSignal): Promise<void> {
+    const name = names.at(-1) ?? '';
+    await using shelf = await openBelow(volume.folder, names.slice(0, -1)).catch(noFolder);
     if (shelf === undefined) return;
     {
-      await using kept = await openIn(shelf, name);
+      await using kept = await openIn(shelf, name).catch(noFolder);
       if (kept === undefined || !(await kept.isSubvolume())) return;
       await btrfs.seal(kept.path, false, signal);
     }
     const piece = workpiece();
     await rename(shelf.at(name), piece);
     await btrfs.remove(piece, signal);
+  }
+
+  /** Whose folder it is where not the one's who is to have it: ids of people and groups are given once. */
+  async function othersId(
+    volume: ShareVolume,
+    found: FolderHandle,
+    spec: ShareFolderSpec,
+  ): Promise<number | undefined> {
+    const owner = await found.owner();
+    const own = spec.uid === 0 ? 'gid' : 'uid';
+    const id = volume.idMap === undefined ? owner[own] : volume.idMap[`${own}Inside`](owner[own]);
+    return id === undefined || id === spec[own] || id < givenOnce.first || id > givenOnce.last ? undefined : id;
   }
 
   return {
@@ -211,7 +242,9 @@ export function createShareRooms(pool: string) {
       const name = names.pop() ?? '';
       await using parent = await openAbove(volume, names);
       await using found = await openIn(parent, name);
-      if (found !== undefined) {
+      const other = found === undefined ? undefined : await othersId(volume, found, spec);
+      if (other !== undefined) await putAside(parent, name, `${name}-${String(other)}`);
+      else if (found !== undefined) {
         if (!(await found.isSubvolume())) return 'plain';
         const own = `0/${String(await btrfs.idOf(found.path, signal))}`;
         const before = (await btrfs.groups(signal)).get(own)?.limit;
@@ -243,10 +276,11 @@ export function createShareRooms(pool: string) {
       });
     },
 
-    /** The number of a folder's subvolume. `Conflict` where it has no room of its own. */
-    async subvolumeOf(volume: ShareVolume, folder: string, signal: AbortSignal): Promise<number> {
+    /** The number of a folder's subvolume; undefined where there is no such folder. `Conflict` where it has no room of its own. */
+    async subvolumeOf(volume: ShareVolume, folder: string, signal: AbortSignal): Promise<number | undefined> {
       await using found = await openBelow(volume.folder, folder.split('/'));
-      if (found !== undefined && (await found.isSubvolume())) return await btrfs.idOf(found.path, signal);
+      if (found === undefined) return undefined;
+      if (await found.isSubvolume()) return await btrfs.idOf(found.path, signal);
       throw new PoolhouseError(
         'Conflict',
         `The folder '${folder}' has no room of its own, so that it cannot be shown without the rest of its share: move it away, and it is made anew.`,
@@ -285,12 +319,12 @@ export function createShareRooms(pool: string) {
 
     async deleteSnapshot(volume: ShareVolume, name: string, signal: AbortSignal): Promise<void> {
       checkName(name);
-      for (const { path } of roomsOf(volume, await btrfs.list(signal))) {
-        await using room = await openBelow(volume.folder, path.split('/')).catch(noFolder);
-        if (room !== undefined) await drop(volume, room, name, signal).catch(noFolder);
-      }
-      await using root = await openTrusted(volume.folder);
-      await drop(volume, root, name, signal);
+      // The share's own goes last: as long as it is there, what is left of it is found again.
+      const kept = below(volume, await btrfs.list(signal))
+        .filter(({ path, createdAt }) => createdAt !== undefined && path.split('/').at(-1) === name)
+        .map(({ path }) => path.split('/'))
+        .toSorted((one, other) => other.length - one.length);
+      for (const names of kept) await drop(volume, names, signal);
     },
 
     /** What was counted for a share that is gone. */

@@ -5,6 +5,7 @@
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { PoolhouseError } from '../../core/errors.ts';
+import { createTurns } from '../../core/turns.ts';
 import type { Attachment, ShareSpec, ShareState } from '../engine.ts';
 import type { DaemonInstances } from './daemon-instances.ts';
 import { removeEmptyVolume } from './empty-volume.ts';
@@ -32,6 +33,7 @@ export function createShareVolumes(client: RestClient, names: EngineNames, insta
   const { project, sharePool } = names;
   const pool = join(dirname(client.socketPath), 'storage-pools', sharePool);
   const rooms = createShareRooms(pool);
+  const turns = createTurns();
   const mounts = createFolderMounts({ folder: names.folders, pool });
   const volumes = `/1.0/storage-pools/${sharePool}/volumes/custom`;
 
@@ -61,6 +63,21 @@ export function createShareVolumes(client: RestClient, names: EngineNames, insta
       throw new PoolhouseError('ShareNotFound', `The account '${account}' has no share '${share}'.`);
     const volume = volumeFor(account, share, config);
     if (volume.idMap !== undefined) return volume;
+    // One at a time: what another call has moved may be shown to instances already.
+    return turns.take(path, signal, async () => {
+      const again = await unless(isMissing, () => client.get(path, signal));
+      return again === undefined ? volume : moved(volume, volumeSchema.parse(again).config, path, signal);
+    });
+  }
+
+  async function moved(
+    volume: ShareVolume,
+    config: Readonly<Record<string, string>>,
+    path: string,
+    signal: AbortSignal,
+  ): Promise<ShareVolume> {
+    const done = readIdMap(config[movedKey]);
+    if (done !== undefined) return { ...volume, idMap: done };
     const idMap = (await instances.all(signal))
       .map((one) => readIdMap(one.config[toMoveKey]))
       .find((one) => one !== undefined);
@@ -152,10 +169,17 @@ export function createShareVolumes(client: RestClient, names: EngineNames, insta
       const name = deviceName(path);
       const shown = async () => {
         if (folder === '') return { pool: sharePool, source: volumeName(account, share) };
-        const isThere = await rooms.subvolumeOf(volume, folder, signal).catch(() => undefined);
-        if (isThere === undefined)
+        const find = () => rooms.subvolumeOf(volume, folder, signal);
+        let subvolume = await find();
+        if (subvolume === undefined) {
           await rooms.ensureFolder(volume, { account, share, folder, uid: 0, gid: 0, mode: 0o755 }, signal);
-        const source = await mounts.mount(await rooms.subvolumeOf(volume, folder, signal), signal);
+          subvolume = await find();
+        }
+        if (subvolume === undefined)
+          throw new PoolhouseError('Conflict', `The folder '${folder}' was removed while it was made.`, {
+            retryable: true,
+          });
+        const source = await mounts.mount(subvolume, signal);
         // After a start of the host it is mounted by us, and instances may start before.
         return { source, required: 'false' };
       };
