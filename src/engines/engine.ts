@@ -124,7 +124,7 @@ export interface ShareFolderSpec {
   mode: number;
   /** Undefined: no other limit than the share's. */
   quotaBytes?: number;
-  /** The name may have been another's: a folder there that belongs to another id which is given once makes way. */
+  /** False: a folder of the name that belongs to somebody else is theirs, and stays. */
   claimed?: boolean;
 }
 
