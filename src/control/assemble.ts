@@ -252,6 +252,7 @@ export function assembleControl(parts: ControlParts): Control {
   const steps = noteSteps(observeSteps(plainSteps, observer, clock), { store, clock, newId });
   const scaleSets = createScaleSetLoop(world, steps, images, createUnclaimed(world, steps, doors), placements);
   const mountWatch = createMountWatch(world);
+  const attachments = createAttachmentLoop(world, folders, placements);
   const metrics = createMetricSeries({ world, placements });
   const { publicAddress, isOutside, ...ways } = parts.waysIn ?? {
     ...{ smb: false, nfs: [], publicAddress: undefined, isOutside: false },
@@ -318,7 +319,7 @@ export function assembleControl(parts: ControlParts): Control {
       { name: 'snapshots', pass: createSnapshotLoop(world) },
       { name: 'fullness', pass: (signal) => fullness.pass(signal) },
       { name: 'restores', pass: (signal) => restores.pass(signal) },
-      { name: 'attachments', pass: createAttachmentLoop(world, folders, placements) },
+      { name: 'attachments', pass: (signal) => attachments.pass(signal) },
       { name: 'workspaces', pass: createWorkspaceLoop(world) },
       { name: 'mounts', pass: (signal) => mountWatch.pass(signal) },
       { name: 'backups', pass: (signal) => shareBackup.sweep(signal) },
@@ -330,7 +331,7 @@ export function assembleControl(parts: ControlParts): Control {
       { name: 'session history', pass: createSessionRecorder(world) },
     ],
     idle: async () => {
-      await Promise.all([scaleSets.idle(), restores.idle()]);
+      await Promise.all([scaleSets.idle(), restores.idle(), attachments.idle()]);
     },
   };
 }

@@ -54,7 +54,7 @@ async function prepare(tags: Record<string, string>) {
   const placements = createPlacements({ clock, onWaiting: () => undefined });
   const world = { ...pool.world, clock, engine, workspaces: createWorkspaceMemory() };
   const folders = createInstanceFolders(world, placements);
-  const pass = createAttachmentLoop(world, folders, placements);
+  const loop = createAttachmentLoop(world, folders, placements);
   const place = createSettlePerson(world, folders, (question, hangUp) => placements.answer(question, hangUp));
   const look = async () => world.live.setEngine(await engine.list(signal));
   const seeElsewhere = (user: string) => {
@@ -86,11 +86,17 @@ async function prepare(tags: Record<string, string>) {
     come: (user: string) => place({ ticket: user, pool: pool.key, user, unusable: [] }, signal),
     mount: async (shown: 'share' | 'workspaces') =>
       folders.mounted(await pool.instance(), { ...share, target: '/mnt/shared', shown }, signal),
+    /** One that changes something does not wait for it. */
+    begin: async () => {
+      await look();
+      await loop.pass(signal);
+    },
     pass: async () => {
-      await look();
-      await pass(signal);
-      await look();
-      await pass(signal);
+      for (const _ of [1, 2]) {
+        await look();
+        await loop.pass(signal);
+        await loop.idle();
+      }
     },
     shown: async () =>
       (await engine.list(signal))
@@ -178,6 +184,38 @@ describe('the folders of shares that an instance is shown', () => {
     now.at += 20_000;
     await pass();
     expect(await shown()).toEqual([ada, azure]);
+  });
+
+  it('of one instance keep the loop from no other while they take long', async () => {
+    const { mount, shown, see, begin, pass, engine } = await prepare({ 'poolhouse-isolation': 'user' });
+    await mount('workspaces');
+    await pass();
+    const attach = engine.attachShare.bind(engine);
+    let go: () => void = () => undefined;
+    const slow = new Promise<void>((resolve) => (go = resolve));
+    let calls = 0;
+    engine.attachShare = async (...args) => {
+      calls += 1;
+      await slow;
+      await attach(...args);
+    };
+    see(['ada']);
+    await begin();
+    await begin();
+    go();
+    await pass();
+    expect([calls, await shown()]).toEqual([1, [ada, azure]]);
+  });
+
+  it('are changed although one of them cannot be confirmed', async () => {
+    const { mount, shown, see, pass, engine, name, logged } = await prepare({ 'poolhouse-isolation': 'user' });
+    await mount('workspaces');
+    await engine.attachShare(name, { ...share, folder: 'notebooks/bob', path: '/mnt/shared/notebooks/bob' }, signal);
+    engine.failNext('attachShare', new Error('no room'));
+    see([]);
+    await pass();
+    expect(await shown()).toEqual([azure]);
+    expect(logged.filter(({ level }) => level === 'warn')).toHaveLength(1);
   });
 
   it('cost nothing where a pool shows whole shares and keeps no homes', async () => {

@@ -3,7 +3,7 @@
  * signs in, and the loop that looks again all come here. What is done with one instance is done one after the other, each time
  * from what the engine says by then.
  */
-import { PoolhouseError } from '../core/errors.ts';
+import { errorBodyOf, PoolhouseError } from '../core/errors.ts';
 import type { EngineInstance } from '../engines/engine.ts';
 import { createTurns } from '../core/turns.ts';
 import { planAttachments, workspaceOf } from '../pool/plan-attachments.ts';
@@ -25,8 +25,11 @@ export interface InstanceFolders {
   mounted(instance: InstanceRecord, mount: AskedMount, signal: AbortSignal): Promise<void>;
   /** Shows an instance what it is to be shown by now, and takes away the rest. What failed is told by whose it is. */
   settle(name: string, signal: AbortSignal): Promise<ShowFailures>;
-  /** Has folders that it shows seen there again, which a start of the host, or root inside, has taken from sight. */
-  confirm(name: string, signal: AbortSignal): Promise<void>;
+  /**
+   * Has folders that it shows seen there again, which a start of the host, or root inside, has taken from sight. What failed is told by
+   * its path, and keeps no other from being seen.
+   */
+  confirm(name: string, signal: AbortSignal): Promise<ShowFailures>;
   /** Something is being done with the instance's folders. */
   isBusy(name: string): boolean;
   /** The work finds the workspaces of these people, also of those who have gone; nothing is taken away meanwhile. */
@@ -104,10 +107,16 @@ export function createInstanceFolders(world: World, places: SeenPlaces): Instanc
 
     confirm: (name, signal) =>
       inTurn(name, signal, async () => {
+        const failures: ShowFailures = new Map();
         const found = (await engine.list(signal)).find((one) => one.name === name);
-        if (found?.made !== true || found.power === 'frozen') return;
-        for (const attachment of found.attachments)
-          if (attachment.folder !== '') await engine.attachShare(name, attachment, signal);
+        if (found?.made !== true || found.power === 'frozen') return failures;
+        for (const attachment of found.attachments.filter(({ folder }) => folder !== ''))
+          await engine.attachShare(name, attachment, signal).catch((error: unknown) => {
+            signal.throwIfAborted();
+            if (errorBodyOf(error).code === 'EngineUnavailable') throw error;
+            failures.set(attachment.path, error instanceof Error ? error : new Error(String(error)));
+          });
+        return failures;
       }),
 
     isBusy: (name) => busy.has(name),
