@@ -117,6 +117,20 @@ describe('what an instance is shown of its shares', () => {
       [],
     ],
     [
+      'nothing more of what root has mounted there before there was isolation: snapshots hold everybody’s files',
+      {
+        people: [person('bob', 'away')],
+        attached: [
+          azures,
+          at('.snapshots/auto-1', '/old'),
+          at('notebooks/bob/.snapshots/auto-1', '/bobs'),
+          at('groups/data', '/data'),
+          at('notebooks/azure', '/again'),
+        ],
+      },
+      ['detach /old', 'detach /bobs', 'detach /data', 'detach /again'],
+    ],
+    [
       'the home of who has come, and not the admin user’s',
       {
         survives: 'home',

@@ -83,14 +83,14 @@ export function planAttachments(snapshot: AttachmentSnapshot): AttachmentStep[] 
     );
   };
 
-  // Other folders, and other places of them, were asked for by whoever is root there.
+  // Without isolation, other folders and other places of them were asked for by whoever is root there.
   const isOurs = (one: ShownFolder) =>
     one.folder === ''
       ? mounts.some((mount) => mount.target === one.path && asWanted(mount) === 'workspaces')
-      : isHome(one) ||
-        (personOf(one.folder) !== undefined || /^groups\/[^/]+$/.test(one.folder)
-          ? isolation === 'user' || mounts.some(({ target }) => one.path === `${target}/${one.folder}`)
-          : false);
+      : isolation === 'user' ||
+        isHome(one) ||
+        (/^(notebooks|groups)\/[^/]+$/.test(one.folder) &&
+          mounts.some(({ target }) => one.path === `${target}/${one.folder}`));
 
   const surplus = isKnown ? attached.filter((one) => isOurs(one) && !isWanted(one)) : [];
   const isThere = new Set(people.flatMap((person) => (person.isThere ? [person.name] : [])));
