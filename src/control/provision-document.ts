@@ -1,7 +1,9 @@
 /** What `/usr/lib/poolhouse/provision` inside an instance is told: the accounts of the pool, as libnss-extrausers reads them. */
 import type { JsonObject } from '../core/json.ts';
+import type { EngineInstance } from '../engines/engine.ts';
 import { peopleUids } from '../identity/people.ts';
 import { accountHomes, accountsDigest, renderAccounts, type PoolAccounts } from '../identity/render-accounts.ts';
+import { isHome } from '../pool/plan-attachments.ts';
 import type { PoolTags } from '../providers/compute/pool-tags.ts';
 import { uidOf } from '../store/accounts.ts';
 import type { InstanceRecord } from '../store/instance-records.ts';
@@ -17,12 +19,21 @@ export interface InstanceTrust {
   signIn: PoolTags['signIn'];
 }
 
-/** Differs where an instance that runs has to be told of other people, of another sign-in, or of other homes. */
+/**
+ * Differs where an instance that runs has to be told of other people, of another sign-in, or of other homes.
+ *
+ * @returns of an instance, by what it shows: who loses a home that survived is given one of the machine's in its place
+ */
 export function peopleDigest(
   accounts: PoolAccounts,
   { signIn, survives }: Pick<PoolTags, 'signIn' | 'survives'>,
-): string {
-  return `${accountsDigest(accounts)}${signIn === 'pam' ? '+pam' : ''}${survives === 'home' ? '+home' : ''}`;
+): (attached: EngineInstance['attachments']) => string {
+  const digest = `${accountsDigest(accounts)}${signIn === 'pam' ? '+pam' : ''}`;
+  return (attached) => {
+    if (survives === 'home') return `${digest}+home`;
+    const homes = attached.filter(isHome).map(({ path }) => `+${path}`);
+    return `${digest}${homes.toSorted().join('')}`;
+  };
 }
 
 export async function provisionDocument(

@@ -130,7 +130,8 @@ export function createScaleSetSteps(parts: ScaleSetStepParts): ScaleSetSteps {
       const accounts = poolAccounts(users, groups, poolNameOf(key));
       const tags = readPoolTags(set.document);
       const { signIn, survives } = tags;
-      const digest = peopleDigest(accounts, tags);
+      const shown = world.live.engineInstances().find(({ name }) => name === instance.name);
+      const digest = peopleDigest(accounts, tags)(shown?.attachments ?? []);
       let hostKeys: string[] | undefined;
       if (engine.capabilities().real) {
         const document = await provisionDocument(

@@ -87,7 +87,7 @@ export function createTakeSnapshot(
       };
       return {
         ...found,
-        people: peopleWanted,
+        people: peopleWanted(engine.get(one.name)?.attachments ?? []),
         behind: behindOf(model, latest),
         connections: world.reports.connections(one.name),
         users: isKnown ? placements.usersOn(one.name) : undefined,

@@ -158,7 +158,8 @@ function wantedOf(
 }
 
 const personOf = (folder: string) => /^notebooks\/([^/]+)$/.exec(folder)?.[1];
-const isHome = ({ folder, path }: ShownFolder) => {
+/** Somebody's workspace in the place of their home. */
+export const isHome = ({ folder, path }: Pick<ShownFolder, 'folder' | 'path'>): boolean => {
   const user = personOf(folder);
   return user !== undefined && path === homeAt(user);
 };
