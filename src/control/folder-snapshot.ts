@@ -65,10 +65,7 @@ export async function readFolderSnapshot(
 }
 
 /** Those of an instance that was there before they were written down, too. */
-export function mountsOf(
-  { state }: Pick<InstanceRecord, 'state'>,
-  attached: EngineInstance['attachments'],
-): AskedMount[] {
+function mountsOf({ state }: Pick<InstanceRecord, 'state'>, attached: EngineInstance['attachments']): AskedMount[] {
   const noted = state.mounts ?? [];
   const before = attached.filter(({ folder, path }) => folder === '' && !noted.some(({ target }) => target === path));
   return [

@@ -237,7 +237,7 @@ describe('the folders of shares that an instance is shown', () => {
     expect(await shown()).toEqual(['/mnt/shared=']);
   });
 
-  it('are shown to a rescue of who was there, and nothing is taken away meanwhile', async () => {
+  it('are shown to a rescue as long as it takes, and nothing is taken away meanwhile', async () => {
     const { mount, folders, name, shown, pass, see } = await prepare({ 'poolhouse-isolation': 'user' });
     await mount('workspaces');
     see([]);
@@ -245,8 +245,20 @@ describe('the folders of shares that an instance is shown', () => {
       await pass();
       return shown();
     };
-    expect(await folders.withWorkspaces(name, ['azure', 'bob'], rescue, signal)).toEqual([azure, bob]);
-    await pass();
+    expect(await folders.withWorkspace(name, 'bob', rescue, signal)).toEqual([azure, bob]);
     expect(await shown()).toEqual([azure]);
+    expect(await folders.withWorkspace(name, 'azure', rescue, signal)).toEqual([azure]);
+    expect(await shown()).toEqual([azure]);
+    const failing = () => Promise.reject(new Error('no room'));
+    await expect(folders.withWorkspace(name, 'bob', failing, signal)).rejects.toThrow('no room');
+    expect(await shown()).toEqual([azure]);
+  });
+
+  it('stay shown after a rescue to who is there', async () => {
+    const { mount, come, folders, name, shown } = await prepare({ 'poolhouse-isolation': 'user' });
+    await mount('workspaces');
+    await come('bob');
+    expect(await folders.withWorkspace(name, 'bob', shown, signal)).toEqual([azure, bob]);
+    expect(await shown()).toEqual([azure, bob]);
   });
 });

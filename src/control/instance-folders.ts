@@ -6,12 +6,12 @@
 import { errorBodyOf, PoolhouseError } from '../core/errors.ts';
 import type { EngineInstance } from '../engines/engine.ts';
 import { createTurns } from '../core/turns.ts';
-import { planAttachments, workspaceOf } from '../pool/plan-attachments.ts';
+import { planAttachments, workspaceOf, type AttachmentStep } from '../pool/plan-attachments.ts';
 import type { AskedMount } from '../pool/instance-state.ts';
 import { readPoolTags, type PoolTags } from '../providers/compute/pool-tags.ts';
 import { findInstances, updateInstanceState, type InstanceRecord } from '../store/instance-records.ts';
 import { findResource } from '../store/resource-records.ts';
-import { mountsOf, readFolderSnapshot, type SeenPlaces } from './folder-snapshot.ts';
+import { readFolderSnapshot, type SeenPlaces } from './folder-snapshot.ts';
 import { showFolders, type ShowFailures } from './show-folders.ts';
 import type { World } from './world.ts';
 
@@ -32,8 +32,11 @@ export interface InstanceFolders {
   confirm(name: string, signal: AbortSignal): Promise<ShowFailures>;
   /** Something is being done with the instance's folders. */
   isBusy(name: string): boolean;
-  /** The work finds the workspaces of these people, also of those who have gone; nothing is taken away meanwhile. */
-  withWorkspaces<T>(name: string, people: readonly string[], work: () => Promise<T>, signal: AbortSignal): Promise<T>;
+  /**
+   * The work finds the workspace of that person, also where they have gone; then it is shown only until the work has ended. Nothing else
+   * is changed meanwhile.
+   */
+  withWorkspace<T>(name: string, user: string, work: () => Promise<T>, signal: AbortSignal): Promise<T>;
 }
 
 export function createInstanceFolders(world: World, places: SeenPlaces): InstanceFolders {
@@ -121,32 +124,28 @@ export function createInstanceFolders(world: World, places: SeenPlaces): Instanc
 
     isBusy: (name) => busy.has(name),
 
-    withWorkspaces: (name, people, work, signal) =>
+    withWorkspace: (name, user, work, signal) =>
       inTurn(name, signal, async () => {
         const seen = await look(name, signal);
-        if (seen === undefined) return work();
+        const mount = seen?.snapshot.mounts.find(({ shown }) => shown === 'workspaces');
+        if (seen === undefined || mount === undefined) return work();
         const { instance, found, snapshot } = seen;
-        const mount = mountsOf(instance, found.attachments).find(({ shown }) => shown === 'workspaces');
-        if (mount === undefined) return work();
         const { account, share, target } = mount;
-        const wanted = people.map((of) => {
-          const folder = workspaceOf(of);
-          return {
-            ...{ step: 'attach' as const, as: 'workspace' as const, of, mount: target },
-            shown: { account, share, folder, path: `${target}/${folder}` },
-          };
-        });
-        const missing = wanted.filter(({ shown }) => !found.attachments.some(({ path }) => path === shown.path));
-        const failures = await showFolders(
-          world,
-          instance,
-          { ...found, power: 'running' },
-          snapshot.mounts,
-          missing,
-          signal,
-        );
+        const folder = workspaceOf(user);
+        const path = `${target}/${folder}`;
+        if (found.attachments.some((one) => one.path === path)) return work();
+        const show = (...steps: AttachmentStep[]) =>
+          showFolders(world, instance, { ...found, power: 'running' }, snapshot.mounts, steps, signal);
+        const shown = { account, share, folder, path };
+        const failures = await show({ step: 'attach', as: 'workspace', of: user, mount: target, shown });
         for (const failure of failures.values()) throw failure;
-        return work();
+        try {
+          return await work();
+        } finally {
+          // What fails here is surplus, which the loop takes away.
+          const gone: AttachmentStep[] = user === snapshot.admin ? [] : [{ step: 'endProcesses', user }];
+          await show(...gone, { step: 'detach', path });
+        }
       }),
   };
   return folders;

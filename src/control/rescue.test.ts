@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { PoolhouseError } from '../core/errors.ts';
 import { findActivities } from '../store/activity-log.ts';
 import { rescueFiles } from './rescue.ts';
+import { addUser } from '../store/users.ts';
 import { openTestPool, scaleSetId, type TestPoolOptions } from './test-support.ts';
 
 const share = { account: 'a', share: 's', folder: '', path: '/mnt/shared' };
@@ -114,5 +116,51 @@ describe('what people have on an instance that drains', () => {
     });
     await rescue();
     expect(ran[0]?.stdin).toMatchObject({ limitBytes: 5 * 2 ** 20 });
+  });
+
+  it('has workspaces shown one by one where the share is not, of those alone who have something', async () => {
+    const mount = { account: 'a', share: 's', target: '/mnt/shared', shown: 'workspaces' as const };
+    const pool = await openTestPool({ engine: { attachments: [] } });
+    const { world, instance, ran } = pool;
+    for (const name of ['bob', 'carol', 'dave', 'eve'])
+      await addUser(
+        world.store.db,
+        name,
+        { password: undefined, groups: [], sshKeys: [], pools: ['lab/pool'], disabled: false, sudo: false },
+        0,
+      );
+    const visitors = ['ada', 'bob', 'carol', 'dave'];
+    await pool.change({ provisioned: 'x', draining: { since: 7, until: 8 }, mounts: [mount], visitors });
+    let shown = '';
+    const events: string[] = [];
+    const exec = (_name: string, _argv: readonly string[], { stdin }: { stdin?: string }) => {
+      const { users } = JSON.parse(stdin ?? '') as { users: { name: string }[] };
+      const asked = users.map(({ name }) => name);
+      events.push(`ask ${asked.join()}`);
+      // Bob has nothing, and what the admin user has was taken by a try before.
+      const answer = {
+        rescued: asked.flatMap((name) => (name === 'azure' || name === shown ? [{ ...ada, name }] : [])),
+        failed: asked.flatMap((name) =>
+          ['ada', 'carol', 'dave'].includes(name) && name !== shown ? [{ name, reason: 'it is not mounted' }] : [],
+        ),
+      };
+      return Promise.resolve({ exitCode: 0, stdout: JSON.stringify(answer), stderr: '' });
+    };
+    const withWorkspace = async (_name: string, user: string, work: () => Promise<unknown>) => {
+      if (user === 'carol') throw new PoolhouseError('Conflict', 'She has no room.');
+      shown = user;
+      return work().finally(() => (shown = ''));
+    };
+    Object.assign(world, { engine: { ...world.engine, exec }, folders: { withWorkspace } });
+    await expect(rescueFiles(world, await instance(), signal)).rejects.toMatchObject({
+      code: 'Unavailable',
+      message: expect.stringContaining('so it stays: carol: She has no room.') as string,
+    });
+    expect(events).toEqual(['ask azure,ada,bob,carol,dave', 'ask ada', 'ask dave']);
+    expect(ran).toEqual([]);
+    const audited = pool.logged
+      .filter(({ fields }) => fields['audit'] === 'rescued')
+      .map(({ fields }) => fields['name']);
+    expect(audited).toEqual(['azure', 'ada', 'dave']);
   });
 });

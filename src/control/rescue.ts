@@ -4,7 +4,7 @@
  * files/rescue). As long as it fails for anybody the instance has to stay: nobody loses work.
  */
 import { z } from 'zod';
-import { PoolhouseError } from '../core/errors.ts';
+import { errorBodyOf, PoolhouseError } from '../core/errors.ts';
 import { readPoolTags } from '../providers/compute/pool-tags.ts';
 import { noteActivity } from '../store/activity-log.ts';
 import type { InstanceRecord } from '../store/instance-records.ts';
@@ -34,10 +34,11 @@ const answerSchema = z.object({
   ),
 });
 
+type Answer = z.infer<typeof answerSchema>;
 /** What was taken of one person's home. */
-export type Rescued = z.infer<typeof answerSchema>['rescued'][number];
+export type Rescued = Answer['rescued'][number];
 
-/** For all people of an instance together; those who were done by then are not done again. */
+/** For all who are asked about at once; those who were done by then are not done again. */
 const rescueLimit = 15 * 60_000;
 const longestAnswer = 4 * 2 ** 20;
 /** Of a shell where there is no such program: an image of before, or one of the operator's own. */
@@ -65,33 +66,75 @@ export async function rescueFiles(world: World, instance: InstanceRecord, signal
   }
   if (found.power !== 'running') await engine.setPower(instance.name, 'running', signal);
   const document = await documentFor(world, instance, mountPoint, share === undefined);
-  const rescue = () =>
-    engine.exec(
-      instance.name,
-      ['/usr/lib/poolhouse/rescue'],
-      { stdin: JSON.stringify(document), timeoutMs: rescueLimit, keepBytes: longestAnswer },
-      signal,
-    );
-  const names = document.users.map(({ name }) => name);
-  const result = await (share === undefined
-    ? world.folders.withWorkspaces(instance.name, names, rescue, signal)
-    : rescue());
-  if (noProgram.includes(result.exitCode) && !(await hasProgram(world, instance, signal))) {
+  const ask = (users: typeof document.users) => askProgram(world, instance, { ...document, users }, signal);
+  const first = await ask(document.users);
+  if (first === undefined) {
     log.warn(about, `the instance's image knows no rescue: what lies on it goes with it`);
     return [];
   }
-  const answer = answerSchema.safeParse(result.exitCode === 0 ? asJson(result.stdout) : undefined);
-  if (!answer.success)
-    throw staying(instance, `the program in it failed (exit code ${result.exitCode})`, new Error(result.stderr));
+  const answer =
+    share === undefined ? await rescueOneByOne(world, instance, document.users, first, ask, signal) : first;
   // Of people that nobody asked about it has nothing to say.
   const isAsked = ({ name }: { name: string }) => document.users.some((user) => user.name === name);
-  const [rescued, failed] = [answer.data.rescued.filter(isAsked), answer.data.failed.filter(isAsked)];
+  const [rescued, failed] = [answer.rescued.filter(isAsked), answer.failed.filter(isAsked)];
   for (const one of rescued) log.info({ ...about, audit: 'rescued', ...one }, 'files of somebody were rescued');
   if (failed.length === 0) {
     if (rescued.length > 0) await note(world, instance, rescued);
     return rescued;
   }
   throw staying(instance, failed.map(({ name, reason }) => `${name}: ${reason}`).join('; '));
+}
+
+/** Undefined where the instance has no such program. */
+async function askProgram(
+  world: World,
+  instance: InstanceRecord,
+  document: object,
+  signal: AbortSignal,
+): Promise<Answer | undefined> {
+  const { exitCode, stdout, stderr } = await world.engine.exec(
+    instance.name,
+    ['/usr/lib/poolhouse/rescue'],
+    { stdin: JSON.stringify(document), timeoutMs: rescueLimit, keepBytes: longestAnswer },
+    signal,
+  );
+  if (noProgram.includes(exitCode) && !(await hasProgram(world, instance, signal))) return undefined;
+  const answer = answerSchema.safeParse(exitCode === 0 ? asJson(stdout) : undefined);
+  if (answer.success) return answer.data;
+  throw staying(instance, `the program in it failed (exit code ${exitCode})`, new Error(stderr));
+}
+
+/**
+ * Whoever is root there sees what is shown: never more than one workspace of those who are gone, and of nobody who has nothing to
+ * rescue. Who had something when all were asked without their workspaces is among those that it failed for.
+ */
+async function rescueOneByOne<User extends { name: string }>(
+  world: World,
+  instance: InstanceRecord,
+  users: readonly User[],
+  first: Answer,
+  ask: (users: User[]) => Promise<Answer | undefined>,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const all: Answer = { rescued: [...first.rescued], failed: [] };
+  for (const user of users) {
+    const { name } = user;
+    if (!first.failed.some((one) => one.name === name)) continue;
+    try {
+      const answer = await world.folders.withWorkspace(instance.name, name, () => ask([user]), signal);
+      all.rescued.push(...(answer?.rescued ?? []).filter((one) => one.name === name));
+      all.failed.push(
+        ...(answer?.failed ?? [{ name, reason: 'the program is gone' }]).filter((one) => one.name === name),
+      );
+    } catch (error) {
+      signal.throwIfAborted();
+      const { code, message } = errorBodyOf(error);
+      if (code === 'EngineUnavailable') throw error;
+      world.log.warn({ err: error, instance: instance.name, user: name }, 'nothing could be rescued for somebody');
+      all.failed.push({ name, reason: message });
+    }
+  }
+  return all;
 }
 
 /** The program is there and cannot be run, or is not there: only then nothing can be rescued. */
