@@ -160,33 +160,6 @@ describe.skipIf(missing !== undefined)(
       expect((await lstat(join(share, 'groups'))).isDirectory()).toBe(true);
     });
 
-    it('puts aside what others have under a name that is claimed, and leaves the rest', async () => {
-      const { ground, share, folder, run, made } = await prepare();
-      await made();
-      const at = (path: string) => join(share, path);
-      await folder(at('notebooks/ada'), eve, 0o700);
-      await folder(at(`notebooks/ada-${eve}`), eve, 0o700);
-      await folder(at('notebooks/mine'), ada, 0o700);
-      await folder(at('notebooks/roots'), 0, 0o700);
-      await symlink(ground, at('notebooks/linked'));
-      spawnSync('chown', ['-h', String(ada), at('notebooks/linked')]);
-      await folder(at('groups/team'), 0, 0o2770, 31_000);
-      await folder(at('groups/own'), 0, 0o2770, 31_001);
-      await folder(at('groups/planted'), eve, 0o777, 31_002);
-      const named = (id: number, ...names: string[]) => names.map((name) => ({ name, id }));
-      run({
-        users: [],
-        claims: {
-          notebooks: named(ada, 'ada', 'mine', 'roots', 'linked', 'nobody'),
-          groups: [...named(31_005, 'team'), ...named(31_001, 'own'), ...named(31_002, 'planted')],
-        },
-      });
-      expect((await readdir(at('notebooks'))).toSorted()).toEqual(
-        [`ada-${eve}`, `ada-${eve}-`, `linked-${ada}`, 'mine', 'roots'].toSorted(),
-      );
-      expect((await readdir(at('groups'))).toSorted()).toEqual(['own', `planted-${eve}`, 'team-31000']);
-    });
-
     it('touches no root where only folders of people are shown', async () => {
       const { share, home, folder, run, made } = await prepare();
       await made();

@@ -44,7 +44,6 @@ const workspaceOf = (...people: Omit<User, 'passwordHash'>[]) =>
   JSON.stringify({
     mountPoint: '/mnt',
     rootMode: '0755',
-    claims: { notebooks: people.map(({ name, uid }) => ({ name, id: uid })) },
     users: people.map(({ name, uid }) => ({ name, uid, gid: uid, person: true })),
   });
 
@@ -64,7 +63,7 @@ describe.skipIf(missing !== undefined)(
       for at in /home /var/lib /mnt; do mount -t tmpfs -o mode=755 none $at; done; mkdir /var/lib/extrausers
       provision() { python3 -I ${files}/provision < ${folder}/$1; }
       workspace() { python3 -I ${files}/workspace < ${folder}/$1; }
-      control() { install -d -m 700 -o $1 -g $1 /mnt/notebooks/alice; }
+      at=/mnt/notebooks/alice; control() { test ! -e $at || mv $at $at-$2; install -d -m 700 -o $1 -g $1 $at; }
       as() { setpriv --reuid "$1" --regid "$1" --clear-groups -- sh -c "$2"; }
       ${commands}`;
       const output = await must('unshare', ['-mpf', '--mount-proc', 'sh', '-c', script], {});
@@ -108,7 +107,7 @@ describe.skipIf(missing !== undefined)(
       const lines = await inside(
         `provision before; workspace workspaceBefore; control 10001
        as 10001 'echo hers > /home/alice/note; echo hers > /mnt/notebooks/alice/note'
-       provision after; workspace workspaceAfter; control 10007; workspace workspaceAfter
+       provision after; workspace workspaceAfter; control 10007 10001; workspace workspaceAfter
        stat -c '%n %u' /home/alice* /mnt/notebooks/* ; cat /home/alice-10001/note /mnt/notebooks/alice-10001/note
        ls -A /mnt/notebooks/alice`,
         {
