@@ -182,10 +182,14 @@ export function createShareRooms(pool: string) {
     found: FolderHandle,
     spec: ShareFolderSpec,
   ): Promise<number | undefined> {
-    const owner = await found.owner();
-    const own = spec.uid === 0 ? 'gid' : 'uid';
-    const id = volume.idMap === undefined ? owner[own] : volume.idMap[`${own}Inside`](owner[own]);
-    return id === undefined || id === spec[own] || id < givenOnce.first || id > givenOnce.last ? undefined : id;
+    if (spec.claimed === false) return undefined;
+    const { uid, gid } = await found.owner();
+    const isOthers = (id: number | undefined, own: number): id is number =>
+      id !== undefined && id !== own && id >= givenOnce.first && id <= givenOnce.last;
+    const user = volume.idMap === undefined ? uid : volume.idMap.uidInside(uid);
+    if (isOthers(user, spec.uid)) return user;
+    const group = volume.idMap === undefined ? gid : volume.idMap.gidInside(gid);
+    return spec.uid === 0 && isOthers(group, spec.gid) ? group : undefined;
   }
 
   return {
