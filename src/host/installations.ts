@@ -92,7 +92,7 @@ async function write(home: Home, installation: Installation): Promise<Installati
   const text = `${JSON.stringify(installation, null, 2)}\n`;
   await writeFile(`${home.installation}.new`, text, { mode: 0o600, flush: true });
   await rename(`${home.installation}.new`, home.installation);
-  return installation;
+  return installationSchema.parse(installation); // as it is read again: control begins anew where it is told something else
 }
 
 /**
