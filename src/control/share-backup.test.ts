@@ -127,12 +127,19 @@ describe('a backup of shares', () => {
 });
 
 describe('shares that are filled from a backup', () => {
-  it('are made with their folders first, and then filled', async () => {
+  it('are made with their folders first, then filled without limits, and then get their quotas', async () => {
     const { engine, backup, asked } = await prepare({ restoring: true });
-    await backup.prepare({ account: 'team', share: 'shared', folders: [folder] }, signal);
-    expect(await engine.listShares(signal)).toMatchObject([{ share: 'shared', quotaBytes: 2 * 2 ** 30 }]);
-    expect(await engine.listFolders('team', 'shared', signal)).toMatchObject([folder]);
-    await backup.fill({ account: 'team', share: 'shared' }, Readable.from([Buffer.from('files')]), signal);
+    const share = { account: 'team', share: 'shared', folders: [folder, { folder: 'groups/lab' }] };
+    const quotas = async () => [
+      ...(await engine.listShares(signal)).map(({ quotaBytes }) => quotaBytes),
+      ...(await engine.listFolders('team', 'shared', signal)).map(({ quotaBytes }) => quotaBytes),
+    ];
+    await backup.prepare(share, signal);
+    expect(await quotas()).toEqual([2 ** 52, undefined, undefined]);
+    await backup.fill(share, Readable.from([Buffer.from('files')]), signal);
+    expect(await quotas()).toEqual([2 ** 52, undefined, undefined]);
+    await backup.finish(share, signal);
+    expect(await quotas()).toEqual([2 * 2 ** 30, 500, undefined]);
     expect(asked.map(({ what }) => what)).toEqual(['find', 'unpack files']);
   });
 
