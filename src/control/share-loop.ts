@@ -208,7 +208,9 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
     isFirst = false;
     for (const deleted of await findDeletedShares(store.db)) {
       const { account, share, record } = deleted;
-      const isOver = deleted.isPurged || deleted.until <= clock.now();
+      const isLost = volumes?.has(`${account}/${share}`) === false;
+      if (isLost) log.warn({ share: record.key }, 'the volume of a deleted share is missing: it can no longer be restored'); // prettier-ignore
+      const isOver = isLost || deleted.isPurged || deleted.until <= clock.now();
       if (isOver || dying.some((one) => isBelow(record, one))) await takeDown({ account, share }, record, signal);
     }
     for (const account of dying) {

@@ -115,6 +115,18 @@ describe('a share that is deleted', () => {
     expect(await control().shares.deleted(account)).toEqual([]);
   });
 
+  it('is not shown as kept where its volume is missing: the store was put back on another machine', async () => {
+    const { control, engine, turns, restart } = await prepare();
+    await control().service.remove(share);
+    await turns(1);
+    expect(await control().shares.deleted(account)).toHaveLength(1);
+    await engine.deleteShare('teamstore', 'shared', signal);
+    await restart();
+    await turns(1);
+    expect(await control().shares.deleted(account)).toEqual([]);
+    expect(await refusal(control().service.put(share, { properties: {} }, {}))).toBe('done');
+  });
+
   it('goes when its days are over, when it is purged, at once where that is asked for, and with its account', async () => {
     const { control, clock, turns, volumes } = await prepare();
     const removeIt = async () => {
