@@ -11,6 +11,7 @@ import {
   buryShare,
   findDeletedShares,
   lostAttachments,
+  purgeShare,
   type LostAttachment,
 } from '../providers/storage/deleted-shares.ts';
 import { shareRetention } from '../providers/storage/file-service.ts';
@@ -211,7 +212,9 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
       const isLost = volumes?.has(`${account}/${share}`) === false;
       if (isLost) log.warn({ share: record.key }, 'the volume of a deleted share is missing: it can no longer be restored'); // prettier-ignore
       const isOver = isLost || deleted.isPurged || deleted.until <= clock.now();
-      if (isOver || dying.some((one) => isBelow(record, one))) await takeDown({ account, share }, record, signal);
+      if (!isOver && !dying.some((one) => isBelow(record, one))) continue;
+      // It may have been restored since the list was read; once it is marked, that is refused.
+      if (await store.transaction((tx) => purgeShare(tx, deleted))) await takeDown({ account, share }, record, signal);
     }
     for (const account of dying) {
       if (!shares.some((share) => isBelow(share, account) && !gone.has(share.key))) await erase(account);

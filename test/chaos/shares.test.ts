@@ -173,6 +173,37 @@ describe('a share that is deleted', () => {
     expect(await refusal(control().service.get(account))).toBe('ResourceNotFound');
   });
 
+  it('is not destroyed where it is restored while the loop works, nor restored once it is given up', async () => {
+    const { control, clock, engine, turns, volumes } = await prepare();
+    const other = `${fileService}/shares/other` as ResourceId;
+    const undelete = (name: string) =>
+      refusal(control().shareDesk.order({ do: 'undelete', share: `teamstore/${name}` }, signal));
+    await control().service.put(other, { properties: {} }, {});
+    await turns(1);
+    for (const id of [share, other]) await control().service.remove(id);
+    await turns(1);
+    await control().shareDesk.order({ do: 'purge', share: 'teamstore/shared' }, signal);
+    expect(await undelete('shared')).toBe('Conflict');
+    clock.advance(7 * day - 60_000);
+    // While the first one is taken down, the other comes back in its last moment.
+    const deleteShare = engine.deleteShare.bind(engine);
+    engine.deleteShare = async (...names) => {
+      await deleteShare(...names);
+      expect(await undelete('other')).toBe('done');
+      clock.advance(60_000);
+    };
+    await turns(1);
+    engine.deleteShare = deleteShare;
+    await turns(1);
+    expect(await volumes()).toEqual(['teamstore/other']);
+    expect(await refusal(control().service.get(other))).toBe('done');
+    // One whose days are over is not restored any more, even before the loop has looked.
+    await control().service.remove(other);
+    await turns(1);
+    clock.advance(7 * day);
+    expect(await undelete('other')).toBe('Conflict');
+  });
+
   it.each<[string, JsonObject]>([
     ['no days', { enabled: true }],
     ['too many', { enabled: true, days: 366 }],
