@@ -191,19 +191,34 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
     const volumes = isFirst
       ? new Set((await engine.listShares(signal)).map((one) => `${one.account}/${one.share}`))
       : undefined;
+    const stuck: ResourceRecord[] = [];
+    /** One share's trouble is not that of the others: it is tried again. */
+    const attempt = async (share: ResourceRecord, work: () => Promise<void>): Promise<boolean> => {
+      try {
+        await work();
+        return true;
+      } catch (error) {
+        if (signal.aborted || !(error instanceof PoolhouseError) || error.code === 'EngineUnavailable') throw error;
+        log.error({ err: error, share: share.key }, 'a share could not be made as it should be: it is tried again');
+        stuck.push(share);
+        return false;
+      }
+    };
     for (const share of shares) {
       const isDying = dying.some((account) => isBelow(share, account));
       if (share.deletingSince !== undefined || isDying) {
         const account = accounts.find((one) => one.key === keyOf(accountIdOf(share)));
         const { days } = account === undefined || isDying ? { days: undefined } : shareRetention(account.document);
-        if (days !== undefined) await bury(share, days, signal);
-        else await takeDown({ account: accountOf(share), share: nameOf(share.id) }, share, signal);
-        gone.add(share.key);
+        const names = { account: accountOf(share), share: nameOf(share.id) };
+        const isDone = await attempt(share, () =>
+          days === undefined ? takeDown(names, share, signal) : bury(share, days, signal),
+        );
+        if (isDone) gone.add(share.key);
       } else if (share.provisioningState !== 'Succeeded' && share.provisioningState !== 'Failed') {
-        await make(share, signal);
+        await attempt(share, () => make(share, signal));
       } else if (volumes?.has(`${accountOf(share)}/${nameOf(share.id)}`) === false) {
         log.warn({ share: share.key }, 'the volume of a share was missing: it is made anew, empty');
-        await make(share, signal);
+        await attempt(share, () => make(share, signal));
       }
     }
     isFirst = false;
@@ -213,11 +228,15 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
       if (isLost) log.warn({ share: record.key }, 'the volume of a deleted share is missing: it can no longer be restored'); // prettier-ignore
       const isOver = isLost || deleted.isPurged || deleted.until <= clock.now();
       if (!isOver && !dying.some((one) => isBelow(record, one))) continue;
-      // It may have been restored since the list was read; once it is marked, that is refused.
-      if (await store.transaction((tx) => purgeShare(tx, deleted))) await takeDown({ account, share }, record, signal);
+      await attempt(record, async () => {
+        // It may have been restored since the list was read; once it is marked, that is refused.
+        if (await store.transaction((tx) => purgeShare(tx, deleted))) await takeDown({ account, share }, record, signal);
+        else stuck.push(record); // a share again, which the next pass sees
+      });
     }
     for (const account of dying) {
-      if (!shares.some((share) => isBelow(share, account) && !gone.has(share.key))) await erase(account);
+      const isLeft = shares.some((share) => isBelow(share, account) && !gone.has(share.key));
+      if (!isLeft && !stuck.some((share) => isBelow(share, account))) await erase(account);
     }
     return settledDelay;
   };

@@ -204,6 +204,23 @@ describe('a share that is deleted', () => {
     expect(await undelete('other')).toBe('Conflict');
   });
 
+  it('that cannot be detached is in nobody else’s way, and keeps its account until it can', async () => {
+    const { control, engine, turns, volumes } = await prepare();
+    const otherAccount = `${group}/providers/Microsoft.Storage/storageAccounts/otherstore` as ResourceId;
+    const other = `${otherAccount}/fileServices/default/shares/other` as ResourceId;
+    const cannot = () => new PoolhouseError('EngineFailed', 'The device is busy.');
+    engine.failNext('deleteShare', cannot());
+    await control().service.remove(account);
+    await control().service.put(otherAccount, { location: 'westeurope', sku: { name: 'Standard_LRS' } }, {});
+    await control().service.put(other, { properties: {} }, {});
+    await turns(1);
+    expect(await volumes()).toEqual(['teamstore/shared', 'otherstore/other']);
+    expect(await refusal(control().service.get(account))).toBe('done');
+    await turns(1);
+    expect(await volumes()).toEqual(['otherstore/other']);
+    expect(await refusal(control().service.get(account))).toBe('ResourceNotFound');
+  });
+
   it.each<[string, JsonObject]>([
     ['no days', { enabled: true }],
     ['too many', { enabled: true, days: 366 }],
