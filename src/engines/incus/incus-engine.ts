@@ -179,7 +179,7 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
 
     async prepare(signal) {
       network = await preparePlaces(client, names, options, signal);
-      await volumes.rooms.prepare(signal);
+      await volumes.prepare(signal);
     },
 
     async destroy(signal) {

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { PoolhouseError } from '../../core/errors.ts';
 import type { ShareFolderSpec, ShareFolderState, ShareSnapshot } from '../engine.ts';
 import { createBtrfs, type QuotaGroup, type Subvolume } from './btrfs.ts';
+import { halfSnapshots } from './half-snapshots.ts';
 import { isThere, openBelow, openIn, openOrMake, openTrusted, type FolderHandle } from './handles.ts';
 import { moveOwners, type IdMap } from './owners.ts';
 
@@ -157,6 +158,25 @@ export function createShareRooms(pool: string) {
     await btrfs.remove(piece, signal);
   }
 
+  async function dropIn(volume: ShareVolume, path: string, name: string, signal: AbortSignal): Promise<void> {
+    await using room = await openBelow(volume.folder, path.split('/')).catch(noFolder);
+    if (room !== undefined) await drop(volume, room, name, signal).catch(noFolder);
+  }
+
+  /** What rooms have kept of a snapshot that could not be taken. One that is on the share's own shelf is whole, and stays. */
+  async function dropHalf(
+    volume: ShareVolume,
+    root: FolderHandle,
+    name: string,
+    rooms: readonly string[],
+  ): Promise<void> {
+    await using shelf = await openIn(root, snapshots);
+    if (shelf !== undefined && (await isThere(shelf, name))) return;
+    // Not by the signal of who asked for it: that one may be why it was cut off.
+    const signal = AbortSignal.timeout(60_000);
+    for (const path of rooms) await dropIn(volume, path, name, signal).catch(() => undefined);
+  }
+
   return {
     /** Makes ready what these stand on, and clears away what a call that was cut off has left. */
     async prepare(signal: AbortSignal): Promise<void> {
@@ -258,20 +278,34 @@ export function createShareRooms(pool: string) {
       const group = await groupOf(volume, signal);
       const rooms = roomsOf(volume, await btrfs.list(signal)).map(({ path }) => path);
       await using root = await openTrusted(volume.folder);
-      await keep(volume, root, name, group, signal, async (piece) => {
-        for (const path of rooms) {
-          await using room = await openBelow(volume.folder, path.split('/')).catch(noFolder);
-          if (room === undefined) continue;
-          const isKept = await keep(volume, room, name, group, signal).then(
-            () => true,
-            (error: unknown) => {
-              noFolder(error);
-              return false;
-            },
-          );
-          if (isKept) await showKept(piece, path, name);
-        }
-      });
+      try {
+        await keep(volume, root, name, group, signal, async (piece) => {
+          for (const path of rooms) {
+            await using room = await openBelow(volume.folder, path.split('/')).catch(noFolder);
+            if (room === undefined) continue;
+            const isKept = await keep(volume, room, name, group, signal).then(
+              () => true,
+              (error: unknown) => {
+                noFolder(error);
+                return false;
+              },
+            );
+            if (isKept) await showKept(piece, path, name);
+          }
+        });
+      } catch (error) {
+        // What cannot be removed now goes when the engine is prepared the next time.
+        await dropHalf(volume, root, name, rooms).catch(() => undefined);
+        throw error;
+      }
+    },
+
+    /** Removes what snapshots that were cut off have left in the rooms of these. Only while no snapshot is being taken. */
+    async removeHalves(volumes: readonly ShareVolume[], signal: AbortSignal): Promise<void> {
+      const found = await btrfs.list(signal);
+      for (const volume of volumes)
+        for (const { room, name } of halfSnapshots(below(volume, found).map(({ path }) => path)))
+          await dropIn(volume, room, name, signal).catch(() => undefined); // the next time
     },
 
     async listSnapshots(volume: ShareVolume, signal: AbortSignal): Promise<ShareSnapshot[]> {
@@ -285,10 +319,7 @@ export function createShareRooms(pool: string) {
 
     async deleteSnapshot(volume: ShareVolume, name: string, signal: AbortSignal): Promise<void> {
       checkName(name);
-      for (const { path } of roomsOf(volume, await btrfs.list(signal))) {
-        await using room = await openBelow(volume.folder, path.split('/')).catch(noFolder);
-        if (room !== undefined) await drop(volume, room, name, signal).catch(noFolder);
-      }
+      for (const { path } of roomsOf(volume, await btrfs.list(signal))) await dropIn(volume, path, name, signal);
       await using root = await openTrusted(volume.folder);
       await drop(volume, root, name, signal);
     },
