@@ -325,6 +325,25 @@ describe('a restore', () => {
     expect(asked).toHaveLength(2);
   });
 
+  it('does not wait for ever: not for a share that was deleted, and a day at most', async () => {
+    const { control, clock, engine, turns, answers } = await prepare();
+    await engine.snapshotShare('teamstore', 'shared', 'x', signal);
+    const away = () => new PoolhouseError('Unavailable', 'The file server starts.', { retryable: true });
+    const outcome = async () => (await restores(control()))[0];
+    answers.push(away(), away());
+    await begin(control());
+    await turns(1);
+    clock.advance(day);
+    await turns(1);
+    expect(await outcome()).toMatchObject({ state: 'Failed', message: expect.stringMatching(/no longer after a day: The file server starts/) as string }); // prettier-ignore
+    answers.push(away());
+    await begin(control());
+    await turns(1);
+    await control().service.remove(share);
+    await turns(1);
+    expect(await outcome()).toMatchObject({ state: 'Failed', message: expect.stringContaining('deleted') as string });
+  });
+
   it('goes on to its end wherever control is killed', async () => {
     const { control, engine, restart, turns } = await prepare();
     await engine.snapshotShare('teamstore', 'shared', 'x', signal);
