@@ -34,18 +34,27 @@ function accountOf(share: ResourceRecord): string {
 const isSame = (one: LostAttachment, other: LostAttachment) =>
   one.instance === other.instance && one.path === other.path;
 
+function withLost(share: ResourceRecord, lost: readonly LostAttachment[]): ResourceRecord {
+  const { attachments: _before, ...found } = share.found;
+  return {
+    ...share,
+    found: lost.length === 0 ? found : { ...found, attachments: lost.map((one) => ({ ...one })) },
+  };
+}
+
 export function createShareLoop(world: World, typeContext: (queries: Queries) => TypeContext) {
   const { store, engine, clock, log } = world;
   let isFirst = true;
 
   async function make(share: ResourceRecord, signal: AbortSignal): Promise<void> {
     let error: ErrorBody | undefined;
+    let lost = lostAttachments(share);
     try {
       await engine.ensureShare(
         { account: accountOf(share), share: nameOf(share.id), quotaBytes: shareQuotaGiB(share.document) * gibibyte },
         signal,
       );
-      await showAgain(share, signal);
+      lost = await showAgain(share, signal);
     } catch (thrown) {
       // A daemon that does not answer says nothing about the share: the next pass tries again.
       const isAway = thrown instanceof PoolhouseError && thrown.code === 'EngineUnavailable';
@@ -58,8 +67,7 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
     await store.transaction(async (tx) => {
       const current = await findResource(tx, share.id);
       if (current?.generation !== share.generation) return;
-      const { attachments: _shown, ...found } = current.found;
-      await saveResource(tx, { ...current, found, provisioningState: state, error });
+      await saveResource(tx, { ...withLost(current, lost), provisioningState: state, error });
       for (const operation of await openOperations(tx, share.key)) {
         await endOperation(tx, operation.id, {
           status: state,
@@ -110,8 +118,7 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
     await store.transaction(async (tx) => {
       const current = await findResource(tx, share.id);
       if (current === undefined) return;
-      const found = { ...current.found, attachments: attachments.map((one) => ({ ...one })) };
-      await saveResource(tx, { ...current, found });
+      await saveResource(tx, withLost(current, attachments));
     });
     await detach(account, nameOf(share.id), signal);
     const ended = endedOperations(world);
@@ -126,23 +133,37 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
     world.changed();
   }
 
-  /** One that was restored is shown again on those of its instances that there still are. */
-  async function showAgain(share: ResourceRecord, signal: AbortSignal): Promise<void> {
+  /** One that was restored is shown again on those of its instances that there still are. Gives those where it could not be yet. */
+  async function showAgain(share: ResourceRecord, signal: AbortSignal): Promise<LostAttachment[]> {
     const lost = lostAttachments(share);
-    if (lost.length === 0) return;
+    if (lost.length === 0) return [];
     const present = new Set((await engine.list(signal)).map(({ name }) => name));
-    for (const { instance, folder, path } of lost.filter((one) => present.has(one.instance))) {
+    const left: LostAttachment[] = [];
+    for (const one of lost.filter(({ instance }) => present.has(instance))) {
+      const { instance, folder, path } = one;
+      const place = { account: accountOf(share), share: nameOf(share.id), folder, path };
       try {
-        await engine.attachShare(
-          instance,
-          { account: accountOf(share), share: nameOf(share.id), folder, path },
-          signal,
-        );
+        await engine.attachShare(instance, place, signal);
       } catch (error) {
-        if (signal.aborted || !(error instanceof PoolhouseError) || error.retryable) throw error;
-        log.warn({ err: error, instance, path }, 'a share that was restored cannot be shown again: mount it there');
+        if (signal.aborted || !(error instanceof PoolhouseError) || error.code === 'EngineUnavailable') throw error;
+        const isInTheWay = error.code === 'Conflict' && !error.retryable;
+        const words = isInTheWay ? 'mount it there' : 'it is tried again';
+        log.warn({ err: error, instance, path }, `a share that was restored cannot be shown again: ${words}`);
+        if (!isInTheWay && error.code !== 'InstanceNotFound') left.push(one);
       }
     }
+    return left;
+  }
+
+  /** What one instance could not show when it was restored. */
+  async function showLater(share: ResourceRecord, signal: AbortSignal): Promise<void> {
+    const lost = await showAgain(share, signal);
+    if (lost.length === lostAttachments(share).length) return;
+    await store.transaction(async (tx) => {
+      const current = await findResource(tx, share.id);
+      if (current?.generation !== share.generation || current.deletingSince !== undefined) return;
+      await saveResource(tx, withLost(current, lost));
+    });
   }
 
   /** What was asked of one that goes is over. */
@@ -219,6 +240,8 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
       } else if (volumes?.has(`${accountOf(share)}/${nameOf(share.id)}`) === false) {
         log.warn({ share: share.key }, 'the volume of a share was missing: it is made anew, empty');
         await attempt(share, () => make(share, signal));
+      } else if (lostAttachments(share).length > 0) {
+        await attempt(share, () => showLater(share, signal));
       }
     }
     isFirst = false;

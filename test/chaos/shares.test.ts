@@ -127,6 +127,29 @@ describe('a share that is deleted', () => {
     expect(await refusal(control().service.put(share, { properties: {} }, {}))).toBe('done');
   });
 
+  it('comes back where one instance cannot show it yet, which shows it later', async () => {
+    const { control, engine, turns } = await prepare();
+    for (const [index, name] of ['one', 'two'].entries()) {
+      await engine.create({ ...{ name, hostname: name, image: { fingerprint: '0' }, cpus: 1, memoryBytes: 1 }, address: `10.255.0.${String(9 + index)}`, labels: {} }, signal); // prettier-ignore
+      await engine.attachShare(name, { account: 'teamstore', share: 'shared', folder: '', path: '/mnt/s' }, signal);
+    }
+    const shown = async () => (await engine.list(signal)).map(({ attachments }) => attachments.length);
+    await control().service.remove(share);
+    await turns(1);
+    expect(await shown()).toEqual([0, 0]);
+    engine.failNext('attachShare', new PoolhouseError('EngineFailed', 'The device is busy.'));
+    await control().shareDesk.order({ do: 'undelete', share: 'teamstore/shared' }, signal);
+    await turns(1);
+    expect(await control().service.get(share)).toMatchObject({ properties: { provisioningState: 'Succeeded' } });
+    expect(await shown()).toEqual([0, 1]);
+    await turns(1);
+    expect(await shown()).toEqual([1, 1]);
+    // Nothing is left to be shown: what somebody unmounts stays so.
+    await engine.detachShare('one', '/mnt/s', signal);
+    await turns(1);
+    expect(await shown()).toEqual([0, 1]);
+  });
+
   it('goes when its days are over, when it is purged, at once where that is asked for, and with its account', async () => {
     const { control, clock, turns, volumes } = await prepare();
     const removeIt = async () => {
