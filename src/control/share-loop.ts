@@ -4,6 +4,7 @@
  */
 import { errorBodyOf, PoolhouseError, type ErrorBody } from '../core/errors.ts';
 import { keyOf } from '../core/resource-id.ts';
+import type { EngineInstance } from '../engines/engine.ts';
 import { eraseResource } from '../providers/erase-resource.ts';
 import type { TypeContext } from '../providers/resource-type.ts';
 import {
@@ -82,8 +83,13 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
   }
 
   /** Has no instance show it any more. */
-  async function detach(account: string, share: string, signal: AbortSignal): Promise<void> {
-    for (const instance of await engine.list(signal)) {
+  async function detach(
+    account: string,
+    share: string,
+    signal: AbortSignal,
+    instances?: readonly EngineInstance[],
+  ): Promise<void> {
+    for (const instance of instances ?? (await engine.list(signal))) {
       for (const attachment of instance.attachments) {
         if (attachment.account === account && attachment.share === share)
           await engine.detachShare(instance.name, attachment.path, signal);
@@ -253,10 +259,16 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
       if (!isOver && !dying.some((one) => isBelow(record, one))) continue;
       await attempt(record, async () => {
         // It may have been restored since the list was read; once it is marked, that is refused.
-        if (await store.transaction((tx) => purgeShare(tx, deleted))) await takeDown({ account, share }, record, signal);
+        if (await store.transaction((tx) => purgeShare(tx, deleted)))
+          await takeDown({ account, share }, record, signal);
         else stuck.push(record); // a share again, which the next pass sees
       });
     }
+    // A mount that was decided before one was deleted may have come after it.
+    const kept = await findDeletedShares(store.db);
+    const instances = kept.length === 0 ? [] : await engine.list(signal);
+    for (const { account, share, record } of kept)
+      await attempt(record, () => detach(account, share, signal, instances));
     for (const account of dying) {
       const isLeft = shares.some((share) => isBelow(share, account) && !gone.has(share.key));
       if (!isLeft && !stuck.some((share) => isBelow(share, account))) await erase(account);

@@ -313,7 +313,8 @@ describe.skipIf(workerMissing !== undefined)(`work on files (${workerMissing ?? 
     expect(tar.length).toBeLessThan(7_000_000);
     const by = {
       us: (folder: string) => files.unpack({ ...at(''), share: folder }, Readable.from([tar]), never),
-      tar: (folder: string) => Promise.resolve(spawnSync('tar', ['x', '-C', join(share, '..', folder)], { input: tar })),
+      tar: (folder: string) =>
+        Promise.resolve(spawnSync('tar', ['x', '-C', join(share, '..', folder)], { input: tar })),
     };
     for (const [folder, unpack] of Object.entries(by)) {
       const other = join(share, '..', folder);

@@ -93,6 +93,10 @@ describe('a share that is deleted', () => {
     expect(await refusal(control().service.get(share))).toBe('ResourceNotFound');
     expect((await engine.list(signal))[0]?.attachments).toEqual([]);
     expect(await volumes()).toEqual(['teamstore/shared']);
+    // A mount that was on its way.
+    await engine.attachShare('one', shown, signal);
+    await turns(1);
+    expect((await engine.list(signal))[0]?.attachments).toEqual([]);
     const [deleted] = await control().shares.deleted(account);
     expect(deleted).toMatchObject({
       name: 'shared',
