@@ -79,6 +79,20 @@ describe('a backup of shares', () => {
     expect(await snapshots('shared')).toHaveLength(1);
   });
 
+  it('packs nothing before somebody reads what comes after the list', async () => {
+    const { backup, ensure, asked } = await prepare();
+    await ensure('shared');
+    let begin = () => undefined as void;
+    const stream = await backup.open(signal, new Promise((resolve) => (begin = resolve)));
+    const { parts } = await decodePackedShares(stream);
+    const all = collect(parts);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(asked.map(({ what }) => what)).toEqual(['find']);
+    begin();
+    expect(await all).toHaveLength(1);
+    expect(asked.map(({ what }) => what)).toEqual(['find', 'pack']);
+  });
+
   it('leaves none where packing fails, where whoever asked goes away, or where a snapshot fails', async () => {
     const failing = await prepare({ files: { pack: () => Promise.reject(new PoolhouseError('Unavailable', 'no')) } });
     await failing.ensure('shared');

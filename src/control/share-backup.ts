@@ -20,8 +20,12 @@ const readyDelay = 500;
 const ownName = /^backup-\d{8}T\d{6}Z-[0-9a-f]{8}$/;
 
 export interface ShareBackup {
-  /** Takes the snapshots, and gives the stream of `packed-shares.ts`. Ends with its signal at the latest. */
-  open(signal: AbortSignal): Promise<AsyncGenerator<Buffer>>;
+  /**
+   * Takes the snapshots, and gives the stream of `packed-shares.ts`. Ends with its signal at the latest.
+   *
+   * @param begins when somebody reads what comes after the list: the file server does not pack for long for nobody
+   */
+  open(signal: AbortSignal, begins?: Promise<void>): Promise<AsyncGenerator<Buffer>>;
   /**
    * Makes a share and its folders with rooms of their own, without limits, before anything is unpacked into them: what shared its blocks
    * may need more room than its quota as long as it is being unpacked, and may have been above its quota before. `OperationNotAllowed` where nothing is
@@ -91,7 +95,7 @@ export function createShareBackup(world: World, isRestoring: () => boolean): Sha
   }
 
   return {
-    async open(signal) {
+    async open(signal, begins) {
       const name = `backup-${new Date(clock.now()).toISOString().replace(/[-:]|\.\d+/g, '')}-${shortId(world.newId())}`;
       const known = await records();
       const shares = (await engine.listShares(signal)).filter(({ account, share }) => known.has(`${account}/${share}`));
@@ -124,8 +128,10 @@ export function createShareBackup(world: World, isRestoring: () => boolean): Sha
         for (const { account, share } of shares) await remove(account, share, name);
       }
 
-      const pack = ({ account, share }: PackedShare): Promise<AsyncIterable<Buffer>> =>
-        shareFiles.pack({ account, share, snapshot: name, path: [] }, signal);
+      const pack = async ({ account, share }: PackedShare): Promise<AsyncIterable<Buffer>> => {
+        await begins;
+        return shareFiles.pack({ account, share, snapshot: name, path: [] }, signal);
+      };
 
       log.info({ snapshot: name, shares: shares.length }, 'a backup of shares begins');
       async function* stream(): AsyncGenerator<Buffer> {
