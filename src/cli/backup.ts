@@ -18,19 +18,14 @@ export function backupCommand({ home, signal, program }: Shared): Command {
     .action(async (name: string, options: { shares?: boolean; json?: boolean }) => {
       // From cron nobody watches: there it says nothing but how it ended.
       const isWatched = options.json !== true && process.stderr.isTTY;
-      const ended = new AbortController();
-      process.once('SIGTERM', () => {
-        ended.abort(new UsageError('Stopped.'));
-      });
-      const either = AbortSignal.any([signal, ended.signal]);
       const file = resolve(name);
       const result = await writeBackup(
         home,
         { file, shares: options.shares === true },
         isWatched ? createProgress(process.stderr) : silentProgress,
-        either,
+        signal,
       ).catch((error: unknown) => {
-        if (either.aborted) throw new UsageError('Stopped. Nothing of the backup was kept.');
+        if (signal.aborted) throw new UsageError('Stopped. Nothing of the backup was kept.');
         throw error;
       });
       process.stdout.write(

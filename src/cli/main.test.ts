@@ -247,7 +247,7 @@ describe('the command line', () => {
     expect(JSON.parse((await poolhouse('logs', 'gateway', '--json')).stdout)).toHaveLength(1);
   });
 
-  it('goes on showing what comes, until it is stopped', async () => {
+  it.each(['SIGINT', 'SIGTERM'] as const)('goes on showing what comes, until it is stopped by %s', async (signal) => {
     const file = join(home, 'logs', 'control.log');
     await installed();
     await writeFile(file, '{"msg":"before"}\n');
@@ -269,7 +269,7 @@ describe('the command line', () => {
     await shows('half');
     await writeFile(file, '{"msg":"anew"}\n');
     await shows('anew');
-    child.kill('SIGINT');
+    child.kill(signal);
     expect(await new Promise((resolve) => child.on('exit', resolve))).toBe(0);
     expect(
       seen

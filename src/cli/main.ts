@@ -32,10 +32,12 @@ async function main(argv: readonly string[]): Promise<number> {
     process.exit(error.code === 'EPIPE' ? 0 : 1);
   });
   const stopping = new AbortController();
-  process.once('SIGINT', () => {
-    stopping.abort(new UsageError('Stopped. The same command goes on where this one ended.'));
-    process.once('SIGINT', () => process.exit(130));
-  });
+  // Ctrl-C, or the end of a unit of systemd's; a second one ends it at once.
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.on(name, () => {
+      if (stopping.signal.aborted) process.exit(130);
+      stopping.abort(new UsageError('Stopped. The same command goes on where this one ended.'));
+    });
   const shared = {
     home: homeAt(process.env['POOLHOUSE_HOME'] ?? '/var/lib/poolhouse'),
     program: process.env['POOLHOUSE_PROGRAM'] ?? 'poolhouse',

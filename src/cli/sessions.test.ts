@@ -90,7 +90,7 @@ describe('poolhouse sessions', () => {
         why: never,
         poolHistory: never,
         workspaces: never,
-        shareBackup: { open: never, prepare: never, fill: never, sweep: never },
+        shareBackup: { open: never, prepare: never, fill: never, finish: never, sweep: never },
       },
     });
     onTestFinished(() => admin.close());

@@ -109,11 +109,15 @@ async function change(
   if (url.pathname === '/v1/shares') return json(await parts.shares.order(JSON.parse(await bodyOf(request)), signal));
   if (url.pathname === '/v1/drains') return json(await parts.drain(JSON.parse(await bodyOf(request))));
   if (url.pathname === '/v1/unmounts') return json(await parts.giveUpMount(JSON.parse(await bodyOf(request))));
-  if (url.pathname === '/v1/share-backup')
-    return { type: 'application/x-tar', body: await parts.shareBackup.open(signal) };
-  if (url.pathname === '/v1/share-restore/prepare') {
+  if (url.pathname === '/v1/share-backup') {
+    // Whoever asks is told at once which shares there are, and ends the request when they begin to read what those hold.
+    const begins = new Promise<void>((resolve) => request.resume().once('close', resolve));
+    return { type: 'application/x-tar', body: await parts.shareBackup.open(signal, begins) };
+  }
+  if (url.pathname === '/v1/share-restore/prepare' || url.pathname === '/v1/share-restore/finish') {
     const share = packedShareSchema.parse(JSON.parse(await bodyOf(request, mostOfShare)));
-    await parts.shareBackup.prepare(share, signal);
+    if (url.pathname.endsWith('/prepare')) await parts.shareBackup.prepare(share, signal);
+    else await parts.shareBackup.finish(share, signal);
     return json({});
   }
   if (url.pathname === '/v1/share-restore/fill') {

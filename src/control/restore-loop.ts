@@ -4,7 +4,7 @@
  */
 import { errorBodyOf, PoolhouseError } from '../core/errors.ts';
 import { noteActivity } from '../store/activity-log.ts';
-import { findResources } from '../store/resource-records.ts';
+import { findResources, type ResourceRecord } from '../store/resource-records.ts';
 import {
   findShareRestores,
   forgetShareRestores,
@@ -17,6 +17,8 @@ import type { World } from './world.ts';
 
 const lookEvery = 5_000;
 const keptFor = 30 * 24 * 3_600_000;
+/** What is in the way for so long does not pass by itself, and other restores of the share wait for this one. */
+const longestWait = 24 * 3_600_000;
 
 export interface RestoreLoop {
   pass(signal: AbortSignal): Promise<number>;
@@ -31,6 +33,14 @@ export function createRestoreLoop(world: World): RestoreLoop {
   async function carryOn(restore: ShareRestore, signal: AbortSignal): Promise<void> {
     const { account, share, snapshot, path, beforeName } = restore;
     const place = describePlace(restore);
+    const resource = await shareOf(restore);
+    if (resource === undefined || resource.deletingSince !== undefined) {
+      await end(restore, 'Failed', {
+        ...{ files: 0, removed: 0 },
+        message: `${place} was not restored, or in part: the share was deleted meanwhile. 'poolhouse shares list' shows whether it is kept.`,
+      });
+      return;
+    }
     try {
       await engine.snapshotShare(account, share, beforeName, signal);
       log.info({ restore: restore.id, place, snapshot }, 'a share is being restored');
@@ -42,17 +52,26 @@ export function createRestoreLoop(world: World): RestoreLoop {
     } catch (error) {
       if (signal.aborted) return; // the next control goes on
       const { message } = errorBodyOf(error);
-      if (error instanceof PoolhouseError && error.retryable) {
+      const isLate = clock.now() - restore.startedAt > longestWait;
+      if (error instanceof PoolhouseError && error.retryable && !isLate) {
         await saveShareRestore(store.db, { ...restore, message: `It waits: ${message}` });
         log.warn({ err: error, restore: restore.id, place }, 'a restore waits, and is tried again');
         return;
       }
       await end(restore, 'Failed', {
         ...{ files: 0, removed: 0 },
-        message: `${place} was restored in part at most: ${message} How it was before is in .snapshots/${beforeName}. The same restore, once more, goes on where it ended.`,
+        message: `${place} was restored in part at most${isLate ? ', and is tried no longer after a day' : ''}: ${message} How it was before is in .snapshots/${beforeName}. The same restore, once more, goes on where it ended.`,
       });
       if (!(error instanceof PoolhouseError)) log.error({ err: error, restore: restore.id }, 'a restore failed');
     }
+  }
+
+  async function shareOf({ account, share }: ShareRestore): Promise<ResourceRecord | undefined> {
+    const shares = await findResources(store.db, { type: 'Microsoft.Storage/storageAccounts/fileServices/shares' });
+    return shares.find(({ id }) => {
+      const names = engineNamesOf(id);
+      return names.account === account && names.share === share;
+    });
   }
 
   async function end(
@@ -60,11 +79,7 @@ export function createRestoreLoop(world: World): RestoreLoop {
     state: 'Succeeded' | 'Failed',
     outcome: Pick<ShareRestore, 'files' | 'removed' | 'message'>,
   ): Promise<void> {
-    const shares = await findResources(store.db, { type: 'Microsoft.Storage/storageAccounts/fileServices/shares' });
-    const resource = shares.find(({ id }) => {
-      const names = engineNamesOf(id);
-      return names.account === restore.account && names.share === restore.share;
-    });
+    const resource = await shareOf(restore);
     await store.transaction(async (tx) => {
       await saveShareRestore(tx, { ...restore, ...outcome, state, endedAt: clock.now() });
       if (resource === undefined) return;

@@ -79,6 +79,20 @@ describe('a backup of shares', () => {
     expect(await snapshots('shared')).toHaveLength(1);
   });
 
+  it('packs nothing before somebody reads what comes after the list', async () => {
+    const { backup, ensure, asked } = await prepare();
+    await ensure('shared');
+    let begin = () => undefined as void;
+    const stream = await backup.open(signal, new Promise((resolve) => (begin = resolve)));
+    const { parts } = await decodePackedShares(stream);
+    const all = collect(parts);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(asked.map(({ what }) => what)).toEqual(['find']);
+    begin();
+    expect(await all).toHaveLength(1);
+    expect(asked.map(({ what }) => what)).toEqual(['find', 'pack']);
+  });
+
   it('leaves none where packing fails, where whoever asked goes away, or where a snapshot fails', async () => {
     const failing = await prepare({ files: { pack: () => Promise.reject(new PoolhouseError('Unavailable', 'no')) } });
     await failing.ensure('shared');
@@ -127,12 +141,19 @@ describe('a backup of shares', () => {
 });
 
 describe('shares that are filled from a backup', () => {
-  it('are made with their folders first, and then filled', async () => {
+  it('are made with their folders first, then filled without limits, and then get their quotas', async () => {
     const { engine, backup, asked } = await prepare({ restoring: true });
-    await backup.prepare({ account: 'team', share: 'shared', folders: [folder] }, signal);
-    expect(await engine.listShares(signal)).toMatchObject([{ share: 'shared', quotaBytes: 2 * 2 ** 30 }]);
-    expect(await engine.listFolders('team', 'shared', signal)).toMatchObject([folder]);
-    await backup.fill({ account: 'team', share: 'shared' }, Readable.from([Buffer.from('files')]), signal);
+    const share = { account: 'team', share: 'shared', folders: [folder, { folder: 'groups/lab' }] };
+    const quotas = async () => [
+      ...(await engine.listShares(signal)).map(({ quotaBytes }) => quotaBytes),
+      ...(await engine.listFolders('team', 'shared', signal)).map(({ quotaBytes }) => quotaBytes),
+    ];
+    await backup.prepare(share, signal);
+    expect(await quotas()).toEqual([2 ** 52, undefined, undefined]);
+    await backup.fill(share, Readable.from([Buffer.from('files')]), signal);
+    expect(await quotas()).toEqual([2 ** 52, undefined, undefined]);
+    await backup.finish(share, signal);
+    expect(await quotas()).toEqual([2 * 2 ** 30, 500, undefined]);
     expect(asked.map(({ what }) => what)).toEqual(['find', 'unpack files']);
   });
 

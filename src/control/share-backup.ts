@@ -10,6 +10,8 @@ import { findResources, nameOf, type ResourceRecord } from '../store/resource-re
 import type { World } from './world.ts';
 
 const gibibyte = 2 ** 30;
+/** As much as no pool has. */
+const noLimit = 2 ** 52;
 const settledDelay = 3_600_000;
 const retryDelay = 10_000;
 /** A file server that nobody needed until now is made first, which may take an image. */
@@ -18,15 +20,22 @@ const readyDelay = 500;
 const ownName = /^backup-\d{8}T\d{6}Z-[0-9a-f]{8}$/;
 
 export interface ShareBackup {
-  /** Takes the snapshots, and gives the stream of `packed-shares.ts`. Ends with its signal at the latest. */
-  open(signal: AbortSignal): Promise<AsyncGenerator<Buffer>>;
   /**
-   * Makes a share and its folders with rooms of their own, before anything is unpacked into them. `OperationNotAllowed` where nothing is
+   * Takes the snapshots, and gives the stream of `packed-shares.ts`. Ends with its signal at the latest.
+   *
+   * @param begins when somebody reads what comes after the list: the file server does not pack for long for nobody
+   */
+  open(signal: AbortSignal, begins?: Promise<void>): Promise<AsyncGenerator<Buffer>>;
+  /**
+   * Makes a share and its folders with rooms of their own, without limits, before anything is unpacked into them: what shared its blocks
+   * may need more room than its quota as long as it is being unpacked, and may have been above its quota before. `OperationNotAllowed` where nothing is
    * being restored; `ShareNotFound` where the store knows no such share: it was deleted; `Unavailable` until the file server has it.
    */
   prepare(share: PackedShare, signal: AbortSignal): Promise<void>;
   /** Unpacks into a share that is prepared. Can be done again. */
   fill(share: { account: string; share: string }, tar: Readable, signal: AbortSignal): Promise<{ files: number }>;
+  /** One that is filled gets its quotas, and those of its folders. Can be done again. */
+  finish(share: PackedShare, signal: AbortSignal): Promise<void>;
   /** A loop's: removes snapshots that a backup has left behind. */
   sweep(signal: AbortSignal): Promise<number>;
 }
@@ -67,6 +76,16 @@ export function createShareBackup(world: World, isRestoring: () => boolean): Sha
     }
   }
 
+  /** It gets its owner and its mode from what is unpacked into it. */
+  const ensureFolder = (
+    folder: { account: string; share: string; folder: string; quotaBytes?: number | undefined },
+    signal: AbortSignal,
+  ) => {
+    const { quotaBytes, ...place } = folder;
+    const limit = quotaBytes === undefined ? {} : { quotaBytes };
+    return engine.ensureFolder({ ...place, uid: 0, gid: 0, mode: 0o700, ...limit }, signal);
+  };
+
   async function remove(account: string, share: string, name: string): Promise<void> {
     // Not by the signal of who asked for the backup: that one may be gone.
     await engine.deleteSnapshot(account, share, name, AbortSignal.timeout(60_000)).catch((error: unknown) => {
@@ -76,7 +95,7 @@ export function createShareBackup(world: World, isRestoring: () => boolean): Sha
   }
 
   return {
-    async open(signal) {
+    async open(signal, begins) {
       const name = `backup-${new Date(clock.now()).toISOString().replace(/[-:]|\.\d+/g, '')}-${shortId(world.newId())}`;
       const known = await records();
       const shares = (await engine.listShares(signal)).filter(({ account, share }) => known.has(`${account}/${share}`));
@@ -109,8 +128,10 @@ export function createShareBackup(world: World, isRestoring: () => boolean): Sha
         for (const { account, share } of shares) await remove(account, share, name);
       }
 
-      const pack = ({ account, share }: PackedShare): Promise<AsyncIterable<Buffer>> =>
-        shareFiles.pack({ account, share, snapshot: name, path: [] }, signal);
+      const pack = async ({ account, share }: PackedShare): Promise<AsyncIterable<Buffer>> => {
+        await begins;
+        return shareFiles.pack({ account, share, snapshot: name, path: [] }, signal);
+      };
 
       log.info({ snapshot: name, shares: shares.length }, 'a backup of shares begins');
       async function* stream(): AsyncGenerator<Buffer> {
@@ -127,23 +148,14 @@ export function createShareBackup(world: World, isRestoring: () => boolean): Sha
     },
 
     async prepare({ account, share, folders }, signal) {
-      const record = await recordOf(account, share);
-      await engine.ensureShare({ account, share, quotaBytes: shareQuotaGiB(record.document) * gibibyte }, signal);
-      for (const { folder, quotaBytes } of folders) {
-        const made = await engine.ensureFolder(
-          {
-            // It gets its owner and its mode from what is unpacked into it.
-            ...{ account, share, folder, uid: 0, gid: 0, mode: 0o700 },
-            ...(quotaBytes === undefined ? {} : { quotaBytes }),
-          },
-          signal,
-        );
-        if (made === 'plain')
+      await recordOf(account, share);
+      await engine.ensureShare({ account, share, quotaBytes: noLimit }, signal);
+      for (const { folder } of folders)
+        if ((await ensureFolder({ account, share, folder }, signal)) === 'plain')
           log.warn(
             { account, share, folder },
             'a folder is there already, and has no room of its own: it has no quota',
           );
-      }
       await shareFiles.find({ account, share, path: [] }, signal).catch((error: unknown) => {
         if (!(error instanceof PoolhouseError) || error.code !== 'NotFound') throw error;
         throw new PoolhouseError('Unavailable', `The file server does not have '${account}/${share}' yet.`, {
@@ -156,6 +168,12 @@ export function createShareBackup(world: World, isRestoring: () => boolean): Sha
     async fill({ account, share }, tar, signal) {
       await recordOf(account, share);
       return shareFiles.unpack({ account, share, path: [] }, tar, signal);
+    },
+
+    async finish({ account, share, folders }, signal) {
+      const record = await recordOf(account, share);
+      for (const folder of folders) await ensureFolder({ account, share, ...folder }, signal);
+      await engine.ensureShare({ account, share, quotaBytes: shareQuotaGiB(record.document) * gibibyte }, signal);
     },
 
     async sweep(signal) {

@@ -223,7 +223,8 @@ export function createShareDesk(world: World): ShareDesk {
         }
         case 'purge': {
           const deleted = await requireDeleted(data.share);
-          await store.transaction((tx) => purgeShare(tx, deleted));
+          if (!(await store.transaction((tx) => purgeShare(tx, deleted))))
+            throw new PoolhouseError('Conflict', `The share '${deleted.account}/${deleted.share}' was restored meanwhile: it stays.`); // prettier-ignore
           log.info({ audit: 'purge', share: `${deleted.account}/${deleted.share}` }, 'an operator gives up a share');
           world.changed();
           return { share: `${deleted.account}/${deleted.share}` };

@@ -4,6 +4,7 @@
  */
 import { errorBodyOf, PoolhouseError, type ErrorBody } from '../core/errors.ts';
 import { keyOf } from '../core/resource-id.ts';
+import type { EngineInstance } from '../engines/engine.ts';
 import { eraseResource } from '../providers/erase-resource.ts';
 import type { TypeContext } from '../providers/resource-type.ts';
 import {
@@ -11,6 +12,7 @@ import {
   buryShare,
   findDeletedShares,
   lostAttachments,
+  purgeShare,
   type LostAttachment,
 } from '../providers/storage/deleted-shares.ts';
 import { shareRetention } from '../providers/storage/file-service.ts';
@@ -33,18 +35,27 @@ function accountOf(share: ResourceRecord): string {
 const isSame = (one: LostAttachment, other: LostAttachment) =>
   one.instance === other.instance && one.path === other.path;
 
+function withLost(share: ResourceRecord, lost: readonly LostAttachment[]): ResourceRecord {
+  const { attachments: _before, ...found } = share.found;
+  return {
+    ...share,
+    found: lost.length === 0 ? found : { ...found, attachments: lost.map((one) => ({ ...one })) },
+  };
+}
+
 export function createShareLoop(world: World, typeContext: (queries: Queries) => TypeContext) {
   const { store, engine, clock, log } = world;
   let isFirst = true;
 
   async function make(share: ResourceRecord, signal: AbortSignal): Promise<void> {
     let error: ErrorBody | undefined;
+    let lost = lostAttachments(share);
     try {
       await engine.ensureShare(
         { account: accountOf(share), share: nameOf(share.id), quotaBytes: shareQuotaGiB(share.document) * gibibyte },
         signal,
       );
-      await showAgain(share, signal);
+      lost = await showAgain(share, signal);
     } catch (thrown) {
       // A daemon that does not answer says nothing about the share: the next pass tries again.
       const isAway = thrown instanceof PoolhouseError && thrown.code === 'EngineUnavailable';
@@ -57,8 +68,7 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
     await store.transaction(async (tx) => {
       const current = await findResource(tx, share.id);
       if (current?.generation !== share.generation) return;
-      const { attachments: _shown, ...found } = current.found;
-      await saveResource(tx, { ...current, found, provisioningState: state, error });
+      await saveResource(tx, { ...withLost(current, lost), provisioningState: state, error });
       for (const operation of await openOperations(tx, share.key)) {
         await endOperation(tx, operation.id, {
           status: state,
@@ -73,8 +83,13 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
   }
 
   /** Has no instance show it any more. */
-  async function detach(account: string, share: string, signal: AbortSignal): Promise<void> {
-    for (const instance of await engine.list(signal)) {
+  async function detach(
+    account: string,
+    share: string,
+    signal: AbortSignal,
+    instances?: readonly EngineInstance[],
+  ): Promise<void> {
+    for (const instance of instances ?? (await engine.list(signal))) {
       for (const attachment of instance.attachments) {
         if (attachment.account === account && attachment.share === share)
           await engine.detachShare(instance.name, attachment.path, signal);
@@ -109,8 +124,7 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
     await store.transaction(async (tx) => {
       const current = await findResource(tx, share.id);
       if (current === undefined) return;
-      const found = { ...current.found, attachments: attachments.map((one) => ({ ...one })) };
-      await saveResource(tx, { ...current, found });
+      await saveResource(tx, withLost(current, attachments));
     });
     await detach(account, nameOf(share.id), signal);
     const ended = endedOperations(world);
@@ -125,23 +139,37 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
     world.changed();
   }
 
-  /** One that was restored is shown again on those of its instances that there still are. */
-  async function showAgain(share: ResourceRecord, signal: AbortSignal): Promise<void> {
+  /** One that was restored is shown again on those of its instances that there still are. Gives those where it could not be yet. */
+  async function showAgain(share: ResourceRecord, signal: AbortSignal): Promise<LostAttachment[]> {
     const lost = lostAttachments(share);
-    if (lost.length === 0) return;
+    if (lost.length === 0) return [];
     const present = new Set((await engine.list(signal)).map(({ name }) => name));
-    for (const { instance, folder, path } of lost.filter((one) => present.has(one.instance))) {
+    const left: LostAttachment[] = [];
+    for (const one of lost.filter(({ instance }) => present.has(instance))) {
+      const { instance, folder, path } = one;
+      const place = { account: accountOf(share), share: nameOf(share.id), folder, path };
       try {
-        await engine.attachShare(
-          instance,
-          { account: accountOf(share), share: nameOf(share.id), folder, path },
-          signal,
-        );
+        await engine.attachShare(instance, place, signal);
       } catch (error) {
-        if (signal.aborted || !(error instanceof PoolhouseError) || error.retryable) throw error;
-        log.warn({ err: error, instance, path }, 'a share that was restored cannot be shown again: mount it there');
+        if (signal.aborted || !(error instanceof PoolhouseError) || error.code === 'EngineUnavailable') throw error;
+        const isInTheWay = error.code === 'Conflict' && !error.retryable;
+        const words = isInTheWay ? 'mount it there' : 'it is tried again';
+        log.warn({ err: error, instance, path }, `a share that was restored cannot be shown again: ${words}`);
+        if (!isInTheWay && error.code !== 'InstanceNotFound') left.push(one);
       }
     }
+    return left;
+  }
+
+  /** What one instance could not show when it was restored. */
+  async function showLater(share: ResourceRecord, signal: AbortSignal): Promise<void> {
+    const lost = await showAgain(share, signal);
+    if (lost.length === lostAttachments(share).length) return;
+    await store.transaction(async (tx) => {
+      const current = await findResource(tx, share.id);
+      if (current?.generation !== share.generation || current.deletingSince !== undefined) return;
+      await saveResource(tx, withLost(current, lost));
+    });
   }
 
   /** What was asked of one that goes is over. */
@@ -190,29 +218,60 @@ export function createShareLoop(world: World, typeContext: (queries: Queries) =>
     const volumes = isFirst
       ? new Set((await engine.listShares(signal)).map((one) => `${one.account}/${one.share}`))
       : undefined;
+    const stuck: ResourceRecord[] = [];
+    /** One share's trouble is not that of the others: it is tried again. */
+    const attempt = async (share: ResourceRecord, work: () => Promise<void>): Promise<boolean> => {
+      try {
+        await work();
+        return true;
+      } catch (error) {
+        if (signal.aborted || !(error instanceof PoolhouseError) || error.code === 'EngineUnavailable') throw error;
+        log.error({ err: error, share: share.key }, 'a share could not be made as it should be: it is tried again');
+        stuck.push(share);
+        return false;
+      }
+    };
     for (const share of shares) {
       const isDying = dying.some((account) => isBelow(share, account));
       if (share.deletingSince !== undefined || isDying) {
         const account = accounts.find((one) => one.key === keyOf(accountIdOf(share)));
         const { days } = account === undefined || isDying ? { days: undefined } : shareRetention(account.document);
-        if (days !== undefined) await bury(share, days, signal);
-        else await takeDown({ account: accountOf(share), share: nameOf(share.id) }, share, signal);
-        gone.add(share.key);
+        const names = { account: accountOf(share), share: nameOf(share.id) };
+        const isDone = await attempt(share, () =>
+          days === undefined ? takeDown(names, share, signal) : bury(share, days, signal),
+        );
+        if (isDone) gone.add(share.key);
       } else if (share.provisioningState !== 'Succeeded' && share.provisioningState !== 'Failed') {
-        await make(share, signal);
+        await attempt(share, () => make(share, signal));
       } else if (volumes?.has(`${accountOf(share)}/${nameOf(share.id)}`) === false) {
         log.warn({ share: share.key }, 'the volume of a share was missing: it is made anew, empty');
-        await make(share, signal);
+        await attempt(share, () => make(share, signal));
+      } else if (lostAttachments(share).length > 0) {
+        await attempt(share, () => showLater(share, signal));
       }
     }
     isFirst = false;
     for (const deleted of await findDeletedShares(store.db)) {
       const { account, share, record } = deleted;
-      const isOver = deleted.isPurged || deleted.until <= clock.now();
-      if (isOver || dying.some((one) => isBelow(record, one))) await takeDown({ account, share }, record, signal);
+      const isLost = volumes?.has(`${account}/${share}`) === false;
+      if (isLost) log.warn({ share: record.key }, 'the volume of a deleted share is missing: it can no longer be restored'); // prettier-ignore
+      const isOver = isLost || deleted.isPurged || deleted.until <= clock.now();
+      if (!isOver && !dying.some((one) => isBelow(record, one))) continue;
+      await attempt(record, async () => {
+        // It may have been restored since the list was read; once it is marked, that is refused.
+        if (await store.transaction((tx) => purgeShare(tx, deleted)))
+          await takeDown({ account, share }, record, signal);
+        else stuck.push(record); // a share again, which the next pass sees
+      });
     }
+    // A mount that was decided before one was deleted may have come after it.
+    const kept = await findDeletedShares(store.db);
+    const instances = kept.length === 0 ? [] : await engine.list(signal);
+    for (const { account, share, record } of kept)
+      await attempt(record, () => detach(account, share, signal, instances));
     for (const account of dying) {
-      if (!shares.some((share) => isBelow(share, account) && !gone.has(share.key))) await erase(account);
+      const isLeft = shares.some((share) => isBelow(share, account) && !gone.has(share.key));
+      if (!isLeft && !stuck.some((share) => isBelow(share, account))) await erase(account);
     }
     return settledDelay;
   };

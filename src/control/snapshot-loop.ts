@@ -8,6 +8,7 @@ import { parseSnapshotName } from '../providers/storage/snapshot-names.ts';
 import { readSnapshotTag } from '../providers/storage/snapshot-tag.ts';
 import { noteActivity } from '../store/activity-log.ts';
 import { findResources, type ResourceRecord } from '../store/resource-records.ts';
+import { snapshotsInUse } from '../store/share-restores.ts';
 import { keyOf } from '../core/resource-id.ts';
 import type { World } from './world.ts';
 
@@ -29,13 +30,15 @@ export function createSnapshotLoop(world: World) {
       },
     );
     const plan = planSnapshots(schedule, present, clock.now(), room);
-    // First what goes: there may be as many as there may be at all.
-    for (const name of plan.remove) await engine.deleteSnapshot(names.account, names.share, name, signal);
+    // First what goes: there may be as many as there may be at all. What a restore reads goes after it.
+    const inUse = await snapshotsInUse(store.db, names.account, names.share);
+    const remove = plan.remove.filter((name) => !inUse.has(name));
+    for (const name of remove) await engine.deleteSnapshot(names.account, names.share, name, signal);
     if (plan.take) await takeSnapshot(world, names, 'schedule', signal);
-    if (plan.take || plan.remove.length > 0)
-      log.info({ share: share.key, taken: plan.take, removed: plan.remove }, 'snapshots of a share by its schedule');
-    if (!plan.forRoom) return;
-    const message = `The snapshots of ${names.account}/${names.share} keep more than the share may hold: the oldest of its schedule, ${plan.remove.join()}, was given up before its time.`;
+    if (plan.take || remove.length > 0)
+      log.info({ share: share.key, taken: plan.take, removed: remove }, 'snapshots of a share by its schedule');
+    if (!plan.forRoom || remove.length === 0) return;
+    const message = `The snapshots of ${names.account}/${names.share} keep more than the share may hold: the oldest of its schedule, ${remove.join()}, was given up before its time.`;
     log.warn({ share: share.key }, message);
     await noteActivity(store.db, {
       ...{ id: world.newId(), at: clock.now(), resourceId: share.id, instanceId: undefined },

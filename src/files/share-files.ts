@@ -74,6 +74,7 @@ export interface ShareFiles {
    * Makes what is at a place the same as it was in a snapshot: the file, or a folder with all in it, what was made since is removed.
    * What is the same already is not touched, so that it can be done again where it was cut off. `.snapshots` are left alone. Folders with
    * rooms of their own are restored from their own snapshot of that name; one that has none (it was made since) stays as it is.
+   * What people move, remove or make in it meanwhile stays as they have it.
    */
   restore(place: SharePlace & { snapshot: string }, signal: AbortSignal): Promise<{ files: number; removed: number }>;
   /**

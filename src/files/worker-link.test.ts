@@ -296,6 +296,45 @@ describe.skipIf(workerMissing !== undefined)(`work on files (${workerMissing ?? 
     expect(spawnSync('tar', ['t'], { input: hers, encoding: 'utf8' }).stdout.split('\n')).toContain('ada/x');
   });
 
+  it('packs holes as holes, as GNU tar does, and makes them again: no file keeps a backup from its end', async () => {
+    const { files, share } = await prepare();
+    const huge = 8 * 2 ** 40;
+    await writeFile(join(share, 'a'), 'all of it');
+    for (const name of ['empty', 'huge', 'ends']) await writeFile(join(share, name), '');
+    await truncate(join(share, 'empty'), huge);
+    for (const [name, offset] of [['huge', 5 * 2 ** 40], ['huge', 2 ** 30], ['ends', 2 ** 33]] as const) {
+      await files.write(at(name), offset, Buffer.from(`${name} at ${String(offset)}`), never);
+    } // prettier-ignore
+    await truncate(join(share, 'huge'), huge);
+    await link(join(share, 'huge'), join(share, 'same'));
+    await writeFile(join(share, 'z'), randomBytes(3_000_000));
+    await writeFile(join(share, 'zeros'), Buffer.alloc(3_000_000));
+    const tar = await buffer(await files.pack(at(''), never));
+    expect(tar.length).toBeLessThan(7_000_000);
+    const by = {
+      us: (folder: string) => files.unpack({ ...at(''), share: folder }, Readable.from([tar]), never),
+      tar: (folder: string) =>
+        Promise.resolve(spawnSync('tar', ['x', '-C', join(share, '..', folder)], { input: tar })),
+    };
+    for (const [folder, unpack] of Object.entries(by)) {
+      const other = join(share, '..', folder);
+      await mkdir(other);
+      await unpack(folder);
+      for (const name of ['a', 'empty', 'ends', 'huge', 'same', 'z', 'zeros']) {
+        const found = await stat(join(other, name));
+        expect([name, found.size, found.blocks < 10_000]).toEqual([name, (await stat(join(share, name))).size, true]);
+      }
+      for (const name of ['a', 'z', 'zeros'])
+        expect((await readFile(join(share, name))).equals(await readFile(join(other, name)))).toBe(true);
+      for (const [name, from] of [['huge', 5 * 2 ** 40], ['same', 2 ** 30], ['ends', 2 ** 33]] as const) {
+        const place = { ...at(name), share: folder };
+        expect(await text(await files.read(place, { from, length: 7 }, never))).toBe(`${name.replace('same', 'huge')} at`);
+        expect(await text(await files.read(place, { from: from - 1, length: 1 }, never))).toBe('\0');
+      } // prettier-ignore
+    }
+    expect((await stat(join(share, '..', 'us', 'zeros'))).blocks).toBeLessThan(5_000);
+  });
+
   it.each<[string, string, string]>([
     ['a name that leads up', `add('../evil', b'x')`, 'InvalidRequestContent'],
     ['a name from the root', `add('/tmp/evil', b'x')`, 'InvalidRequestContent'],

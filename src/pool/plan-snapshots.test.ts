@@ -90,6 +90,9 @@ describe('planSnapshots', () => {
       forRoom: true,
     });
     expect(planSnapshots(usualSchedule, [taken(noon, 'hand')], noon, full)).toMatchObject({ take: true, remove: [] });
+    // What people took keeps too much for good: the newest is not given up, and none comes and goes every hour.
+    const last = [taken(noon - 5 * hour), taken(noon - 9 * hour, 'hand')];
+    expect(planSnapshots(usualSchedule, last, noon, full)).toEqual({ take: false, remove: [], forRoom: false });
   });
 
   it('keeps as many of each as were asked for, over weeks', () => {

@@ -55,7 +55,8 @@ function periodOf(of: Class, time: EpochMillis): number {
 /**
  * One is taken where the present period of the finest class has none yet: what was missed while nothing ran is not made up for.
  * Of each class the last one in each of the newest periods *that have any* is kept: a clock that jumps ahead, or a month without
- * power, takes nothing away. One that seems to come from the future (the clock was put back) stays, and stands for nothing.
+ * power, takes nothing away. One that seems to come from the future (the clock was put back) stays, and stands for nothing. As long as
+ * snapshots keep more than the share may hold, the oldest go one by one, the newest stays, and none is taken beside it.
  *
  * @param room what snapshots keep beside what the share holds, and what the share may hold
  */
@@ -71,13 +72,16 @@ export function planSnapshots(
   const finest = classes.find((one) => schedule[one] > 0);
   // Without a schedule nothing is taken, and what there is stays for a person to decide.
   if (finest === undefined) return { take: false, remove: old.map(({ name }) => name), forRoom: false };
-  const take = !own.some(({ takenAt }) => periodOf(finest, takenAt) === periodOf(finest, now));
+  const isOver = room.snapshotBytes > room.quotaBytes;
+  const isDue = !own.some(({ takenAt }) => periodOf(finest, takenAt) === periodOf(finest, now));
+  const take = isDue && (!isOver || own.length === 0);
   const kept = new Set(classes.flatMap((one) => newestOf(one, schedule[one], own, take ? now : undefined)));
   const surplus = own.filter(({ name }) => !kept.has(name));
   const remove = [...surplus, ...old].map(({ name }) => name);
-  const oldest = own.findLast(({ name }) => kept.has(name));
+  // The newest stays: what keeps so much may be a person's, and then giving up everything would help nobody.
+  const oldest = own.slice(1).findLast(({ name }) => kept.has(name));
   // One at a time: how much room that gives is seen only when it is gone.
-  if (room.snapshotBytes > room.quotaBytes && remove.length === 0 && oldest !== undefined)
+  if (isOver && remove.length === 0 && oldest !== undefined)
     return { take: false, remove: [oldest.name], forRoom: true };
   return { take, remove, forRoom: false };
 }

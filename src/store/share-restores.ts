@@ -55,6 +55,12 @@ export async function findShareRestores(
   return (await query.execute()).map(restoreOf);
 }
 
+/** Snapshots of a share that must stay until its restore is over: the one that it reads, and how it was before. */
+export async function snapshotsInUse(queries: Queries, account: string, share: string): Promise<ReadonlySet<string>> {
+  const running = await findShareRestores(queries, { account, share, state: 'Running' });
+  return new Set(running.flatMap(({ snapshot, beforeName }) => [snapshot, beforeName]));
+}
+
 /** Forgets those that ended before this. */
 export async function forgetShareRestores(queries: Queries, before: EpochMillis): Promise<void> {
   await queries.deleteFrom('share_restores').where('ended_at', '<', before).execute();

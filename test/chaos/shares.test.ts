@@ -93,6 +93,10 @@ describe('a share that is deleted', () => {
     expect(await refusal(control().service.get(share))).toBe('ResourceNotFound');
     expect((await engine.list(signal))[0]?.attachments).toEqual([]);
     expect(await volumes()).toEqual(['teamstore/shared']);
+    // A mount that was on its way.
+    await engine.attachShare('one', shown, signal);
+    await turns(1);
+    expect((await engine.list(signal))[0]?.attachments).toEqual([]);
     const [deleted] = await control().shares.deleted(account);
     expect(deleted).toMatchObject({
       name: 'shared',
@@ -113,6 +117,41 @@ describe('a share that is deleted', () => {
     expect(await control().shares.snapshots(share, signal)).toHaveLength(1);
     expect((await engine.list(signal))[0]?.attachments).toEqual([shown]);
     expect(await control().shares.deleted(account)).toEqual([]);
+  });
+
+  it('is not shown as kept where its volume is missing: the store was put back on another machine', async () => {
+    const { control, engine, turns, restart } = await prepare();
+    await control().service.remove(share);
+    await turns(1);
+    expect(await control().shares.deleted(account)).toHaveLength(1);
+    await engine.deleteShare('teamstore', 'shared', signal);
+    await restart();
+    await turns(1);
+    expect(await control().shares.deleted(account)).toEqual([]);
+    expect(await refusal(control().service.put(share, { properties: {} }, {}))).toBe('done');
+  });
+
+  it('comes back where one instance cannot show it yet, which shows it later', async () => {
+    const { control, engine, turns } = await prepare();
+    for (const [index, name] of ['one', 'two'].entries()) {
+      await engine.create({ ...{ name, hostname: name, image: { fingerprint: '0' }, cpus: 1, memoryBytes: 1 }, address: `10.255.0.${String(9 + index)}`, labels: {} }, signal); // prettier-ignore
+      await engine.attachShare(name, { account: 'teamstore', share: 'shared', folder: '', path: '/mnt/s' }, signal);
+    }
+    const shown = async () => (await engine.list(signal)).map(({ attachments }) => attachments.length);
+    await control().service.remove(share);
+    await turns(1);
+    expect(await shown()).toEqual([0, 0]);
+    engine.failNext('attachShare', new PoolhouseError('EngineFailed', 'The device is busy.'));
+    await control().shareDesk.order({ do: 'undelete', share: 'teamstore/shared' }, signal);
+    await turns(1);
+    expect(await control().service.get(share)).toMatchObject({ properties: { provisioningState: 'Succeeded' } });
+    expect(await shown()).toEqual([0, 1]);
+    await turns(1);
+    expect(await shown()).toEqual([1, 1]);
+    // Nothing is left to be shown: what somebody unmounts stays so.
+    await engine.detachShare('one', '/mnt/s', signal);
+    await turns(1);
+    expect(await shown()).toEqual([0, 1]);
   });
 
   it('goes when its days are over, when it is purged, at once where that is asked for, and with its account', async () => {
@@ -158,6 +197,54 @@ describe('a share that is deleted', () => {
     await control().service.remove(account);
     await turns(1);
     expect(await volumes()).toEqual([]);
+    expect(await refusal(control().service.get(account))).toBe('ResourceNotFound');
+  });
+
+  it('is not destroyed where it is restored while the loop works, nor restored once it is given up', async () => {
+    const { control, clock, engine, turns, volumes } = await prepare();
+    const other = `${fileService}/shares/other` as ResourceId;
+    const undelete = (name: string) =>
+      refusal(control().shareDesk.order({ do: 'undelete', share: `teamstore/${name}` }, signal));
+    await control().service.put(other, { properties: {} }, {});
+    await turns(1);
+    for (const id of [share, other]) await control().service.remove(id);
+    await turns(1);
+    await control().shareDesk.order({ do: 'purge', share: 'teamstore/shared' }, signal);
+    expect(await undelete('shared')).toBe('Conflict');
+    clock.advance(7 * day - 60_000);
+    // While the first one is taken down, the other comes back in its last moment.
+    const deleteShare = engine.deleteShare.bind(engine);
+    engine.deleteShare = async (...names) => {
+      await deleteShare(...names);
+      expect(await undelete('other')).toBe('done');
+      clock.advance(60_000);
+    };
+    await turns(1);
+    engine.deleteShare = deleteShare;
+    await turns(1);
+    expect(await volumes()).toEqual(['teamstore/other']);
+    expect(await refusal(control().service.get(other))).toBe('done');
+    // One whose days are over is not restored any more, even before the loop has looked.
+    await control().service.remove(other);
+    await turns(1);
+    clock.advance(7 * day);
+    expect(await undelete('other')).toBe('Conflict');
+  });
+
+  it('that cannot be detached is in nobody else’s way, and keeps its account until it can', async () => {
+    const { control, engine, turns, volumes } = await prepare();
+    const otherAccount = `${group}/providers/Microsoft.Storage/storageAccounts/otherstore` as ResourceId;
+    const other = `${otherAccount}/fileServices/default/shares/other` as ResourceId;
+    const cannot = () => new PoolhouseError('EngineFailed', 'The device is busy.');
+    engine.failNext('deleteShare', cannot());
+    await control().service.remove(account);
+    await control().service.put(otherAccount, { location: 'westeurope', sku: { name: 'Standard_LRS' } }, {});
+    await control().service.put(other, { properties: {} }, {});
+    await turns(1);
+    expect(await volumes()).toEqual(['teamstore/shared', 'otherstore/other']);
+    expect(await refusal(control().service.get(account))).toBe('done');
+    await turns(1);
+    expect(await volumes()).toEqual(['otherstore/other']);
     expect(await refusal(control().service.get(account))).toBe('ResourceNotFound');
   });
 
@@ -263,6 +350,25 @@ describe('a restore', () => {
     await turns(1);
     expect((await restores(control()))[0]).toMatchObject({ state: 'Failed', message: expect.stringContaining('It does not fit.') as string }); // prettier-ignore
     expect(asked).toHaveLength(2);
+  });
+
+  it('does not wait for ever: not for a share that was deleted, and a day at most', async () => {
+    const { control, clock, engine, turns, answers } = await prepare();
+    await engine.snapshotShare('teamstore', 'shared', 'x', signal);
+    const away = () => new PoolhouseError('Unavailable', 'The file server starts.', { retryable: true });
+    const outcome = async () => (await restores(control()))[0];
+    answers.push(away(), away());
+    await begin(control());
+    await turns(1);
+    clock.advance(day);
+    await turns(1);
+    expect(await outcome()).toMatchObject({ state: 'Failed', message: expect.stringMatching(/no longer after a day: The file server starts/) as string }); // prettier-ignore
+    answers.push(away());
+    await begin(control());
+    await turns(1);
+    await control().service.remove(share);
+    await turns(1);
+    expect(await outcome()).toMatchObject({ state: 'Failed', message: expect.stringContaining('deleted') as string });
   });
 
   it('goes on to its end wherever control is killed', async () => {

@@ -191,7 +191,7 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
 
     async prepare(signal) {
       network = await preparePlaces(client, names, options, signal);
-      await volumes.rooms.prepare(signal);
+      await volumes.prepare(signal);
       await sweepFolders(signal);
     },
 

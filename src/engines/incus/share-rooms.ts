@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { PoolhouseError } from '../../core/errors.ts';
 import type { ShareFolderSpec, ShareFolderState, ShareSnapshot } from '../engine.ts';
 import { createBtrfs, type QuotaGroup, type Subvolume } from './btrfs.ts';
+import { halfSnapshots } from './half-snapshots.ts';
 import { isThere, openBelow, openIn, openOrMake, openTrusted, putAside, type FolderHandle } from './handles.ts';
 import { moveOwners, type IdMap } from './owners.ts';
 
@@ -192,6 +193,23 @@ export function createShareRooms(pool: string) {
     return spec.uid === 0 && isOthers(group, spec.gid) ? group : undefined;
   }
 
+  /** Removes all that was kept by that name. The share's own goes last: as long as it is there, what is left of it is found again. */
+  async function dropNamed(volume: ShareVolume, name: string, signal: AbortSignal): Promise<void> {
+    const kept = below(volume, await btrfs.list(signal))
+      .filter(({ path, createdAt }) => createdAt !== undefined && path.split('/').at(-1) === name)
+      .map(({ path }) => path.split('/'))
+      .toSorted((one, other) => other.length - one.length);
+    for (const names of kept) await drop(volume, names, signal);
+  }
+
+  /** What rooms have kept of a snapshot that could not be taken. One that is on the share's own shelf is whole, and stays. */
+  async function dropHalf(volume: ShareVolume, root: FolderHandle, name: string): Promise<void> {
+    await using shelf = await openIn(root, snapshots);
+    if (shelf !== undefined && (await isThere(shelf, name))) return;
+    // Not by the signal of who asked for it: that one may be why it was cut off.
+    await dropNamed(volume, name, AbortSignal.timeout(60_000));
+  }
+
   return {
     /** Makes ready what these stand on, and clears away what a call that was cut off has left. */
     async prepare(signal: AbortSignal): Promise<void> {
@@ -296,20 +314,34 @@ export function createShareRooms(pool: string) {
       const group = await groupOf(volume, signal);
       const rooms = roomsOf(volume, await btrfs.list(signal)).map(({ path }) => path);
       await using root = await openTrusted(volume.folder);
-      await keep(volume, root, name, group, signal, async (piece) => {
-        for (const path of rooms) {
-          await using room = await openBelow(volume.folder, path.split('/')).catch(noFolder);
-          if (room === undefined) continue;
-          const isKept = await keep(volume, room, name, group, signal).then(
-            () => true,
-            (error: unknown) => {
-              noFolder(error);
-              return false;
-            },
-          );
-          if (isKept) await showKept(piece, path, name);
-        }
-      });
+      try {
+        await keep(volume, root, name, group, signal, async (piece) => {
+          for (const path of rooms) {
+            await using room = await openBelow(volume.folder, path.split('/')).catch(noFolder);
+            if (room === undefined) continue;
+            const isKept = await keep(volume, room, name, group, signal).then(
+              () => true,
+              (error: unknown) => {
+                noFolder(error);
+                return false;
+              },
+            );
+            if (isKept) await showKept(piece, path, name);
+          }
+        });
+      } catch (error) {
+        // What cannot be removed now goes when the engine is prepared the next time.
+        await dropHalf(volume, root, name).catch(() => undefined);
+        throw error;
+      }
+    },
+
+    /** Removes what snapshots that were cut off have left in the rooms of these. Only while no snapshot is being taken. */
+    async removeHalves(volumes: readonly ShareVolume[], signal: AbortSignal): Promise<void> {
+      const found = await btrfs.list(signal);
+      for (const volume of volumes)
+        for (const { room, name } of halfSnapshots(below(volume, found).map(({ path }) => path)))
+          await drop(volume, [...room.split('/'), snapshots, name], signal).catch(() => undefined); // the next time
     },
 
     async listSnapshots(volume: ShareVolume, signal: AbortSignal): Promise<ShareSnapshot[]> {
@@ -323,12 +355,7 @@ export function createShareRooms(pool: string) {
 
     async deleteSnapshot(volume: ShareVolume, name: string, signal: AbortSignal): Promise<void> {
       checkName(name);
-      // The share's own goes last: as long as it is there, what is left of it is found again.
-      const kept = below(volume, await btrfs.list(signal))
-        .filter(({ path, createdAt }) => createdAt !== undefined && path.split('/').at(-1) === name)
-        .map(({ path }) => path.split('/'))
-        .toSorted((one, other) => other.length - one.length);
-      for (const names of kept) await drop(volume, names, signal);
+      await dropNamed(volume, name, signal);
     },
 
     /** What was counted for a share that is gone. */

@@ -87,6 +87,16 @@ export function createShareVolumes(client: RestClient, names: EngineNames, insta
     return { ...volume, idMap };
   }
 
+  async function all(signal: AbortSignal): Promise<{ account: string; share: string; volume: ShareVolume }[]> {
+    const found = z.array(volumeSchema).parse(await client.get(`${volumes}?project=${project}&recursion=1`, signal));
+    return found.flatMap(({ type, config }) => {
+      const account = config['user.poolhouse.account'];
+      const share = config['user.poolhouse.share'];
+      if (type !== 'custom' || account === undefined || share === undefined) return [];
+      return [{ account, share, volume: volumeFor(account, share, config) }];
+    });
+  }
+
   return {
     rooms,
     mounts,
@@ -116,14 +126,17 @@ export function createShareVolumes(client: RestClient, names: EngineNames, insta
       await rooms.limit(await volumeOf(account, share, signal), signal);
     },
 
+    /** Clears away what calls that were cut off have left. Only while nothing else is under way. */
+    async prepare(signal: AbortSignal): Promise<void> {
+      await rooms.prepare(signal);
+      await rooms.removeHalves(
+        (await all(signal)).map(({ volume }) => volume),
+        signal,
+      );
+    },
+
     async list(signal: AbortSignal): Promise<ShareState[]> {
-      const found = z.array(volumeSchema).parse(await client.get(`${volumes}?project=${project}&recursion=1`, signal));
-      const shares = found.flatMap(({ type, config }) => {
-        const account = config['user.poolhouse.account'];
-        const share = config['user.poolhouse.share'];
-        if (type !== 'custom' || account === undefined || share === undefined) return [];
-        return [{ account, share, volume: volumeFor(account, share, config) }];
-      });
+      const shares = await all(signal);
       const usages = await rooms.usages(
         shares.map(({ volume }) => volume),
         signal,

@@ -21,18 +21,25 @@ const away = (cause: unknown) =>
     { cause, retryable: true },
   );
 
-/** Has control take snapshots of all shares, and gives what they hold. */
+/** Has control take snapshots of all shares, and gives what they hold, which is packed when it is read. */
 export async function openShareBackup(socketPath: string, signal: AbortSignal): Promise<ShareBackupStream> {
+  const outgoing = request({ socketPath, path: '/v1/share-backup', method: 'POST', signal });
   const incoming = await new Promise<IncomingMessage>((resolve, reject) => {
-    const outgoing = request({ socketPath, path: '/v1/share-backup', method: 'POST', signal }, resolve);
-    outgoing.on('error', (error) => {
+    outgoing.on('response', resolve).on('error', (error) => {
       reject(signal.aborted ? (signal.reason as Error) : away(error));
     });
-    outgoing.end();
+    outgoing.flushHeaders();
   });
-  if (incoming.statusCode !== 200) throw errorOfControl(await textOf(incoming));
+  if (incoming.statusCode !== 200) {
+    outgoing.end();
+    throw errorOfControl(await textOf(incoming));
+  }
   const { list, parts } = await decodePackedShares(brokenOff(incoming, signal));
-  return { list, parts, close: () => incoming.destroy() };
+  async function* whenRead(): AsyncGenerator<PackPart> {
+    outgoing.end(); // control packs from now on
+    yield* parts;
+  }
+  return { list, parts: whenRead(), close: () => incoming.destroy() };
 }
 
 /** What fails while it is read: control ended, or was ended. */

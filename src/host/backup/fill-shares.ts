@@ -33,7 +33,7 @@ export async function fillShares(
     const before = await readRestoring(home);
     if (before?.filled.includes(packName(share)) !== true) {
       phase(`${name}: waiting for the file server`);
-      if (!(await prepare(socketPath, share, signal))) {
+      if (!(await tell('prepare', socketPath, share, signal))) {
         filled.passedOver.push(name);
         continue;
       }
@@ -43,6 +43,8 @@ export async function fillShares(
         });
         return fillShare(socketPath, share, tar, signal);
       }, signal);
+      phase(`${name}: its quotas`);
+      await tell('finish', socketPath, share, signal);
       await note(home, packName(share));
     }
     filled.shares += 1;
@@ -56,9 +58,14 @@ async function note(home: Home, pack: string): Promise<void> {
 }
 
 /** False where the share was deleted between its snapshot and the copy of the store. */
-async function prepare(socketPath: string, share: PackedShare, signal: AbortSignal): Promise<boolean> {
+async function tell(
+  what: 'prepare' | 'finish',
+  socketPath: string,
+  share: PackedShare,
+  signal: AbortSignal,
+): Promise<boolean> {
   try {
-    await insist(() => tellControl(socketPath, '/v1/share-restore/prepare', share, prepareLimit), signal);
+    await insist(() => tellControl(socketPath, `/v1/share-restore/${what}`, share, prepareLimit), signal);
     return true;
   } catch (error) {
     if (error instanceof PoolhouseError && error.code === 'ShareNotFound') return false;

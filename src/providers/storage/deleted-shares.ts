@@ -106,13 +106,20 @@ export async function reviveShare(
   return generation;
 }
 
-/** Has a loop take it down soon, with all that is in it. */
-export async function purgeShare(tx: Queries, { record }: DeletedShare): Promise<void> {
-  const deleted = record.found['deleted'];
+/**
+ * Has a loop take it down soon, with all that is in it: from then on nobody can restore it.
+ *
+ * @returns false where it was restored meanwhile, and perhaps deleted again: that one is another
+ */
+export async function purgeShare(tx: Queries, { record, version }: DeletedShare): Promise<boolean> {
+  const current = await findResource(tx, record.id);
+  if (current === undefined || deletedShareOf(current).version !== version) return false;
+  const deleted = current.found['deleted'];
   await saveResource(tx, {
-    ...record,
-    found: { ...record.found, deleted: { ...(isObject(deleted) ? deleted : {}), purged: true } },
+    ...current,
+    found: { ...current.found, deleted: { ...(isObject(deleted) ? deleted : {}), purged: true } },
   });
+  return true;
 }
 
 /** Where a share that was restored is to be shown again. */

@@ -65,6 +65,11 @@ export const fileShares: StoredType = {
           'ResourceNotFound',
           `There is no deleted share '${name.slice(0, 80)}' of the version '${version.slice(0, 40)}'. 'az storage share-rm list --include-deleted' shows what can be restored.`,
         );
+      if (deleted.isPurged || deleted.until <= context.now)
+        throw new PoolhouseError(
+          'Conflict',
+          `The deleted share '${name}' is being given up, because its days are over or an operator has said so: it can no longer be restored.`,
+        );
       const generation = await reviveShare(context.queries, deleted, {
         ...{ id: record.id, typeKey: record.typeKey, parentKey: keyOf(parentId(parseResourceId(record.id)) ?? '') },
         ...{ etag: context.newId(), now: context.now },

@@ -8,6 +8,7 @@ import { parseResourceId, type ResourceId } from '../../core/resource-id.ts';
 import type { Clock } from '../../core/time.ts';
 import type { Engine, ShareSnapshot } from '../../engines/engine.ts';
 import { nameOf } from '../../store/resource-records.ts';
+import { snapshotsInUse } from '../../store/share-restores.ts';
 import type { Store } from '../../store/store.ts';
 import type { ResourceService } from '../resource-service.ts';
 import { daysLeft, findDeletedShares } from './deleted-shares.ts';
@@ -27,6 +28,7 @@ export interface ShareService {
   takeSnapshot(share: ResourceId, signal: AbortSignal): Promise<JsonObject>;
   /** The document of the one of this time, as Azure writes times. `ResourceNotFound` where there is none. */
   snapshot(share: ResourceId, time: string, signal: AbortSignal): Promise<JsonObject>;
+  /** `Conflict` as long as a restore reads it. */
   removeSnapshot(share: ResourceId, time: string, signal: AbortSignal): Promise<{ existed: boolean }>;
   /** Of one share, oldest first. */
   snapshots(share: ResourceId, signal: AbortSignal): Promise<JsonObject[]>;
@@ -132,6 +134,11 @@ export function createShareService({ store, service, engine, clock }: ShareServi
       const found = await find(id, time, signal);
       if (found === undefined) return { existed: false };
       const { account, share } = engineNamesOf(id);
+      if ((await snapshotsInUse(store.db, account, share)).has(found.name))
+        throw new PoolhouseError(
+          'Conflict',
+          `The share '${share}' of '${account}' is being restored, and the snapshot of the time '${time}' is needed for it: delete it when that is over ('poolhouse shares show ${account}/${share}' tells how far it is).`,
+        );
       await engine.deleteSnapshot(account, share, found.name, signal);
       return { existed: true };
     },
