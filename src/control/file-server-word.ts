@@ -1,7 +1,7 @@
 /** What the file server has to know: which shares there are, who comes in by SMB with what key, and what is exported by NFS to whom. */
 import { keysOf } from '../providers/storage/storage-accounts.ts';
 import type { ServedShare } from '../pool/plan-file-server.ts';
-import { findResources, nameOf } from '../store/resource-records.ts';
+import { findResources, nameOf, type ResourceRecord } from '../store/resource-records.ts';
 import type { World } from './world.ts';
 
 export interface NfsExport {
@@ -31,11 +31,23 @@ export async function readServedShares({ store }: Pick<World, 'store'>): Promise
   );
   const shares = await findResources(store.db, { type: 'Microsoft.Storage/storageAccounts/fileServices/shares' });
   return shares.flatMap((share) =>
-    share.provisioningState === 'Succeeded' &&
+    isMade(share) &&
     share.deletingSince === undefined &&
     !dying.some((account) => share.key.startsWith(`${account.key}/`))
       ? [{ account: share.key.split('/').at(-5) ?? '', share: nameOf(share.id).toLowerCase() }]
       : [],
+  );
+}
+
+/**
+ * Whether a share has its volume. Each change of it (a quota, a tag, the same once more) is `Updating` for a moment, or `Failed`, and it
+ * is served all the while; only one whose first making is under way or failed has nothing to serve.
+ */
+export function isMade({ provisioningState, generation }: Pick<ResourceRecord, 'provisioningState' | 'generation'>) {
+  return (
+    provisioningState === 'Succeeded' ||
+    provisioningState === 'Updating' ||
+    (provisioningState === 'Failed' && generation > 1)
   );
 }
 

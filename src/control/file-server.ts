@@ -8,7 +8,7 @@ import { errorBodyOf, PoolhouseError } from '../core/errors.ts';
 import type { EpochMillis } from '../core/time.ts';
 import type { EngineInstance } from '../engines/engine.ts';
 import { serviceAddress } from '../pool/addresses.ts';
-import { planFileServer, type FileServerStep, type ServedShare } from '../pool/plan-file-server.ts';
+import { planFileServer, servedPath, type FileServerStep, type ServedShare } from '../pool/plan-file-server.ts';
 import type { ServiceFront } from '../pool/service-fronts.ts';
 import { findResources } from '../store/resource-records.ts';
 import { readFileServerWord, readServedShares, type FileServerWord, type WaysIn } from './file-server-word.ts';
@@ -114,7 +114,7 @@ export function createFileServer(parts: FileServerParts): FileServer {
     told = { word: digest, at: clock.now() };
   }
 
-  async function carryOut(step: FileServerStep, word: FileServerWord, digest: string, signal: AbortSignal) {
+  async function carryOut(step: FileServerStep, said: { word: FileServerWord; digest: string }, signal: AbortSignal) {
     switch (step.step) {
       case 'prepareImage':
         images.prepare(recipe);
@@ -150,7 +150,7 @@ export function createFileServer(parts: FileServerParts): FileServer {
       case 'detach':
         return engine.detachShare(fileServerName, step.path, signal);
       case 'tell':
-        return tell(word, digest, signal);
+        return tell(said.word, said.digest, signal);
     }
   }
 
@@ -163,8 +163,11 @@ export function createFileServer(parts: FileServerParts): FileServer {
     if (found === undefined || found.power !== 'running') told = undefined;
     await doors.open(fileServerName);
     const shares = await readServedShares(world);
-    const word = await readFileServerWord(world, ways, shares);
-    const digest = secrets.digest('file server', JSON.stringify(word));
+    const wordOf = async (served: readonly ServedShare[]) => {
+      const word = await readFileServerWord(world, ways, served);
+      return { word, digest: secrets.digest('file server', JSON.stringify(word)) };
+    };
+    const whole = await wordOf(shares);
     const steps = planFileServer(
       {
         wanted: neededSince !== undefined,
@@ -181,23 +184,33 @@ export function createFileServer(parts: FileServerParts): FileServer {
                 attachments: found.attachments,
               },
         shares,
-        word: digest,
+        word: whole.digest,
         told,
       },
       now,
     );
+    const failed: { step: FileServerStep; error: unknown }[] = [];
     for (const step of steps) {
       try {
-        await carryOut(step, word, digest, signal);
+        // Of a share that is not attached nothing is said: what would be served in its place is a folder of the file server.
+        const away = failed.flatMap(({ step: one }) => (one.step === 'attach' ? [one.path] : []));
+        const said = away.length === 0 ? whole : await wordOf(shares.filter((one) => !away.includes(servedPath(one))));
+        await carryOut(step, said, signal);
         if (step.step !== 'tell' || failure !== undefined) log.info({ ...step }, `the file server: ${step.step} done`);
       } catch (error) {
         if (signal.aborted || (error instanceof PoolhouseError && error.code === 'EngineUnavailable')) throw error;
-        const attempts = (failure?.attempts ?? 0) + 1;
-        const retryAt = clock.now() + Math.min(longestRetry, firstRetry * 2 ** (attempts - 1));
-        failure = { message: errorBodyOf(error).message, attempts, retryAt };
-        log.error({ err: error, ...step }, `the file server: ${step.step} failed: ${failure.message}`);
-        return Math.min(settledDelay, retryAt - clock.now());
+        log.error({ err: error, ...step }, `the file server: ${step.step} failed: ${errorBodyOf(error).message}`);
+        failed.push({ step, error });
+        // One share is no other's business, nor the keys': what is left is done all the same.
+        if (step.step !== 'attach' && step.step !== 'detach') break;
       }
+    }
+    const [first] = failed;
+    if (first !== undefined) {
+      const attempts = (failure?.attempts ?? 0) + 1;
+      const retryAt = clock.now() + Math.min(longestRetry, firstRetry * 2 ** (attempts - 1));
+      failure = { message: errorBodyOf(first.error).message, attempts, retryAt };
+      return Math.min(settledDelay, retryAt - clock.now());
     }
     failure = undefined;
     if (steps.some(({ step }) => step === 'create' || step === 'remove' || step === 'start')) {
