@@ -77,6 +77,17 @@ describe.skipIf(workerMissing !== undefined)(`work on files (${workerMissing ?? 
     expect(await files.find(at(''), never)).toMatchObject({ kind: 'folder' });
   });
 
+  it('keeps a file whose new metadata does not fit', async () => {
+    const { files } = await prepare();
+    await put(files, 'a', 'old');
+    const metadata = { one: 'x'.repeat(20_000) };
+    await expect(files.createFile(at('a'), { size: 1, metadata }, never)).rejects.toBeInstanceOf(PoolhouseError);
+    await expect(files.change(at('a'), { size: 1, metadata }, never)).rejects.toBeInstanceOf(PoolhouseError);
+    expect(await content(files, 'a')).toBe('old');
+    const kept = { one: 'ä'.repeat(1_000) };
+    expect(await files.createFile(at('a'), { size: 1, metadata: kept }, never)).toMatchObject({ metadata: kept });
+  });
+
   it('lists in order, page by page, what is a file or a folder', async () => {
     const { files, share } = await prepare();
     const names = ['Z', 'a b', 'ä', 'a%2Fb', 'a', '日本', "it's", '-rf', '*'];
