@@ -42,6 +42,7 @@ export interface ShareListing {
  */
 export interface ShareFiles {
   find(place: SharePlace, signal: AbortSignal): Promise<ShareEntry>;
+  /** Without metadata: `find` tells it. */
   list(
     place: SharePlace,
     options: { prefix?: string; after?: string; most: number },

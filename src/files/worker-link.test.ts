@@ -77,6 +77,27 @@ describe.skipIf(workerMissing !== undefined)(`work on files (${workerMissing ?? 
     expect(await files.find(at(''), never)).toMatchObject({ kind: 'folder' });
   });
 
+  it('lists whatever times and metadata people have set', async () => {
+    const { files, share } = await prepare();
+    await put(files, 'late', '');
+    await put(files, 'early', '');
+    await files.change(at('late'), { metadata: { kept: 'with it' } }, never);
+    spawnSync('touch', ['-d', '@9999999999999', join(share, 'late')]);
+    spawnSync('touch', ['-d', '@-99999999999', join(share, 'early')]);
+    const { entries } = await files.list(at(''), { most: 9 }, never);
+    expect(entries.map(({ name, metadata }) => [name, metadata])).toEqual([['early', {}], ['late', {}]]); // prettier-ignore
+    for (const { modifiedAt } of entries) expect(new Date(modifiedAt).toISOString()).toMatch(/^\d{4}-/);
+    expect((await files.find(at('late'), never)).metadata).toEqual({ kept: 'with it' });
+  });
+
+  it('keeps the sticky bit of the folder above', async () => {
+    const { files, share } = await prepare();
+    await mkdir(join(share, 'all'));
+    await chmod(join(share, 'all'), 0o1777);
+    await files.makeFolder(at('all/below'), {}, never);
+    expect((await stat(join(share, 'all/below'))).mode & 0o7777).toBe(0o1777);
+  });
+
   it('keeps a file whose new metadata does not fit', async () => {
     const { files } = await prepare();
     await put(files, 'a', 'old');
