@@ -398,7 +398,9 @@ async function main(): Promise<void> {
         fileServer: await control.fileServer.status(),
       }),
     journal: async (name, lines, level, journalSignal) => {
-      const instance = (await findInstances(store.db)).find((one) => one.hostname === name || one.name === name);
+      const known = (await findInstances(store.db)).find((one) => one.hostname === name || one.name === name);
+      // Of our own instances nothing is written down.
+      const instance = known ?? (await engine.list(journalSignal)).find((one) => one.name === name && isService(one));
       if (instance === undefined)
         throw new PoolhouseError('InstanceNotFound', `There is no instance '${name}'. 'poolhouse status' lists them.`);
       const result = await engine.exec(

@@ -43,7 +43,7 @@ export function workerFiles(ask: AskWorker): ShareFiles {
     if (!refusal.success)
       throw new PoolhouseError(
         'InternalServerError',
-        `The file server could not work on ${inWords(place)}. 'poolhouse logs' of it has the details.`,
+        `The file server could not work on ${inWords(place)}. 'poolhouse logs fileserver' has the details.`,
         { cause: refusal.error },
       );
     const { code, message, retryable } = refusal.data;
