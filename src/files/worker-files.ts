@@ -86,6 +86,10 @@ export function workerFiles(ask: AskWorker): ShareFiles {
       const question = { method: 'rename', arguments: { from: asJson(from), to: asJson(to), replace } };
       await told(nothingSchema, from, question, signal);
     },
+    copy: (from, to, { metadata }, signal) => {
+      const question = { method: 'copy', arguments: { from: asJson(from), to: asJson(to), metadata }, isLong: true };
+      return told(entrySchema, to, question, signal);
+    },
     read: (place, range, signal): Promise<Readable> =>
       answered(place, { method: 'read', arguments: { place: asJson(place), ...range } }, signal),
     write: (place, from, bytes, signal) => {

@@ -90,6 +90,30 @@ describe.skipIf(workerMissing !== undefined)(`work on files (${workerMissing ?? 
     expect((await files.find(at('late'), never)).metadata).toEqual({ kept: 'with it' });
   });
 
+  it('copies a file: all of it, or nothing', async () => {
+    const { files, share, worker } = await prepare();
+    await worker.makeShare('teamfiles', 'other');
+    const inOther = { ...at('b'), share: 'other' };
+    await put(files, 'a', 'content');
+    await link(join(share, 'a'), join(share, 'a2'));
+    expect(await files.copy(at('a'), inOther, { metadata: { kept: 'x' } }, never)).toMatchObject({ name: 'b', size: 7, metadata: { kept: 'x' } }); // prettier-ignore
+    expect(await text(await files.read(inOther, { from: 0 }, never))).toBe('content');
+    await files.copy(at('a'), at('a2'), { metadata: {} }, never);
+    expect([await content(files, 'a'), await content(files, 'a2')]).toEqual(['content', 'content']);
+    await put(files, 'c', 'as before');
+    await chmod(join(share, 'c'), 0o640);
+    const tooLong = { one: 'x'.repeat(20_000) };
+    await expect(files.copy(at('a'), at('c'), { metadata: tooLong }, never)).rejects.toBeInstanceOf(PoolhouseError);
+    expect(await content(files, 'c')).toBe('as before');
+    await files.copy(at('a'), at('c'), { metadata: {} }, never);
+    expect((await stat(join(share, 'c'))).mode & 0o7777).toBe(0o640);
+    await files.makeFolder(at('d'), {}, never);
+    expect(await codeOf(files.copy(at('a'), at('d'), { metadata: {} }, never))).toBe('Conflict');
+    expect(await codeOf(files.copy(at('none'), at('e'), { metadata: {} }, never))).toBe('NotFound');
+    expect(await codeOf(files.copy(at('a'), at('x/e'), { metadata: {} }, never))).toBe('NotFound');
+    expect((await readdir(share)).toSorted()).toEqual(['a', 'a2', 'c', 'd']);
+  });
+
   it('keeps the sticky bit of the folder above', async () => {
     const { files, share } = await prepare();
     await mkdir(join(share, 'all'));

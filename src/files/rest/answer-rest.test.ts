@@ -41,7 +41,7 @@ const prepareParts = (): RestParts => {
         there.add(path.at(-1) ?? '');
         return Promise.resolve(entry);
       },
-      write: () => Promise.resolve(entry),
+      copy: () => Promise.resolve(entry),
       read: () => Promise.resolve(Readable.from(['abc'])),
       rename: () => Promise.resolve(),
     },
