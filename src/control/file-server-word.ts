@@ -51,6 +51,27 @@ export function isMade({ provisioningState, generation }: Pick<ResourceRecord, '
   );
 }
 
+/** Sections of Samba's configuration that are no shares, whatever is in them. */
+const ownOfSamba = ['global', 'homes', 'printers'];
+
+export const isForSmb = ({ share }: Pick<ServedShare, 'share'>): boolean => !ownOfSamba.includes(share);
+
+/** What is switched on and cannot be had, in words for the operator. Pure. */
+export function unservedShares({ smb, nfs }: WaysIn, shares: readonly ServedShare[]): string[] {
+  return [
+    ...shares.flatMap((one) =>
+      smb && !isForSmb(one)
+        ? [`The share '${one.account}/${one.share}' is not served by SMB, which has its name for itself.`]
+        : [],
+    ),
+    ...nfs.flatMap(({ share: name }) =>
+      shares.some((one) => `${one.account}/${one.share}` === name)
+        ? []
+        : [`There is no share '${name}', which 'nfs' in config.json exports: make it, or take it out there.`],
+    ),
+  ];
+}
+
 /**
  * An account has two keys, and Samba one password for a name: `ACCOUNT` comes in with the first key, `ACCOUNT.key2` with the second,
  * and `ACCOUNT.key1` is another word for the first.
@@ -65,7 +86,7 @@ export async function readFileServerWord(
   for (const record of accounts) {
     if (record.deletingSince !== undefined) continue;
     const account = nameOf(record.id).toLowerCase();
-    const own = shares.filter((share) => share.account === account);
+    const own = shares.filter((share) => share.account === account && isForSmb(share));
     for (const { keyName, value } of await keysOf(record, { queries: store.db, secrets })) {
       if (typeof value !== 'string' || value === '' || typeof keyName !== 'string') continue;
       logins.push({ login: `${account}.${keyName}`, password: value, shares: own });

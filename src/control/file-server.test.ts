@@ -98,6 +98,15 @@ describe('the file server', () => {
     expect(isMade(state)).toBe(expected);
   });
 
+  it('says which share SMB cannot serve, and which NFS has not', async () => {
+    const nfs = [{ share: 'team/gone', clients: ['10.0.0.0/24'], readOnly: false }];
+    const { fileServer, did } = await prepare({ homes: made, one: made }, { nfs });
+    await fileServer.pass(signal);
+    expect(did).toEqual(['attach homes', 'attach one', 'tell smb: one nfs:']);
+    expect(fileServer.trouble()).toMatch(/'team\/homes'.*'team\/gone'/);
+    expect((await fileServer.status())?.smb.map(({ path }) => path)).toEqual(['//192.0.2.1/one']);
+  });
+
   it('goes on serving a share that is being changed', async () => {
     const { fileServer, did } = await prepare({ one: { provisioningState: 'Updating', generation: 2 } });
     await fileServer.pass(signal);

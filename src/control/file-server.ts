@@ -11,7 +11,14 @@ import { serviceAddress } from '../pool/addresses.ts';
 import { planFileServer, servedPath, type FileServerStep, type ServedShare } from '../pool/plan-file-server.ts';
 import type { ServiceFront } from '../pool/service-fronts.ts';
 import { findResources } from '../store/resource-records.ts';
-import { readFileServerWord, readServedShares, type FileServerWord, type WaysIn } from './file-server-word.ts';
+import {
+  isForSmb,
+  readFileServerWord,
+  readServedShares,
+  unservedShares,
+  type FileServerWord,
+  type WaysIn,
+} from './file-server-word.ts';
 import type { ImageKeeper } from './image-keeper.ts';
 import type { InstanceDoors } from './instance-doors.ts';
 import { fileServerName, isService, serviceLabel } from './service-instances.ts';
@@ -73,6 +80,7 @@ export function createFileServer(parts: FileServerParts): FileServer {
   let told: { word: string; at: EpochMillis } | undefined;
   let failure: { message: string; attempts: number; retryAt: EpochMillis } | undefined;
   let found: EngineInstance | undefined;
+  let unserved: readonly string[] = [];
 
   const model = () =>
     createHash('sha256')
@@ -163,6 +171,7 @@ export function createFileServer(parts: FileServerParts): FileServer {
     if (found === undefined || found.power !== 'running') told = undefined;
     await doors.open(fileServerName);
     const shares = await readServedShares(world);
+    unserved = unservedShares(ways, shares);
     const wordOf = async (served: readonly ServedShare[]) => {
       const word = await readFileServerWord(world, ways, served);
       return { word, digest: secrets.digest('file server', JSON.stringify(word)) };
@@ -222,7 +231,7 @@ export function createFileServer(parts: FileServerParts): FileServer {
 
   function reason(): string | undefined {
     const { failure: ofImage } = images.state(recipe);
-    return failure?.message ?? ofImage?.message;
+    return failure?.message ?? ofImage?.message ?? (unserved.length === 0 ? undefined : unserved.join(' '));
   }
 
   return {
@@ -284,7 +293,7 @@ export function createFileServer(parts: FileServerParts): FileServer {
         ...(why === undefined ? {} : { reason: why }),
         smb:
           ways.smb && publicAddress !== undefined
-            ? shares.map(({ account, share }) => ({ account, path: `//${publicAddress}/${share}` }))
+            ? shares.filter(isForSmb).map(({ account, share }) => ({ account, path: `//${publicAddress}/${share}` }))
             : [],
         nfs: ways.nfs.map(({ share, clients, readOnly }) => ({
           source: `${isOutside && publicAddress !== undefined ? publicAddress : address}:/${share}`,
