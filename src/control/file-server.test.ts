@@ -43,6 +43,7 @@ async function prepare(shares: Record<string, State>, ways: Partial<WaysIn> = {}
     address: '10.0.0.6',
     labels: { service: 'fileserver' },
     attachments: [],
+    link: { interface: 'veth1', mac: '00:16:3e:00:00:01' },
   } as unknown as EngineInstance; // as much as is looked at
   const change = (what: string) => (_name: string, at: { share: string } | string) => {
     const path = typeof at === 'string' ? at : at.share;
@@ -96,6 +97,20 @@ describe('the file server', () => {
     [false, { provisioningState: 'Creating', generation: 1 }],
   ])('serves a share: %s, where it is %o', (expected, state) => {
     expect(isMade(state)).toBe(expected);
+  });
+
+  it('is closed always, and led to as long as it runs', async () => {
+    const { fileServer, live, instance } = await prepare({});
+    const fronts = () => fileServer.fronts().map(({ kind, address, accepting }) => [kind, address, accepting]);
+    const at = (accepting: boolean) => [['closed', '10.0.0.6', accepting], ['carried', '10.0.0.6', accepting]]; // prettier-ignore
+    expect(fronts()).toEqual(at(false));
+    await fileServer.pass(signal); // as while a backup is being restored: nobody else has looked
+    expect(fronts()).toEqual(at(true));
+    expect(fileServer.fronts()[0]).toMatchObject({ link: { interface: 'veth1' } });
+    live.setEngine([]);
+    expect(fronts()).toEqual(at(false));
+    live.setEngine([instance]);
+    expect(fronts()).toEqual(at(true));
   });
 
   it('says which share SMB cannot serve, and which NFS has not', async () => {

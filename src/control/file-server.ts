@@ -62,7 +62,7 @@ export interface FileServer {
   pass(signal: AbortSignal): Promise<number>;
   /** Somebody has work for it: it is made where it is not there. */
   need(): void;
-  /** What leads to it from outside. */
+  /** What leads to it from outside, to nobody while it is not there; and that it reaches nobody, which is so always. */
   fronts(): ServiceFront[];
   status(): Promise<FileServerStatus | undefined>;
   /** What the operator should know; undefined where all is well. */
@@ -243,11 +243,13 @@ export function createFileServer(parts: FileServerParts): FileServer {
     },
     fronts() {
       const { publicAddress, isOutside } = parts;
-      const instance = world.live.engineInstances().find(({ name }) => name === fileServerName);
-      if (instance === undefined || !isService(instance)) return [];
-      const accepting = instance.power === 'running';
-      const to = { instance: instance.name, address: instance.address, accepting };
-      const closed: ServiceFront = { ...to, kind: 'closed' };
+      if (!isReal) return [];
+      const seen = world.live.isSeen() ? world.live.engineInstances() : found === undefined ? [] : [found];
+      const instance = seen.find((one) => one.name === fileServerName && isService(one));
+      const accepting = instance?.power === 'running';
+      const to = { instance: fileServerName, address: serviceAddress(engine.network()), accepting };
+      const { link } = instance ?? {};
+      const closed: ServiceFront = { ...to, kind: 'closed', ...(link === undefined ? {} : { link }) };
       if (publicAddress === undefined) return [closed];
       return [
         closed,

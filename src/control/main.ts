@@ -325,7 +325,10 @@ async function main(): Promise<void> {
   });
   const link = createLinkServer({
     socketPath: run.linkSocket,
-    currentTable: () => withSettings(control.frontEnds.table()),
+    currentTable: () => {
+      const table = control.frontEnds.table();
+      return table === undefined ? undefined : withSettings(table);
+    },
     currentDirectory: control.directory,
     currentOrders: () => control.orders.list(),
     place: control.place,
