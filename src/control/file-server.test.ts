@@ -35,6 +35,7 @@ async function prepare(shares: Record<string, State>, ways: Partial<WaysIn> = {}
     });
   }
   const did: string[] = [];
+  const attached: EngineInstance['attachments'][number][] = [];
   const broken = new Set<string>();
   const instance = {
     name: 'fileserver',
@@ -42,15 +43,11 @@ async function prepare(shares: Record<string, State>, ways: Partial<WaysIn> = {}
     power: 'running',
     address: '10.0.0.6',
     labels: { service: 'fileserver' },
-    attachments: [],
+    attachments: attached,
     link: { interface: 'veth1', mac: '00:16:3e:00:00:01' },
   } as unknown as EngineInstance; // as much as is looked at
-  const change = (what: string) => (_name: string, at: { share: string } | string) => {
-    const path = typeof at === 'string' ? at : at.share;
-    if (broken.has(path)) return Promise.reject(new PoolhouseError('EngineFailed', `no ${path}`));
-    did.push(`${what} ${path}`);
-    return Promise.resolve();
-  };
+  const refused = (share: string) =>
+    broken.has(share) ? Promise.reject(new PoolhouseError('EngineFailed', `no ${share}`)) : undefined;
   const now = { at: 1_000_000 };
   const nothing = () => undefined;
   const live = createLiveView();
@@ -61,7 +58,11 @@ async function prepare(shares: Record<string, State>, ways: Partial<WaysIn> = {}
       capabilities: () => ({ real: true }),
       network: () => ({ subnet: '10.0.0.0/29', gateway: '10.0.0.1' }),
       list: () => Promise.resolve([instance]),
-      ...{ attachShare: change('attach'), detachShare: change('detach') },
+      async attachShare(_name: string, one: EngineInstance['attachments'][number]) {
+        await refused(one.share);
+        attached.push(one);
+        did.push(`attach ${one.share}`);
+      },
       exec: (_name: string, _argv: string[], { stdin }: { stdin: string }) => {
         const { smb, nfs } = JSON.parse(stdin) as { smb: { shares: { share: string }[] }[]; nfs: { share: string }[] };
         const names = [smb[0]?.shares ?? [], nfs].map((list) =>
@@ -83,7 +84,7 @@ async function prepare(shares: Record<string, State>, ways: Partial<WaysIn> = {}
     publicAddress: '192.0.2.1',
     isOutside: true,
   });
-  return { fileServer, did, broken, now, live, instance };
+  return { store, fileServer, did, broken, now, live, instance };
 }
 
 const made: State = { provisioningState: 'Succeeded', generation: 1 };
@@ -129,17 +130,23 @@ describe('the file server', () => {
   });
 
   it('is told of keys and other shares where one cannot be attached, and nothing of that one', async () => {
-    const { fileServer, did, broken, now } = await prepare({ one: made, two: made });
+    const { store, fileServer, did, broken, now } = await prepare({ one: made, two: made });
     broken.add('one');
     await fileServer.pass(signal);
     expect(did).toEqual(['attach two', 'tell smb: two nfs:']);
     expect(fileServer.trouble()).toContain('no one');
     await fileServer.pass(signal); // not yet
     expect(did).toHaveLength(2);
+    const setAccount = (document: string) => store.db.updateTable('resources').set({ document_json: document }).where('key', '=', keyOf(accountId)).execute(); // prettier-ignore
+    const { document_json: account } = await store.db.selectFrom('resources').select('document_json').where('key', '=', keyOf(accountId)).executeTakeFirstOrThrow(); // prettier-ignore
+    await setAccount('{}');
+    await fileServer.pass(signal); // whoever had the key is let in no longer
+    expect(did.slice(2)).toEqual(['tell smb:  nfs:']);
+    await setAccount(account);
     broken.clear();
     now.at += 2_000;
     await fileServer.pass(signal);
-    expect(did.slice(2)).toEqual(['attach one', 'attach two', 'tell smb: one,two nfs:']);
+    expect(did.slice(3)).toEqual(['attach one', 'tell smb: one,two nfs:']);
     expect(fileServer.trouble()).toBeUndefined();
   });
 });

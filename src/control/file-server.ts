@@ -8,7 +8,7 @@ import { errorBodyOf, PoolhouseError } from '../core/errors.ts';
 import type { EpochMillis } from '../core/time.ts';
 import type { EngineInstance } from '../engines/engine.ts';
 import { serviceAddress } from '../pool/addresses.ts';
-import { planFileServer, servedPath, type FileServerStep, type ServedShare } from '../pool/plan-file-server.ts';
+import { isTold, planFileServer, servedPath, type FileServerStep, type ServedShare } from '../pool/plan-file-server.ts';
 import type { ServiceFront } from '../pool/service-fronts.ts';
 import { findResources } from '../store/resource-records.ts';
 import {
@@ -78,7 +78,7 @@ export function createFileServer(parts: FileServerParts): FileServer {
   const isReal = engine.capabilities().real;
   let neededSince: EpochMillis | undefined = isSwitchedOn ? clock.now() : undefined;
   let told: { word: string; at: EpochMillis } | undefined;
-  let failure: { message: string; attempts: number; retryAt: EpochMillis } | undefined;
+  let failure: { message: string; attempts: number; retryAt: EpochMillis; isOfShares: boolean } | undefined;
   let found: EngineInstance | undefined;
   let unserved: readonly string[] = [];
 
@@ -165,7 +165,9 @@ export function createFileServer(parts: FileServerParts): FileServer {
   async function pass(signal: AbortSignal): Promise<number> {
     if (!isReal) return settledDelay;
     const now = clock.now();
-    if (failure !== undefined && now < failure.retryAt) return Math.min(settledDelay, failure.retryAt - now);
+    const waits = failure !== undefined && now < failure.retryAt ? failure : undefined;
+    const nextLook = Math.min(settledDelay, (waits?.retryAt ?? Infinity) - now);
+    if (waits?.isOfShares === false) return nextLook;
     found = (await engine.list(signal)).find(({ name }) => name === fileServerName);
     if (found === undefined && neededSince === undefined) return settledDelay;
     if (found === undefined || found.power !== 'running') told = undefined;
@@ -177,7 +179,7 @@ export function createFileServer(parts: FileServerParts): FileServer {
       return { word, digest: secrets.digest('file server', JSON.stringify(word)) };
     };
     const whole = await wordOf(shares);
-    const steps = planFileServer(
+    const planned = planFileServer(
       {
         wanted: neededSince !== undefined,
         poolsFirst: await arePoolsFirst(now),
@@ -198,13 +200,16 @@ export function createFileServer(parts: FileServerParts): FileServer {
       },
       now,
     );
+    // A share that could not be attached waits for its next try; keys do not.
+    const steps = planned.filter(({ step }) => waits === undefined || (step !== 'attach' && step !== 'detach'));
+    const away = new Set(planned.flatMap((one) => (one.step === 'attach' ? [one.path] : [])));
     const failed: { step: FileServerStep; error: unknown }[] = [];
     for (const step of steps) {
       try {
-        // Of a share that is not attached nothing is said: what would be served in its place is a folder of the file server.
-        const away = failed.flatMap(({ step: one }) => (one.step === 'attach' ? [one.path] : []));
-        const said = away.length === 0 ? whole : await wordOf(shares.filter((one) => !away.includes(servedPath(one))));
+        const said = away.size === 0 ? whole : await wordOf(shares.filter((one) => !away.has(servedPath(one))));
+        if (step.step === 'tell' && isTold(told, said.digest, now)) continue;
         await carryOut(step, said, signal);
+        if (step.step === 'attach') away.delete(step.path);
         if (step.step !== 'tell' || failure !== undefined) log.info({ ...step }, `the file server: ${step.step} done`);
       } catch (error) {
         if (signal.aborted || (error instanceof PoolhouseError && error.code === 'EngineUnavailable')) throw error;
@@ -218,15 +223,16 @@ export function createFileServer(parts: FileServerParts): FileServer {
     if (first !== undefined) {
       const attempts = (failure?.attempts ?? 0) + 1;
       const retryAt = clock.now() + Math.min(longestRetry, firstRetry * 2 ** (attempts - 1));
-      failure = { message: errorBodyOf(first.error).message, attempts, retryAt };
+      const isOfShares = failed.every(({ step: { step } }) => step === 'attach' || step === 'detach');
+      failure = { message: errorBodyOf(first.error).message, attempts, retryAt, isOfShares };
       return Math.min(settledDelay, retryAt - clock.now());
     }
-    failure = undefined;
+    if (waits === undefined) failure = undefined;
     if (steps.some(({ step }) => step === 'create' || step === 'remove' || step === 'start')) {
       world.changed();
       return 0;
     }
-    return settledDelay;
+    return nextLook;
   }
 
   function reason(): string | undefined {
