@@ -28,7 +28,7 @@ const mostAtOnce = 2 ** 20;
 export function logsCommand({ home, signal }: Shared): Command {
   return new Command('logs')
     .description('show what happened, newest last')
-    .argument('[of]', 'control, gateway, or the name of an instance; both processes without it')
+    .argument('[of]', 'control, gateway, fileserver, or the name of an instance; both processes without it')
     .option('-f, --follow', 'go on showing what comes')
     .option('-n, --lines <count>', 'how many lines', '50')
     .option('--level <level>', `only what is as grave or graver: ${logLevels.join(', ')}`)

@@ -75,6 +75,7 @@ import { createUnclaimed } from './unclaimed.ts';
 import { createWorkspaceLoop } from './workspace-loop.ts';
 import { createWorkspaceMemory } from './workspace-memory.ts';
 import { whenRestored } from './when-restored.ts';
+import { whenSeen } from './when-seen.ts';
 import type { World } from './world.ts';
 
 export interface ControlParts {
@@ -263,7 +264,7 @@ export function assembleControl(parts: ControlParts): Control {
     ports: parts.ports,
     publish: parts.publish,
     redirect: parts.redirect,
-    services: () => (isRestoring() ? [] : fileServer.fronts()),
+    services: () => fileServer.fronts().filter(({ kind }) => kind === 'closed' || !isRestoring()),
     serviceOf: async (set, port) => (await parts.servicesOf(steps.imageOf(set)))[String(port)],
   });
   const directory = createDirectoryLoop(
@@ -302,7 +303,14 @@ export function assembleControl(parts: ControlParts): Control {
     directory: directory.directory,
     loops: [
       { name: 'scale sets', pass: whenRestored(isRestoring, (signal) => scaleSets.pass(signal)) },
-      { name: 'front ends', pass: (signal) => frontEnds.pass(signal) },
+      {
+        name: 'front ends',
+        pass: whenSeen(
+          () => live.isSeen() || isRestoring(),
+          clock,
+          (signal) => frontEnds.pass(signal),
+        ),
+      },
       { name: 'directory', pass: () => directory.pass() },
       { name: 'people', pass: createPeopleLoop({ world, placements, orders, leases, presences: parts.presences }) },
       {

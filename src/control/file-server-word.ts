@@ -1,7 +1,7 @@
 /** What the file server has to know: which shares there are, who comes in by SMB with what key, and what is exported by NFS to whom. */
 import { keysOf } from '../providers/storage/storage-accounts.ts';
 import type { ServedShare } from '../pool/plan-file-server.ts';
-import { findResources, nameOf } from '../store/resource-records.ts';
+import { findResources, nameOf, type ResourceRecord } from '../store/resource-records.ts';
 import type { World } from './world.ts';
 
 export interface NfsExport {
@@ -31,12 +31,45 @@ export async function readServedShares({ store }: Pick<World, 'store'>): Promise
   );
   const shares = await findResources(store.db, { type: 'Microsoft.Storage/storageAccounts/fileServices/shares' });
   return shares.flatMap((share) =>
-    share.provisioningState === 'Succeeded' &&
+    isMade(share) &&
     share.deletingSince === undefined &&
     !dying.some((account) => share.key.startsWith(`${account.key}/`))
       ? [{ account: share.key.split('/').at(-5) ?? '', share: nameOf(share.id).toLowerCase() }]
       : [],
   );
+}
+
+/**
+ * Whether a share has its volume. Each change of it (a quota, a tag, the same once more) is `Updating` for a moment, or `Failed`, and it
+ * is served all the while; only one whose first making is under way or failed has nothing to serve.
+ */
+export function isMade({ provisioningState, generation }: Pick<ResourceRecord, 'provisioningState' | 'generation'>) {
+  return (
+    provisioningState === 'Succeeded' ||
+    provisioningState === 'Updating' ||
+    (provisioningState === 'Failed' && generation > 1)
+  );
+}
+
+/** Sections of Samba's configuration that are no shares, whatever is in them. */
+const ownOfSamba = ['global', 'homes', 'printers'];
+
+export const isForSmb = ({ share }: Pick<ServedShare, 'share'>): boolean => !ownOfSamba.includes(share);
+
+/** What is switched on and cannot be had, in words for the operator. Pure. */
+export function unservedShares({ smb, nfs }: WaysIn, shares: readonly ServedShare[]): string[] {
+  return [
+    ...shares.flatMap((one) =>
+      smb && !isForSmb(one)
+        ? [`The share '${one.account}/${one.share}' is not served by SMB, which has its name for itself.`]
+        : [],
+    ),
+    ...nfs.flatMap(({ share: name }) =>
+      shares.some((one) => `${one.account}/${one.share}` === name)
+        ? []
+        : [`There is no share '${name}', which 'nfs' in config.json exports: make it, or take it out there.`],
+    ),
+  ];
 }
 
 /**
@@ -53,7 +86,7 @@ export async function readFileServerWord(
   for (const record of accounts) {
     if (record.deletingSince !== undefined) continue;
     const account = nameOf(record.id).toLowerCase();
-    const own = shares.filter((share) => share.account === account);
+    const own = shares.filter((share) => share.account === account && isForSmb(share));
     for (const { keyName, value } of await keysOf(record, { queries: store.db, secrets })) {
       if (typeof value !== 'string' || value === '' || typeof keyName !== 'string') continue;
       logins.push({ login: `${account}.${keyName}`, password: value, shares: own });

@@ -8,10 +8,17 @@ import { errorBodyOf, PoolhouseError } from '../core/errors.ts';
 import type { EpochMillis } from '../core/time.ts';
 import type { EngineInstance } from '../engines/engine.ts';
 import { serviceAddress } from '../pool/addresses.ts';
-import { planFileServer, type FileServerStep, type ServedShare } from '../pool/plan-file-server.ts';
+import { isTold, planFileServer, servedPath, type FileServerStep, type ServedShare } from '../pool/plan-file-server.ts';
 import type { ServiceFront } from '../pool/service-fronts.ts';
 import { findResources } from '../store/resource-records.ts';
-import { readFileServerWord, readServedShares, type FileServerWord, type WaysIn } from './file-server-word.ts';
+import {
+  isForSmb,
+  readFileServerWord,
+  readServedShares,
+  unservedShares,
+  type FileServerWord,
+  type WaysIn,
+} from './file-server-word.ts';
 import type { ImageKeeper } from './image-keeper.ts';
 import type { InstanceDoors } from './instance-doors.ts';
 import { fileServerName, isService, serviceLabel } from './service-instances.ts';
@@ -55,7 +62,7 @@ export interface FileServer {
   pass(signal: AbortSignal): Promise<number>;
   /** Somebody has work for it: it is made where it is not there. */
   need(): void;
-  /** What leads to it from outside. */
+  /** What leads to it from outside, to nobody while it is not there; and that it reaches nobody, which is so always. */
   fronts(): ServiceFront[];
   status(): Promise<FileServerStatus | undefined>;
   /** What the operator should know; undefined where all is well. */
@@ -71,8 +78,9 @@ export function createFileServer(parts: FileServerParts): FileServer {
   const isReal = engine.capabilities().real;
   let neededSince: EpochMillis | undefined = isSwitchedOn ? clock.now() : undefined;
   let told: { word: string; at: EpochMillis } | undefined;
-  let failure: { message: string; attempts: number; retryAt: EpochMillis } | undefined;
+  let failure: { message: string; attempts: number; retryAt: EpochMillis; isOfShares: boolean } | undefined;
   let found: EngineInstance | undefined;
+  let unserved: readonly string[] = [];
 
   const model = () =>
     createHash('sha256')
@@ -114,7 +122,7 @@ export function createFileServer(parts: FileServerParts): FileServer {
     told = { word: digest, at: clock.now() };
   }
 
-  async function carryOut(step: FileServerStep, word: FileServerWord, digest: string, signal: AbortSignal) {
+  async function carryOut(step: FileServerStep, said: { word: FileServerWord; digest: string }, signal: AbortSignal) {
     switch (step.step) {
       case 'prepareImage':
         images.prepare(recipe);
@@ -150,22 +158,28 @@ export function createFileServer(parts: FileServerParts): FileServer {
       case 'detach':
         return engine.detachShare(fileServerName, step.path, signal);
       case 'tell':
-        return tell(word, digest, signal);
+        return tell(said.word, said.digest, signal);
     }
   }
 
   async function pass(signal: AbortSignal): Promise<number> {
     if (!isReal) return settledDelay;
     const now = clock.now();
-    if (failure !== undefined && now < failure.retryAt) return Math.min(settledDelay, failure.retryAt - now);
+    const waits = failure !== undefined && now < failure.retryAt ? failure : undefined;
+    const nextLook = Math.min(settledDelay, (waits?.retryAt ?? Infinity) - now);
+    if (waits?.isOfShares === false) return nextLook;
     found = (await engine.list(signal)).find(({ name }) => name === fileServerName);
     if (found === undefined && neededSince === undefined) return settledDelay;
     if (found === undefined || found.power !== 'running') told = undefined;
     await doors.open(fileServerName);
     const shares = await readServedShares(world);
-    const word = await readFileServerWord(world, ways, shares);
-    const digest = secrets.digest('file server', JSON.stringify(word));
-    const steps = planFileServer(
+    unserved = unservedShares(ways, shares);
+    const wordOf = async (served: readonly ServedShare[]) => {
+      const word = await readFileServerWord(world, ways, served);
+      return { word, digest: secrets.digest('file server', JSON.stringify(word)) };
+    };
+    const whole = await wordOf(shares);
+    const planned = planFileServer(
       {
         wanted: neededSince !== undefined,
         poolsFirst: await arePoolsFirst(now),
@@ -181,35 +195,49 @@ export function createFileServer(parts: FileServerParts): FileServer {
                 attachments: found.attachments,
               },
         shares,
-        word: digest,
+        word: whole.digest,
         told,
       },
       now,
     );
+    // A share that could not be attached waits for its next try; keys do not.
+    const steps = planned.filter(({ step }) => waits === undefined || (step !== 'attach' && step !== 'detach'));
+    const away = new Set(planned.flatMap((one) => (one.step === 'attach' ? [one.path] : [])));
+    const failed: { step: FileServerStep; error: unknown }[] = [];
     for (const step of steps) {
       try {
-        await carryOut(step, word, digest, signal);
+        const said = away.size === 0 ? whole : await wordOf(shares.filter((one) => !away.has(servedPath(one))));
+        if (step.step === 'tell' && isTold(told, said.digest, now)) continue;
+        await carryOut(step, said, signal);
+        if (step.step === 'attach') away.delete(step.path);
         if (step.step !== 'tell' || failure !== undefined) log.info({ ...step }, `the file server: ${step.step} done`);
       } catch (error) {
         if (signal.aborted || (error instanceof PoolhouseError && error.code === 'EngineUnavailable')) throw error;
-        const attempts = (failure?.attempts ?? 0) + 1;
-        const retryAt = clock.now() + Math.min(longestRetry, firstRetry * 2 ** (attempts - 1));
-        failure = { message: errorBodyOf(error).message, attempts, retryAt };
-        log.error({ err: error, ...step }, `the file server: ${step.step} failed: ${failure.message}`);
-        return Math.min(settledDelay, retryAt - clock.now());
+        log.error({ err: error, ...step }, `the file server: ${step.step} failed: ${errorBodyOf(error).message}`);
+        failed.push({ step, error });
+        // One share is no other's business, nor the keys': what is left is done all the same.
+        if (step.step !== 'attach' && step.step !== 'detach') break;
       }
     }
-    failure = undefined;
+    const [first] = failed;
+    if (first !== undefined) {
+      const attempts = (failure?.attempts ?? 0) + 1;
+      const retryAt = clock.now() + Math.min(longestRetry, firstRetry * 2 ** (attempts - 1));
+      const isOfShares = failed.every(({ step: { step } }) => step === 'attach' || step === 'detach');
+      failure = { message: errorBodyOf(first.error).message, attempts, retryAt, isOfShares };
+      return Math.min(settledDelay, retryAt - clock.now());
+    }
+    if (waits === undefined) failure = undefined;
     if (steps.some(({ step }) => step === 'create' || step === 'remove' || step === 'start')) {
       world.changed();
       return 0;
     }
-    return settledDelay;
+    return nextLook;
   }
 
   function reason(): string | undefined {
     const { failure: ofImage } = images.state(recipe);
-    return failure?.message ?? ofImage?.message;
+    return failure?.message ?? ofImage?.message ?? (unserved.length === 0 ? undefined : unserved.join(' '));
   }
 
   return {
@@ -221,11 +249,13 @@ export function createFileServer(parts: FileServerParts): FileServer {
     },
     fronts() {
       const { publicAddress, isOutside } = parts;
-      const instance = world.live.engineInstances().find(({ name }) => name === fileServerName);
-      if (instance === undefined || !isService(instance)) return [];
-      const accepting = instance.power === 'running';
-      const to = { instance: instance.name, address: instance.address, accepting };
-      const closed: ServiceFront = { ...to, kind: 'closed' };
+      if (!isReal) return [];
+      const seen = world.live.isSeen() ? world.live.engineInstances() : found === undefined ? [] : [found];
+      const instance = seen.find((one) => one.name === fileServerName && isService(one));
+      const accepting = instance?.power === 'running';
+      const to = { instance: fileServerName, address: serviceAddress(engine.network()), accepting };
+      const { link } = instance ?? {};
+      const closed: ServiceFront = { ...to, kind: 'closed', ...(link === undefined ? {} : { link }) };
       if (publicAddress === undefined) return [closed];
       return [
         closed,
@@ -271,7 +301,7 @@ export function createFileServer(parts: FileServerParts): FileServer {
         ...(why === undefined ? {} : { reason: why }),
         smb:
           ways.smb && publicAddress !== undefined
-            ? shares.map(({ account, share }) => ({ account, path: `//${publicAddress}/${share}` }))
+            ? shares.filter(isForSmb).map(({ account, share }) => ({ account, path: `//${publicAddress}/${share}` }))
             : [],
         nfs: ways.nfs.map(({ share, clients, readOnly }) => ({
           source: `${isOutside && publicAddress !== undefined ? publicAddress : address}:/${share}`,

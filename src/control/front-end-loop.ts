@@ -52,13 +52,14 @@ export interface FrontEndLoopParts {
 
 export interface FrontEnds {
   pass(signal: AbortSignal): Promise<number>;
-  table(): RoutingTable;
+  /** Undefined before the first pass. */
+  table(): RoutingTable | undefined;
 }
 
 export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
   const { world, ports } = parts;
   const { store, clock } = world;
-  let table: RoutingTable = { revision: clock.now(), routes: [] };
+  let table: RoutingTable | undefined;
   let published = '';
   let redirected = '';
   let redirectedAt = 0;
@@ -139,10 +140,15 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
     const routes = [...ofPools, ...serviceRoutes(services, ofPools, (id) => listenPorts.get(id))];
     const health = healthProbes(instances);
     const text = JSON.stringify([routes, health]);
-    const links = world.live.engineInstances().flatMap(({ link }) => (link === undefined ? [] : [link]));
+    const closed = services.flatMap((front) => (front.kind === 'closed' ? [front] : []));
+    const links = new Map(
+      [...world.live.engineInstances(), ...closed].flatMap(({ link }) =>
+        link === undefined ? [] : [[link.interface, link]],
+      ),
+    );
     const redirects: Redirects = {
-      ...{ routes, links },
-      closed: services.filter(({ kind }) => kind === 'closed'),
+      ...{ routes, links: [...links.values()] },
+      closed: closed.map(({ address }) => ({ address })),
       forwards: services.filter((front) => front.kind === 'forwarded'),
     };
     const wanted = JSON.stringify(redirects);
@@ -152,9 +158,9 @@ export function createFrontEndLoop(parts: FrontEndLoopParts): FrontEnds {
       redirected = wanted;
       redirectedAt = clock.now();
     }
-    if (text !== published) {
+    if (table === undefined || text !== published) {
       table = {
-        revision: Math.max(clock.now(), table.revision + 1),
+        revision: Math.max(clock.now(), (table?.revision ?? 0) + 1),
         routes,
         ...(health.length === 0 ? {} : { health }),
       };

@@ -6,6 +6,8 @@ import type { LiveFacts, LiveInstance } from '../providers/live-facts.ts';
 export interface LiveView extends LiveFacts {
   /** All instances of the installation, as the engine says. */
   setEngine(instances: readonly EngineInstance[]): void;
+  /** Whether the engine has said it at least once. */
+  isSeen(): boolean;
   setRotation(rotation: ReadonlyMap<string, Rotation>): void;
   /** The instances that somebody works on. */
   setActive(names: ReadonlySet<string>): void;
@@ -18,6 +20,7 @@ export interface LiveView extends LiveFacts {
 
 export function createLiveView(): LiveView {
   let instances = new Map<string, EngineInstance>();
+  let isSeen = false;
   let rotations: ReadonlyMap<string, Rotation> = new Map();
   let active: ReadonlySet<string> = new Set();
   let held: ReadonlyMap<string, HeldBack> = new Map();
@@ -25,8 +28,10 @@ export function createLiveView(): LiveView {
     rotations.get(name) ?? { inRotation: false, healthy: false, reason: 'not known yet' };
   return {
     setEngine(list) {
+      isSeen = true;
       instances = new Map(list.map((instance) => [instance.name, instance]));
     },
+    isSeen: () => isSeen,
     setRotation(next) {
       rotations = next;
     },

@@ -325,7 +325,10 @@ async function main(): Promise<void> {
   });
   const link = createLinkServer({
     socketPath: run.linkSocket,
-    currentTable: () => withSettings(control.frontEnds.table()),
+    currentTable: () => {
+      const table = control.frontEnds.table();
+      return table === undefined ? undefined : withSettings(table);
+    },
     currentDirectory: control.directory,
     currentOrders: () => control.orders.list(),
     place: control.place,
@@ -398,7 +401,9 @@ async function main(): Promise<void> {
         fileServer: await control.fileServer.status(),
       }),
     journal: async (name, lines, level, journalSignal) => {
-      const instance = (await findInstances(store.db)).find((one) => one.hostname === name || one.name === name);
+      const known = (await findInstances(store.db)).find((one) => one.hostname === name || one.name === name);
+      // Of our own instances nothing is written down.
+      const instance = known ?? (await engine.list(journalSignal)).find((one) => one.name === name && isService(one));
       if (instance === undefined)
         throw new PoolhouseError('InstanceNotFound', `There is no instance '${name}'. 'poolhouse status' lists them.`);
       const result = await engine.exec(

@@ -1,6 +1,6 @@
 /** At the start of control: public addresses that the operator added or took away change hands before anything serves. */
 import type { Logger } from 'pino';
-import { chooseServiceAddress, reassignAddresses } from '../pool/addresses.ts';
+import { chooseServiceAddress, fitsService, reassignAddresses } from '../pool/addresses.ts';
 import type { Store } from '../store/store.ts';
 
 /** The loopback addresses serve this machine only, so a pool that has one moves to an address of the operator's. */
@@ -17,8 +17,12 @@ export async function settleAddresses(
       .selectAll('public_addresses')
       .select('resources.created_at')
       .execute();
-    // What is no resource's is a service's: pools choose before it.
-    const order = rows.toSorted((a, b) => (a.created_at ?? Infinity) - (b.created_at ?? Infinity));
+    // What is no resource's is a service's: pools choose before it, and it gives back what it would not be given now.
+    const unfit = rows.filter((row) => row.created_at === null && !fitsService(row.address, own, loopback));
+    for (const { owner_key: owner } of unfit)
+      await queries.deleteFrom('public_addresses').where('owner_key', '=', owner).execute();
+    const left = rows.filter((row) => !unfit.includes(row));
+    const order = left.toSorted((a, b) => (a.created_at ?? Infinity) - (b.created_at ?? Infinity));
     const assigned = order.map((row) => ({ owner: row.owner_key, address: row.address }));
     for (const { owner, address } of reassignAddresses(assigned, own, loopback)) {
       await queries.deleteFrom('public_addresses').where('owner_key', '=', owner).execute();
@@ -29,8 +33,8 @@ export async function settleAddresses(
 }
 
 /**
- * The address where a service of ours is reached, other than by pools' front ends. It keeps what it has, and gives it back when it is
- * not wanted any more.
+ * The address where a service of ours is reached, other than by pools' front ends. It keeps what it has as long as it
+ * could be given that now, and gives it back when it is not wanted any more.
  *
  * @returns undefined where it is not wanted, or none is left
  */
@@ -43,14 +47,12 @@ export async function settleServiceAddress(
   return store.transaction(async (queries) => {
     const rows = await queries.selectFrom('public_addresses').selectAll().execute();
     const present = rows.find((row) => row.owner_key === service.owner)?.address;
-    if (!service.isWanted) {
-      await queries.deleteFrom('public_addresses').where('owner_key', '=', service.owner).execute();
-      return undefined;
-    }
-    if (present !== undefined && [...own, ...loopback].includes(present)) return present;
-    const chosen = chooseServiceAddress(new Set(rows.map(({ address }) => address)), own, loopback);
-    if (chosen === undefined) return undefined;
+    if (service.isWanted && present !== undefined && fitsService(present, own, loopback)) return present;
     await queries.deleteFrom('public_addresses').where('owner_key', '=', service.owner).execute();
+    if (!service.isWanted) return undefined;
+    const taken = rows.filter((row) => row.owner_key !== service.owner).map(({ address }) => address);
+    const chosen = chooseServiceAddress(new Set(taken), own, loopback);
+    if (chosen === undefined) return undefined;
     if (!chosen.isShared)
       await queries
         .insertInto('public_addresses')

@@ -102,6 +102,11 @@ describe('config.json', () => {
     ['a user without a password', { smtp: { host: 'a', from: 'a@b', user: 'a' } }, /'smtp': user and passwordFile/],
     ['a price below nothing', { prices: { Standard_D1: -1 } }, /'prices\.Standard_D1'/],
     ['a currency that is none', { currency: 'Euro' }, /'currency': expected three capital letters/],
+    [
+      'a share that is exported twice',
+      { nfs: ['10.0.0.0/24', '10.0.1.0/24'].map((client) => ({ share: 'team/files', clients: [client] })) },
+      /'nfs': a share is named more than once/,
+    ],
     ['a list', [], /expected object/],
     ['nothing', null, /expected object/],
   ];

@@ -97,7 +97,12 @@ const configSchema = z.strictObject({
   /** File shares are served by SMB (port 445), to who has a key of their account. */
   smb: z.boolean().default(false),
   /** File shares that are exported by NFSv4 (port 2049), and to whom: there are no keys, a client is known by its address. */
-  nfs: z.array(nfsSchema).default([]),
+  nfs: z
+    .array(nfsSchema)
+    .refine((list) => new Set(list.map(({ share }) => share)).size === list.length, {
+      error: 'a share is named more than once: put all of its clients into one entry',
+    })
+    .default([]),
   /** Size of each of the two storage files, which grow as they are filled. */
   poolGiB: z.int().min(5).max(100_000).default(100),
 });

@@ -14,6 +14,7 @@ export function noShareFiles(message = 'Simulated shares hold no files.'): Share
     removeFile: refuse,
     change: refuse,
     rename: refuse,
+    copy: refuse,
     read: refuse,
     write: refuse,
     clear: refuse,

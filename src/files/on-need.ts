@@ -18,6 +18,7 @@ export function onNeed(files: ShareFiles, need: () => void): ShareFiles {
     removeFile: told((...args: Parameters<ShareFiles['removeFile']>) => files.removeFile(...args)),
     change: told((...args: Parameters<ShareFiles['change']>) => files.change(...args)),
     rename: told((...args: Parameters<ShareFiles['rename']>) => files.rename(...args)),
+    copy: told((...args: Parameters<ShareFiles['copy']>) => files.copy(...args)),
     read: told((...args: Parameters<ShareFiles['read']>) => files.read(...args)),
     write: told((...args: Parameters<ShareFiles['write']>) => files.write(...args)),
     clear: told((...args: Parameters<ShareFiles['clear']>) => files.clear(...args)),

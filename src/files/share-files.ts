@@ -42,6 +42,7 @@ export interface ShareListing {
  */
 export interface ShareFiles {
   find(place: SharePlace, signal: AbortSignal): Promise<ShareEntry>;
+  /** Without metadata: `find` tells it. */
   list(
     place: SharePlace,
     options: { prefix?: string; after?: string; most: number },
@@ -65,6 +66,16 @@ export interface ShareFiles {
     signal: AbortSignal,
   ): Promise<ShareEntry>;
   rename(from: SharePlace, to: SharePlace, options: { replace: boolean }, signal: AbortSignal): Promise<void>;
+  /**
+   * A copy of a file, of another share, too, in place of what file there was: all of it, or the one before. Where the file system can,
+   * both have the same blocks.
+   */
+  copy(
+    from: SharePlace,
+    to: SharePlace,
+    file: { metadata: Readonly<Record<string, string>> },
+    signal: AbortSignal,
+  ): Promise<ShareEntry>;
   /** Bytes from `from` on, `length` of them or as many as there are. */
   read(place: SharePlace, range: { from: number; length?: number }, signal: AbortSignal): Promise<Readable>;
   write(place: SharePlace, from: number, bytes: Readable | Uint8Array, signal: AbortSignal): Promise<ShareEntry>;

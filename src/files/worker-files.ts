@@ -43,7 +43,7 @@ export function workerFiles(ask: AskWorker): ShareFiles {
     if (!refusal.success)
       throw new PoolhouseError(
         'InternalServerError',
-        `The file server could not work on ${inWords(place)}. 'poolhouse logs' of it has the details.`,
+        `The file server could not work on ${inWords(place)}. 'poolhouse logs fileserver' has the details.`,
         { cause: refusal.error },
       );
     const { code, message, retryable } = refusal.data;
@@ -85,6 +85,10 @@ export function workerFiles(ask: AskWorker): ShareFiles {
     rename: async (from, to, { replace }, signal) => {
       const question = { method: 'rename', arguments: { from: asJson(from), to: asJson(to), replace } };
       await told(nothingSchema, from, question, signal);
+    },
+    copy: (from, to, { metadata }, signal) => {
+      const question = { method: 'copy', arguments: { from: asJson(from), to: asJson(to), metadata }, isLong: true };
+      return told(entrySchema, to, question, signal);
     },
     read: (place, range, signal): Promise<Readable> =>
       answered(place, { method: 'read', arguments: { place: asJson(place), ...range } }, signal),

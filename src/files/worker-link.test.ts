@@ -77,6 +77,62 @@ describe.skipIf(workerMissing !== undefined)(`work on files (${workerMissing ?? 
     expect(await files.find(at(''), never)).toMatchObject({ kind: 'folder' });
   });
 
+  it('lists whatever times and metadata people have set', async () => {
+    const { files, share } = await prepare();
+    await put(files, 'late', '');
+    await put(files, 'early', '');
+    await files.change(at('late'), { metadata: { kept: 'with it' } }, never);
+    spawnSync('touch', ['-d', '@9999999999999', join(share, 'late')]);
+    spawnSync('touch', ['-d', '@-99999999999', join(share, 'early')]);
+    const { entries } = await files.list(at(''), { most: 9 }, never);
+    expect(entries.map(({ name, metadata }) => [name, metadata])).toEqual([['early', {}], ['late', {}]]); // prettier-ignore
+    for (const { modifiedAt } of entries) expect(new Date(modifiedAt).toISOString()).toMatch(/^\d{4}-/);
+    expect((await files.find(at('late'), never)).metadata).toEqual({ kept: 'with it' });
+  });
+
+  it('copies a file: all of it, or nothing', async () => {
+    const { files, share, worker } = await prepare();
+    await worker.makeShare('teamfiles', 'other');
+    const inOther = { ...at('b'), share: 'other' };
+    await put(files, 'a', 'content');
+    await link(join(share, 'a'), join(share, 'a2'));
+    expect(await files.copy(at('a'), inOther, { metadata: { kept: 'x' } }, never)).toMatchObject({ name: 'b', size: 7, metadata: { kept: 'x' } }); // prettier-ignore
+    expect(await text(await files.read(inOther, { from: 0 }, never))).toBe('content');
+    await files.copy(at('a'), at('a2'), { metadata: {} }, never);
+    expect([await content(files, 'a'), await content(files, 'a2')]).toEqual(['content', 'content']);
+    await put(files, 'c', 'as before');
+    await chmod(join(share, 'c'), 0o640);
+    const tooLong = { one: 'x'.repeat(20_000) };
+    await expect(files.copy(at('a'), at('c'), { metadata: tooLong }, never)).rejects.toBeInstanceOf(PoolhouseError);
+    expect(await content(files, 'c')).toBe('as before');
+    await files.copy(at('a'), at('c'), { metadata: {} }, never);
+    expect((await stat(join(share, 'c'))).mode & 0o7777).toBe(0o640);
+    await files.makeFolder(at('d'), {}, never);
+    expect(await codeOf(files.copy(at('a'), at('d'), { metadata: {} }, never))).toBe('Conflict');
+    expect(await codeOf(files.copy(at('none'), at('e'), { metadata: {} }, never))).toBe('NotFound');
+    expect(await codeOf(files.copy(at('a'), at('x/e'), { metadata: {} }, never))).toBe('NotFound');
+    expect((await readdir(share)).toSorted()).toEqual(['a', 'a2', 'c', 'd']);
+  });
+
+  it('keeps the sticky bit of the folder above', async () => {
+    const { files, share } = await prepare();
+    await mkdir(join(share, 'all'));
+    await chmod(join(share, 'all'), 0o1777);
+    await files.makeFolder(at('all/below'), {}, never);
+    expect((await stat(join(share, 'all/below'))).mode & 0o7777).toBe(0o1777);
+  });
+
+  it('keeps a file whose new metadata does not fit', async () => {
+    const { files } = await prepare();
+    await put(files, 'a', 'old');
+    const metadata = { one: 'x'.repeat(20_000) };
+    await expect(files.createFile(at('a'), { size: 1, metadata }, never)).rejects.toBeInstanceOf(PoolhouseError);
+    await expect(files.change(at('a'), { size: 1, metadata }, never)).rejects.toBeInstanceOf(PoolhouseError);
+    expect(await content(files, 'a')).toBe('old');
+    const kept = { one: 'ä'.repeat(1_000) };
+    expect(await files.createFile(at('a'), { size: 1, metadata: kept }, never)).toMatchObject({ metadata: kept });
+  });
+
   it('lists in order, page by page, what is a file or a folder', async () => {
     const { files, share } = await prepare();
     const names = ['Z', 'a b', 'ä', 'a%2Fb', 'a', '日本', "it's", '-rf', '*'];

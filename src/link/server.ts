@@ -32,8 +32,8 @@ export interface LinkServerOptions {
   socketPath: string;
   /** Numeric group that may connect besides ourselves; without it only our own user may. */
   socketGroup?: number;
-  /** The table as it is until the first `publish`. */
-  currentTable: () => RoutingTable;
+  /** The table as it is until the first `publish`; undefined while that is not known: gateways keep the one that they have. */
+  currentTable: () => RoutingTable | undefined;
   /** Who there is, until the first `publishDirectory`; undefined while that is not known: gateways wait. */
   currentDirectory: () => Directory | undefined;
   /** What gateways are to do with sessions, until the first `publishOrders`. */

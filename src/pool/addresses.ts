@@ -91,8 +91,18 @@ export function chooseServiceAddress(
   own: readonly string[],
   loopback: readonly string[],
 ): { address: string; isShared: boolean } | undefined {
-  const [first, ...others] = own;
-  const address = [...(first === undefined ? loopback : others.toReversed())].find((one) => !taken.has(one));
+  const [first] = own;
+  const address = serviceAddresses(own, loopback).find((one) => !taken.has(one));
   if (address !== undefined) return { address, isShared: false };
   return first === undefined ? undefined : { address: first, isShared: true };
+}
+
+/** Whether a service may keep an address as its own: pools need the first of the operator's, and loopback is for where there is none. */
+export function fitsService(address: string, own: readonly string[], loopback: readonly string[]): boolean {
+  return serviceAddresses(own, loopback).includes(address);
+}
+
+/** Best first. */
+function serviceAddresses(own: readonly string[], loopback: readonly string[]): readonly string[] {
+  return own.length === 0 ? loopback : own.slice(1).toReversed();
 }

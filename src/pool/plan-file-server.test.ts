@@ -35,6 +35,7 @@ const cases: [string, Partial<FileServerSnapshot>, string[]][] = [
   ['it may be of another recipe', { ...running({ model: 'm0' }), image: notReady }, ['prepareImage']],
   ['nobody needs it any more', { wanted: false }, []],
   ['a share came', { shares: [shared, other], word: 'w2' }, ['attach /srv/shares/other/shared', 'tell']],
+  ['a share is not attached any more', running({ attachments: [] }), ['attach /srv/shares/team/shared', 'tell']],
   ['a share goes', { shares: [], word: 'w2' }, ['tell', 'detach /srv/shares/team/shared']],
   ['a key has changed', { word: 'w2' }, ['tell']],
   ['it was started', { told: undefined }, ['tell']],

@@ -42,6 +42,11 @@ export function servedPath({ account, share }: ServedShare): string {
   return `/srv/shares/${account}/${share}`;
 }
 
+/** Whether it knows this word, and was told it not long ago. */
+export function isTold(told: FileServerSnapshot['told'], word: string, now: EpochMillis): boolean {
+  return told?.word === word && now - told.at < toldAgain;
+}
+
 /** In the order in which the steps are to be carried out; none where all is as it should be. */
 export function planFileServer(snapshot: FileServerSnapshot, now: EpochMillis): FileServerStep[] {
   const { wanted, image, found, shares, told } = snapshot;
@@ -62,7 +67,9 @@ export function planFileServer(snapshot: FileServerSnapshot, now: EpochMillis): 
     const path = servedPath({ account, share });
     if (!shown.has(path)) steps.push({ step: 'attach', account, share, path });
   }
-  if (told?.word !== snapshot.word || now - told.at >= toldAgain) steps.push({ step: 'tell' });
+  // Where one cannot be attached it is told so: what would be served in its place is a folder of its own.
+  const isMissing = steps.some(({ step }) => step === 'attach');
+  if (isMissing || !isTold(told, snapshot.word, now)) steps.push({ step: 'tell' });
   // It lets go of a share before the share is taken from it.
   for (const { account, share, path } of found.attachments)
     if (!served.has(path)) steps.push({ step: 'detach', account, share, path });

@@ -1,5 +1,6 @@
 /** How the network leads to service instances. Pure. */
 import type { Route } from '../link/routes.ts';
+import type { InstanceLink } from './render-redirects.ts';
 
 interface ServiceInstance {
   instance: string;
@@ -15,8 +16,8 @@ interface Front extends ServiceInstance {
 }
 
 export type ServiceFront =
-  /** It reaches nobody by itself. */
-  | (ServiceInstance & { kind: 'closed' })
+  /** It reaches nobody by itself, and nobody in its name. The link is known where the instance is there. */
+  | (ServiceInstance & { kind: 'closed'; link?: InstanceLink })
   /** The gateway carries the bytes: the service sees the gateway's address. */
   | (Front & { kind: 'carried'; id: string })
   /** The kernel leads there whoever comes from these networks: the service sees who it is. */

@@ -158,12 +158,10 @@ export async function copyFile(request: ShareRequest, parts: RestParts): Promise
   const own = readMetadata(request.headers);
   const metadata = Object.keys(own).length === 0 ? source.metadata : { ...source.metadata, ...own };
   const isSame = from.share === request.share && from.account === request.place.account && from.snapshot === undefined;
-  if (!isSame || from.path.join('/') !== request.place.path.join('/')) {
-    await files.createFile(request.place, { size: source.size, metadata }, request.signal).catch(inFolder);
-    const content = await files.read(from, { from: 0, length: source.size }, request.signal);
-    await files.write(request.place, 0, content, request.signal);
-  }
-  const entry = await files.find(request.place, request.signal);
+  const entry =
+    isSame && from.path.join('/') === request.place.path.join('/')
+      ? source
+      : await files.copy(from, request.place, { metadata }, request.signal).catch(inFolder);
   return { status: 202, headers: { ...entryHeaders(entry), 'x-ms-copy-id': newId(), 'x-ms-copy-status': 'success' } };
 }
 

@@ -36,12 +36,12 @@ const prepareParts = (): RestParts => {
     accounts,
     files: {
       ...noShareFiles(),
-      find: ({ path }) => there.has(path.at(-1) ?? '') ? Promise.resolve(entry) : Promise.reject(new PoolhouseError('NotFound', 'none')), // prettier-ignore
+      find: ({ path }) => there.has(path.at(-1) ?? '') ? Promise.resolve(entry) : Promise.reject(path.at(-1) === 'slow' ? new PoolhouseError('Unavailable', 'not now') : new PoolhouseError('NotFound', 'none')), // prettier-ignore
       createFile: ({ path }) => {
         there.add(path.at(-1) ?? '');
         return Promise.resolve(entry);
       },
-      write: () => Promise.resolve(entry),
+      copy: () => Promise.resolve(entry),
       read: () => Promise.resolve(Readable.from(['abc'])),
       rename: () => Promise.resolve(),
     },
@@ -74,6 +74,7 @@ describe('a request with a signature', () => {
     ['reads', 'GET', `/team/files/a?${sas('f', 'r', 'a')}`, {}, 200],
     ['makes a new file', 'PUT', `/team/files/b?${sas('s', 'c', '')}`, made, 201],
     ['makes no file anew that is there', 'PUT', `/team/files/a?${sas('s', 'c', '')}`, made, 'AuthorizationPermissionMismatch'], // prettier-ignore
+    ['makes none where nobody knows what is there', 'PUT', `/team/files/slow?${sas('s', 'c', '')}`, made, 'PoolhouseError: not now'], // prettier-ignore
     ['makes one anew that it may write', 'PUT', `/team/files/a?${sas('s', 'cw', '')}`, made, 201],
     ['renames in its share', 'PUT', `/team/files/a?comp=rename&${sas('s', 'w', '')}`, { 'x-ms-file-rename-source': from('a') }, 200], // prettier-ignore
     ['of one file moves no other there', 'PUT', `/team/files/a?comp=rename&${sas('f', 'w', 'a')}`, { 'x-ms-file-rename-source': from('x') }, 'AuthorizationResourceTypeMismatch'], // prettier-ignore

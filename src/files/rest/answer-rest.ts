@@ -1,4 +1,5 @@
 /** One request to the file service: who asks, whether they may, and what is answered. */
+import { PoolhouseError } from '../../core/errors.ts';
 import * as files from './answer-file.ts';
 import * as folders from './answer-folder.ts';
 import * as service from './answer-service.ts';
@@ -76,7 +77,10 @@ async function narrow(name: RestOperation, request: ShareRequest, { files: share
   if ((name !== 'createFile' && name !== 'copyFile') || queryValue(request, 'sp')?.includes('w') === true) return;
   const isThere = await shareFiles.find(request.place, request.signal).then(
     () => true,
-    () => false,
+    (error: unknown) => {
+      if (error instanceof PoolhouseError && error.code === 'NotFound') return false;
+      throw error; // nobody knows: what may be there is not replaced
+    },
   );
   if (isThere)
     throw new RestError('AuthorizationPermissionMismatch', `There is such a file, and the signature permits to make new ones only ('w' is needed in sp).`); // prettier-ignore

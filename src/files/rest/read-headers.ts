@@ -58,7 +58,7 @@ export function readMetadata(headers: HeaderValues): Record<string, string> {
       throw new RestError('InvalidMetadata', `'${name.slice(0, 80)}' is no name that metadata may have.`);
     const value = headerText(headers, key);
     metadata[name] = value;
-    size += name.length + value.length;
+    size += Buffer.byteLength(name) + Buffer.byteLength(value);
   }
   if (size > longestMetadata)
     throw new RestError('InvalidMetadata', `The metadata is longer than ${longestMetadata} bytes.`);

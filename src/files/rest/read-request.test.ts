@@ -103,6 +103,7 @@ describe('headers', () => {
     expect(readMetadata({ 'x-ms-meta-a': '1', 'x-ms-meta-b_2': 'Ã¤', other: 'x' })).toEqual({ a: '1', b_2: 'ä' });
     expect(codeOf(() => readMetadata({ 'x-ms-meta-a-b': '1' }))).toBe('InvalidMetadata');
     expect(codeOf(() => readMetadata({ 'x-ms-meta-a': 'x'.repeat(9_000) }))).toBe('InvalidMetadata');
+    expect(codeOf(() => readMetadata({ 'x-ms-meta-a': 'Ã¤'.repeat(4_500) }))).toBe('InvalidMetadata');
   });
   it('say which part of a list', () => {
     const listing = readListing(

@@ -67,6 +67,8 @@ export function createRestServer(parts: RestServerParts): Server {
     response.once('close', () => {
       left.abort(new Error('the client has left'));
     });
+    // Of a copy nothing is heard until it is done. The next request on this connection has its limit again.
+    if (incoming.method === 'PUT' && incoming.headers['x-ms-copy-source'] !== undefined) incoming.socket.setTimeout(0);
     const sent = await answered(incoming, left.signal).catch((error: unknown) => {
       left.signal.throwIfAborted();
       const failure = asRestError(error);
