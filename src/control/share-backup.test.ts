@@ -9,6 +9,7 @@ import { decodePackedShares } from '../files/packed-shares.ts';
 import type { ShareFiles, SharePlace } from '../files/share-files.ts';
 import { keyOf, type ResourceId } from '../core/resource-id.ts';
 import { saveResource } from '../store/resource-records.ts';
+import { saveShareRestore } from '../store/share-restores.ts';
 import { openStore } from '../store/store.ts';
 import { createShareBackup } from './share-backup.ts';
 import type { World } from './world.ts';
@@ -51,7 +52,7 @@ async function prepare({ restoring = false, files = {} }: { restoring?: boolean;
   const ensure = (share: string) => engine.ensureShare({ account: 'team', share, quotaBytes: 1 }, signal);
   const snapshots = async (share: string) =>
     (await engine.listSnapshots('team', share, signal)).map(({ name }) => name);
-  return { engine, asked, ensure, snapshots, backup: createShareBackup(world, () => restoring) };
+  return { store, engine, asked, ensure, snapshots, backup: createShareBackup(world, () => restoring) };
 }
 
 describe('a backup of shares', () => {
@@ -127,6 +128,24 @@ describe('a backup of shares', () => {
       '2026-11-01T00-00-00Z',
       'backup-20261126T120000Z-0a1b2c3d',
     ]);
+  });
+
+  it('leaves one that a restore reads, until that is over', async () => {
+    const { engine, backup, ensure, snapshots, store } = await prepare();
+    await ensure('shared');
+    const snapshot = 'backup-20261101T000000Z-00000000';
+    await engine.snapshotShare('team', 'shared', snapshot, signal);
+    const restore = (state: 'Running' | 'Failed') =>
+      saveShareRestore(store.db, {
+        ...{ id: 'r', account: 'team', share: 'shared', snapshot, path: [], beforeName: 'b', state, files: 0 },
+        ...{ removed: 0, message: '', startedAt: noon, endedAt: state === 'Running' ? undefined : noon },
+      });
+    await restore('Running');
+    await backup.sweep(signal);
+    expect(await snapshots('shared')).toEqual([snapshot]);
+    await restore('Failed');
+    await backup.sweep(signal);
+    expect(await snapshots('shared')).toEqual([]);
   });
 
   it('tries again to remove what could not be removed', async () => {

@@ -7,6 +7,7 @@ import { PoolhouseError } from '../core/errors.ts';
 import { encodePackedShares, type PackedShare } from '../files/packed-shares.ts';
 import { shareQuotaGiB } from '../providers/storage/file-shares.ts';
 import { findResources, nameOf, type ResourceRecord } from '../store/resource-records.ts';
+import { snapshotsInUse } from '../store/share-restores.ts';
 import type { World } from './world.ts';
 
 const gibibyte = 2 ** 30;
@@ -87,8 +88,13 @@ export function createShareBackup(world: World, isRestoring: () => boolean): Sha
   };
 
   async function remove(account: string, share: string, name: string): Promise<void> {
-    // Not by the signal of who asked for the backup: that one may be gone.
-    await engine.deleteSnapshot(account, share, name, AbortSignal.timeout(60_000)).catch((error: unknown) => {
+    const work = async () => {
+      // An operator may restore from it, too: then it goes later.
+      if ((await snapshotsInUse(store.db, account, share)).has(name)) mayBeLeft = true;
+      // Not by the signal of who asked for the backup: that one may be gone.
+      else await engine.deleteSnapshot(account, share, name, AbortSignal.timeout(60_000));
+    };
+    await work().catch((error: unknown) => {
       mayBeLeft = true;
       log.warn({ err: error, account, share, snapshot: name }, 'the snapshot of a backup could not be removed yet');
     });
