@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, readlink, rmdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { PoolhouseError } from '../../core/errors.ts';
 
@@ -37,6 +37,12 @@ export function createFolderMounts({ folder, pool }: { folder: string; pool: str
         await onHost(['umount', '-l', target], signal);
         await rmdir(target).catch(() => undefined); // it is made again where it is needed
       }
+    },
+    /** All of them, and where they were. */
+    async remove(signal: AbortSignal): Promise<void> {
+      await this.unmountAllBut(new Set(), signal);
+      // The installation's folder above it may hold more, which is not ours.
+      for (const path of [folder, dirname(folder)]) await rmdir(path).catch(() => undefined);
     },
   };
 }

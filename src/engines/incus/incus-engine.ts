@@ -197,7 +197,7 @@ export function createIncusEngine(options: IncusEngineOptions): Engine {
 
     async destroy(signal) {
       for (const { name } of await instances.all(signal)) await instances.remove(name, signal);
-      await volumes.mounts.unmountAllBut(new Set(), signal);
+      await volumes.mounts.remove(signal);
       for (const { account, share } of (await unless(isMissing, () => volumes.list(signal))) ?? [])
         await volumes.remove(account, share, signal);
       await removePlaces(client, names, signal);
