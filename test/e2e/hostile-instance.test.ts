@@ -492,7 +492,7 @@ describe.skipIf(missing !== undefined)(
           .filter((line) => line.includes(id) && !/ \/var\/(lib|snap)\//.test(line));
       const before = await mountsOfHost();
       const link = '/mnt/files/notebooks';
-      await shell(hostile, `rm -rf ${link} && ln -s /etc ${link}`);
+      await shell(hostile, `mv ${link} ${link}.before && ln -s /etc ${link}`);
       // Who mounts next makes people's folders in it, as root.
       const mounted = await shell(
         other,
