@@ -65,7 +65,9 @@ export async function prepareFiles(): Promise<FilesGround> {
   const group = `/subscriptions/${subscriptionId}/resourceGroups/team` as ResourceId;
   const id = `${group}/providers/Microsoft.Storage/storageAccounts/${account}` as ResourceId;
   await control.service.put(group, { location: 'local' }, {});
-  await control.service.put(id, { location: 'local', sku: { name: 'Standard_LRS' } }, {});
+  // What is taken by hand is counted.
+  const tags = { 'poolhouse-snapshots': 'off' };
+  await control.service.put(id, { location: 'local', sku: { name: 'Standard_LRS' }, tags }, {});
   const { body } = await control.service.act(id, 'listkeys', {});
   const keys = (body as { keys: { value: string }[] }).keys.map(({ value }) => value);
   const stopping = new AbortController();

@@ -124,7 +124,7 @@ describe.skipIf(missing !== undefined)(
         120_000,
       );
       const find =
-        'cd ~/notebooks/remote && find . -type f -o -type l | sort | grep -v -e /[.]ipython -e /[.]local -e history';
+        'cd ~/notebooks/remote && find . -type f -o -type l | sort | grep -v -e /[.]ipython -e /[.]local -e history -e /[.]snapshots/';
       const files = (await asAlice(find)).stdout
         .replaceAll(/rescued\/[^/]+\//g, 'rescued/X/')
         .trim()

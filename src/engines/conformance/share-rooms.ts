@@ -157,6 +157,26 @@ export function describeShareRooms(ground: Ground): void {
       await expect(ground.engine.listSnapshots('team', 'files', signal)).rejects.toEqual(fails('ShareNotFound'));
     });
 
+    real('is taken, deleted and removed with a share that is full', async () => {
+      await ground.engine.ensureShare({ ...share, quotaBytes: 32 * mebibyte }, signal);
+      await ground.engine.ensureFolder({ ...alice, quotaBytes: 16 * mebibyte }, signal);
+      const spec = await withPeople();
+      await ground.engine.attachShare(spec.name, whole, signal);
+      const fill = (folder: string) =>
+        `cd ${folder}; dd if=/dev/urandom of=big bs=64k; while echo x > "f$((n+=1))"; do :; done`;
+      await shell(spec.name, as(10_001, fill('/mnt/files/notebooks/alice')));
+      await shell(spec.name, fill('/mnt/files'));
+      for (const name of ['one', 'two']) await ground.engine.snapshotShare('team', 'files', name, signal);
+      await ground.engine.deleteSnapshot('team', 'files', 'one', signal);
+      expect(await ground.engine.ensureFolder(bob, signal)).toBe('made');
+      expect((await shell(spec.name, as(10_001, 'echo x > /mnt/files/notebooks/alice/more'))).exitCode).not.toBe(0);
+      const limits = await ground.engine.listFolders('team', 'files', signal);
+      expect(limits.find(({ folder }) => folder === 'notebooks/alice')?.quotaBytes).toBe(16 * mebibyte);
+      await ground.engine.detachShare(spec.name, '/mnt/files', signal);
+      await ground.engine.deleteShare('team', 'files', signal);
+      expect(await ground.engine.listShares(signal)).toEqual([]);
+    });
+
     real('does not take what people have put in its place for its own', async () => {
       await ground.engine.ensureShare(share, signal);
       await ground.engine.ensureFolder(alice, signal);

@@ -102,6 +102,35 @@ export function createShareRooms(pool: string) {
     return (await readFile(file, 'utf8').catch(() => '0')).trim() === '1';
   }
 
+  /** Whatever of a share has a limit. */
+  async function limitsOf(volume: ShareVolume, signal: AbortSignal): Promise<{ group: string; bytes: number }[]> {
+    const id = await btrfs.idOf(volume.folder, signal);
+    const rooms = roomsOf(volume, await btrfs.list(signal));
+    const groups = await btrfs.groups(signal);
+    return [`1/${String(id)}`, ...[id, ...rooms.map((room) => room.id)].map((one) => `0/${String(one)}`)].flatMap(
+      (group) => {
+        const bytes = groups.get(group)?.limit;
+        return bytes === undefined ? [] : [{ group, bytes }];
+      },
+    );
+  }
+
+  /** Where a share is so full that not even this fits, its limits are lifted for as long as it takes. */
+  async function despiteQuotas<T>(volume: ShareVolume, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isQuotaExceeded(error)) throw error;
+    }
+    const limits = await limitsOf(volume, signal);
+    try {
+      for (const { group } of limits) await btrfs.limit(group, undefined, signal);
+      return await work();
+    } finally {
+      for (const { group, bytes } of limits) await btrfs.limit(group, bytes, AbortSignal.timeout(10_000));
+    }
+  }
+
   /** Into its place; `Conflict` where something is there. */
   async function place(piece: string, parent: FolderHandle, name: string): Promise<void> {
     try {
@@ -210,7 +239,7 @@ export function createShareRooms(pool: string) {
     await dropNamed(volume, name, AbortSignal.timeout(60_000));
   }
 
-  return {
+  const rooms = {
     /** Makes ready what these stand on, and clears away what a call that was cut off has left. */
     async prepare(signal: AbortSignal): Promise<void> {
       await mkdir(workshop, { recursive: true, mode: 0o700 });
@@ -230,6 +259,11 @@ export function createShareRooms(pool: string) {
       await moveOwners(volume.folder, idMap);
       for (const { path } of below(volume, await btrfs.list(signal)))
         if (path.split('/').at(-2) === snapshots) await btrfs.seal(join(volume.folder, path), true, signal);
+    },
+
+    /** Before a share is removed: what is full cannot even be removed. */
+    async unlimit(volume: ShareVolume, signal: AbortSignal): Promise<void> {
+      for (const { group } of await limitsOf(volume, signal)) await btrfs.limit(group, undefined, signal);
     },
 
     /** The share's quota holds for all that is in it. */
@@ -364,6 +398,15 @@ export function createShareRooms(pool: string) {
     },
     idOf: (volume: Pick<ShareVolume, 'folder'>, signal: AbortSignal) => btrfs.idOf(volume.folder, signal),
   };
+  return {
+    ...rooms,
+    ensureFolder: (volume: ShareVolume, spec: ShareFolderSpec, signal: AbortSignal) =>
+      despiteQuotas(volume, signal, () => rooms.ensureFolder(volume, spec, signal)),
+    snapshot: (volume: ShareVolume, name: string, signal: AbortSignal) =>
+      despiteQuotas(volume, signal, () => rooms.snapshot(volume, name, signal)),
+    deleteSnapshot: (volume: ShareVolume, name: string, signal: AbortSignal) =>
+      despiteQuotas(volume, signal, () => rooms.deleteSnapshot(volume, name, signal)),
+  };
 }
 
 export type ShareRooms = ReturnType<typeof createShareRooms>;
@@ -383,6 +426,11 @@ async function showKept(piece: string, room: string, name: string): Promise<void
 function noFolder(error: unknown): undefined {
   if (error instanceof PoolhouseError && error.code === 'Conflict') return undefined;
   throw error;
+}
+
+function isQuotaExceeded(error: unknown): boolean {
+  if ((error as NodeJS.ErrnoException | undefined)?.code === 'EDQUOT') return true;
+  return error instanceof PoolhouseError && /quota exceeded/i.test(error.message);
 }
 
 function checkName(name: string): void {

@@ -153,6 +153,7 @@ export function createShareVolumes(client: RestClient, names: EngineNames, insta
         attachmentsOf(config).some((one) => one.account === account && one.share === share && one.folder !== ''),
       );
       if (holder !== undefined) throw stillAttached(account, share);
+      await rooms.unlimit(volumeFor(account, share, {}), signal).catch(() => undefined); // it may be gone
       const counted = await rooms.idOf(volumeFor(account, share, {}), signal).catch(() => undefined); // it may be gone
       const drop = () =>
         unless(isMissing, () => client.change('DELETE', `${volumes}/${name}?project=${project}`, undefined, signal));
