@@ -496,11 +496,11 @@ describe.skipIf(missing !== undefined)(
       // Who mounts next makes people's folders in it, as root.
       const mounted = await shell(
         other,
-        'umount /mnt/files; mount /mnt/files; readlink /mnt/files/notebooks; ls -d /etc/carol',
+        'umount /mnt/files; mount /mnt/files; stat -c %F /mnt/files/notebooks; ls -d /etc/carol',
       );
-      expect(mounted.stdout).toBe('/etc\n');
+      // The link is put aside, and a folder is made in its place.
+      expect(mounted.stdout).toBe('directory\n');
       expect(existsSync(`/etc/${poolUser}`)).toBe(false);
-      expect(await linesAbout(other, /folders of people could not be prepared/)).not.toEqual([]);
       // A mount point that is a link: as the door takes it, past the mount program.
       await shell(other, 'umount /mnt/files; mv /mnt/files /mnt/files.before; ln -s ../../../../../../etc /mnt/files');
       await shell(other, 'mount /mnt/files');
