@@ -124,7 +124,7 @@ export interface ShareFolderSpec {
   mode: number;
   /** Undefined: no other limit than the share's. */
   quotaBytes?: number;
-  /** False: a folder of the name that belongs to somebody else is theirs, and stays. */
+  /** True: a folder of the name that belongs to somebody else makes way. Otherwise it is theirs, and stays as it is. */
   claimed?: boolean;
 }
 
@@ -203,7 +203,7 @@ export interface Engine {
   listShares(signal: AbortSignal): Promise<ShareState[]>;
   /**
    * Makes a folder with a room of its own, or changes its quota; owner and mode are given when it is made, and left alone later.
-   * Idempotent. A folder of that name that belongs to another person (or to another group, where `uid` is 0: ids from 10,000 to 39,999 are
+   * Idempotent. Where it is claimed, a folder of that name that belongs to another person (or to another group, where `uid` is 0: ids from 10,000 to 39,999 are
    * given once) is kept as `NAME-ID`, and is made anew. `ShareNotFound` where there is no such share; `Conflict` where a file or a link is in the way.
    *
    * @returns `plain` where a folder is there already that has no room of its own: it stays so, and has no quota.

@@ -135,8 +135,10 @@ export function describeShareRooms(ground: Ground): void {
       await ground.engine.attachShare(spec.name, whole, signal);
       await ground.engine.ensureFolder({ ...alice, uid: 10_007, gid: 10_007 }, signal);
       await shell(spec.name, 'echo theirs > /mnt/files/notebooks/alice/note');
-      expect(await ground.engine.ensureFolder(alice, signal)).toBe('made');
       expect(await ground.engine.ensureFolder(alice, signal)).toBe('kept');
+      const claim = { ...alice, claimed: true };
+      expect(await ground.engine.ensureFolder(claim, signal)).toBe('made');
+      expect(await ground.engine.ensureFolder(claim, signal)).toBe('kept');
       const seen = 'cd /mnt/files/notebooks; stat -c "%n %u" *; cat alice-10007/note; ls alice';
       expect((await shell(spec.name, seen)).stdout).toBe('alice 10001\nalice-10007 10007\ntheirs\n');
     });

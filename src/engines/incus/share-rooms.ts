@@ -30,6 +30,8 @@ export interface Usage {
 const snapshots = '.snapshots';
 const snapshotName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const mebibyte = 2 ** 20;
+/** EDQUOT, on all architectures that we run on. */
+const quotaExceeded = 122;
 /** Ids of people and groups, which nobody else ever gets. */
 const givenOnce = { first: 10_000, last: 39_999 };
 /** The deepest tree whose removal the file system still counts; by itself it stops at 3, and counts all anew. */
@@ -212,7 +214,7 @@ export function createShareRooms(pool: string) {
     found: FolderHandle,
     spec: ShareFolderSpec,
   ): Promise<number | undefined> {
-    if (spec.claimed === false) return undefined;
+    if (spec.claimed !== true) return undefined;
     const { uid, gid } = await found.owner();
     const isOthers = (id: number | undefined, own: number): id is number =>
       id !== undefined && id !== own && id >= givenOnce.first && id <= givenOnce.last;
@@ -429,7 +431,8 @@ function noFolder(error: unknown): undefined {
 }
 
 function isQuotaExceeded(error: unknown): boolean {
-  if ((error as NodeJS.ErrnoException | undefined)?.code === 'EDQUOT') return true;
+  // Node knows no name for it.
+  if ((error as NodeJS.ErrnoException | undefined)?.errno === -quotaExceeded) return true;
   return error instanceof PoolhouseError && /quota exceeded/i.test(error.message);
 }
 
