@@ -80,8 +80,9 @@ describe.skipIf(missing !== undefined)(`ssh clients${missing === undefined ? '' 
     folder = await mkdtemp(join(tmpdir(), 'poolhouse-clients-'));
     await must('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', own('key')]);
     installation = await TestInstallation.make({ poolGiB: 20 });
-    await useTinyFirstImage(installation);
+    const tiny = await useTinyFirstImage(installation);
     await installation.mustPoolhouse('up');
+    await rm(tiny); // not kept for tests that mean the real one
     await installation.mustPoolhouse('users', 'add', 'alice', '--ssh-key', own('key.pub'));
     await installation.mustPoolhouse(
       ...['deploy', '-g', 'team', '-f', join(repository, 'test/e2e/nat-pool.json'), '-p', 'adminUsername=azure'],
