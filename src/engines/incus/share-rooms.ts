@@ -299,7 +299,11 @@ export function createShareRooms(pool: string) {
       const names = spec.folder.split('/');
       const name = names.pop() ?? '';
       await using parent = await openAbove(volume, names);
-      await using found = await openIn(parent, name);
+      const isClaimed = spec.claimed === true;
+      await using found = await openIn(parent, name).catch(isClaimed ? noFolder : rethrow);
+      // A link or a file is nobody's workspace: it makes way, and is followed by nobody.
+      if (isClaimed && found === undefined && (await isThere(parent, name)))
+        await putAside(parent, name, `${name}-moved`);
       const other = found === undefined ? undefined : await othersId(volume, found, spec);
       if (other !== undefined) await putAside(parent, name, `${name}-${String(other)}`);
       else if (found !== undefined) {
@@ -434,6 +438,10 @@ function isQuotaExceeded(error: unknown): boolean {
   // Node knows no name for it.
   if ((error as NodeJS.ErrnoException | undefined)?.errno === -quotaExceeded) return true;
   return error instanceof PoolhouseError && /quota exceeded/i.test(error.message);
+}
+
+function rethrow(error: unknown): never {
+  throw error;
 }
 
 function checkName(name: string): void {
