@@ -92,6 +92,12 @@ export async function isThere(parent: FolderHandle, name: string): Promise<boole
   );
 }
 
+/** For who looks at what people may have put in the place of a folder: that is theirs, and no folder. Other errors go on. */
+export function noFolder(error: unknown): undefined {
+  if (error instanceof PoolhouseError && error.code === 'Conflict') return undefined;
+  throw error;
+}
+
 /** Gives what is in the way another name, whatever it is. @returns the name */
 export async function putAside(parent: FolderHandle, name: string, wished: string): Promise<string> {
   for (let kept = wished; ; kept += '-') {
