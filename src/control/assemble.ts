@@ -7,7 +7,6 @@ import type { ResourceId } from '../core/resource-id.ts';
 import type { Clock } from '../core/time.ts';
 import type { Engine } from '../engines/engine.ts';
 import { noShareFiles } from '../files/no-share-files.ts';
-import { onNeed } from '../files/on-need.ts';
 import type { ShareFiles } from '../files/share-files.ts';
 import type { Service } from '../images/recipe.ts';
 import type { EndedSignIn } from '../link/ended-sign-ins.ts';
@@ -205,9 +204,7 @@ export function assembleControl(parts: ControlParts): Control {
   const world: World = {
     store,
     engine,
-    shareFiles: onNeed(parts.shareFiles ?? noShareFiles(), () => {
-      fileServer.need();
-    }),
+    shareFiles: parts.shareFiles ?? noShareFiles(),
     secrets,
     registry,
     service,

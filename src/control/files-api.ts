@@ -3,6 +3,7 @@
  * files are worked on by the file server.
  */
 import type { Server } from 'node:https';
+import type { Logger } from 'pino';
 import { untilEnded } from '../arm/answer-shares.ts';
 import { PoolhouseError } from '../core/errors.ts';
 import { dig, isObject, textOf, type JsonObject } from '../core/json.ts';
@@ -205,4 +206,16 @@ function alreadyThere(share: string): RestError {
 
 function noSnapshot(share: string, time: string): RestError {
   return new RestError('ShareSnapshotNotFound', `The share '${share}' has no snapshot of '${time.slice(0, 40)}'.`);
+}
+
+/** Where something else has the port, all else goes on: only files are not served. */
+export async function listenForFiles(server: Server, port: number | undefined, log: Logger): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(port, '127.0.0.1', resolve);
+  }).catch((error: unknown) => {
+    log.error(
+      { err: error },
+      `files are not served: 127.0.0.1:${port ?? 0} cannot be listened on. 'poolhouse down' and 'up' choose another port.`,
+    );
+  });
 }

@@ -5,9 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
-import type { Server } from 'node:https';
 import { parseArgs } from 'node:util';
-import type { Logger } from 'pino';
 import { createArmServer } from '../arm/server.ts';
 import { createTokens } from '../arm/tokens.ts';
 import { readConfig } from '../core/config.ts';
@@ -18,24 +16,19 @@ import { blockAddresses, installationSchema } from '../core/installation.ts';
 import type { Json } from '../core/json.ts';
 import { programFiles } from '../core/program-files.ts';
 import { systemClock } from '../core/system-clock.ts';
-import type { Clock } from '../core/time.ts';
 import type { Engine } from '../engines/engine.ts';
 import { engineNames } from '../engines/incus/names.ts';
 import { createIncusEngine } from '../engines/incus/incus-engine.ts';
 import { createSimEngine } from '../engines/sim/sim-engine.ts';
 import { createFetcher } from '../fetch/fetcher.ts';
 import { createWorkerLink } from '../files/worker-link.ts';
-import { buildImage, hostSuite } from '../images/build-image.ts';
 import { loadCatalogue, resolveImage } from '../images/catalogue.ts';
-import { fingerprintOf, loadRecipe } from '../images/recipe.ts';
 import type { RoutingTable } from '../link/routes.ts';
 import { createLinkServer } from '../link/server.ts';
 import { createProcessMetrics } from '../monitor/metric-registry.ts';
 import { openLog } from '../monitor/open-log.ts';
 import { renderRedirects } from '../pool/render-redirects.ts';
 import type { Surroundings } from '../providers/resource-type.ts';
-import { masterKeyName, masterKeyNameOf } from '../secrets/keyring.ts';
-import { findMasterKeys, type FoundMasterKey, type MasterKeyPlaces } from '../secrets/master-key.ts';
 import { sameSecret } from '../secrets/secrets.ts';
 import { ensureCertificates } from '../secrets/certificates.ts';
 import { openStore } from '../store/store.ts';
@@ -48,31 +41,32 @@ import { hashPassword } from './hash-password.ts';
 import { assembleControl } from './assemble.ts';
 import { awaitEngine } from './await-engine.ts';
 import { renewCertificate } from './renew-certificate.ts';
-import { createFilesApi } from './files-api.ts';
+import { createFilesApi, listenForFiles } from './files-api.ts';
 import { createControlMetrics } from './control-metrics.ts';
 import { createControlMonitor } from './control-monitor.ts';
 import { findPresences, hostProcesses } from './find-presences.ts';
 import { createWorkMeter } from './work-meter.ts';
-import { createImageKeeper } from './image-keeper.ts';
 import { whyInstance } from './instance-facts.ts';
 import { ensureSupervisor } from './keep-supervisor.ts';
 import { createListenPorts } from './listen-ports.ts';
 import { createLoopWatch } from './loop-watch.ts';
-import { observeBuild, observeFetch } from './observe-downloads.ts';
+import { observeFetch } from './observe-downloads.ts';
 import { observeEngine } from './observe-engine.ts';
 import { createGiveUpMount } from './give-up-mount.ts';
 import { createOperatorDrain } from './operator-drain.ts';
 import { readCosts } from './read-costs.ts';
 import { applyRedirects, readRefused } from './redirects.ts';
 import { poolHistory } from './pool-history.ts';
-import { createRecipeServices } from './recipe-services.ts';
 import { createRefusedPackets } from './refused-packets.ts';
 import { rotateLogs } from './rotate-logs.ts';
 import { runLoop, type Loop } from './run-loop.ts';
 import { createSendMail } from './send-mail.ts';
 import { createNotifications } from './send-notifications.ts';
 import { createSessionDesk } from './session-desk.ts';
-import { openSecrets } from './open-secrets.ts';
+import { openSecrets, untilPassphrase } from './open-secrets.ts';
+import { readJournal } from './read-journal.ts';
+import { createRecipeImages } from './recipe-images.ts';
+import { refuseLostStore } from './refuse-lost-store.ts';
 import { createHostCertificates } from './host-certificates.ts';
 import { ensureSshIdentity, publicHostKeys } from './ssh-identity.ts';
 import { fileServerName, isService } from './service-instances.ts';
@@ -84,9 +78,7 @@ import { workspaceUsage } from './workspace-usage.ts';
 
 const lookAtLogsEvery = 1_000;
 const lookAtSupervisorEvery = 500;
-const lookForKeyEvery = 250;
 const stopLimit = 20_000;
-const journalPriority = { trace: 'debug', debug: 'debug', info: 'info', warn: 'warning', error: 'err' } as const;
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -117,7 +109,7 @@ async function main(): Promise<void> {
     runLoop({ name, pass, clock, log, signal }),
   );
   const places = { file: home.masterKey, memoryFile: run.masterKey, credentials: process.env['CREDENTIALS_DIRECTORY'] };
-  if (config.masterKey === 'passphrase') await untilAsked(home.store, places, clock, log);
+  if (config.masterKey === 'passphrase') await untilPassphrase(home.store, places, clock, log);
   const url = `https://127.0.0.1:${installation.apiPort}`;
   const filesUrl = installation.filesPort === undefined ? undefined : `https://127.0.0.1:${installation.filesPort}/`;
 
@@ -202,43 +194,17 @@ async function main(): Promise<void> {
   const changed = () => {
     for (const loop of loops) loop.wake();
   };
-  const { suite } = await hostSuite();
-  const recipeFolders = [home.recipes, `${programFiles.root}/images/recipes`];
-  const fingerprint = async (recipe: string) => {
-    const loaded = await loadRecipe(recipe, recipeFolders);
-    return fingerprintOf(loaded, loaded.suite ?? suite);
-  };
-  const images = createImageKeeper({
-    engine,
-    fingerprint: (recipe) => (capabilities.real ? fingerprint(recipe) : Promise.resolve('0'.repeat(64))),
-    build: observeBuild(
-      async (recipe, buildSignal) => {
-        const loaded = await loadRecipe(recipe, recipeFolders);
-        return buildImage({
-          recipe: loaded,
-          fingerprint: await fingerprint(recipe),
-          suite: loaded.suite ?? suite,
-          folder: home.images,
-          onProgress: (phase) => {
-            log.info({ recipe, phase }, 'the image is being built');
-          },
-          signal: buildSignal,
-          log,
-        });
-      },
-      clock,
-      metrics,
-    ),
-    clock,
-    log,
-    signal,
-    changed,
-  });
+  const { images, servicesOf } = await createRecipeImages({ home, engine, metrics, clock, log, signal, changed });
   const ports = createListenPorts(store, installation.id);
   const sshIdentity = await ensureSshIdentity(privateKeys);
   const processes = hostProcesses();
   const measureWork = createWorkMeter({ list: processes, clock });
-  const worker = createWorkerLink({ log });
+  const worker = createWorkerLink({
+    log,
+    onQuestion: () => {
+      control.fileServer.need();
+    },
+  });
   const control = assembleControl({
     ...(capabilities.real ? { shareFiles: worker.files } : {}),
     store,
@@ -267,9 +233,7 @@ async function main(): Promise<void> {
         redirectSignal,
       );
     },
-    servicesOf: createRecipeServices(async (recipe) =>
-      capabilities.real ? (await loadRecipe(recipe, recipeFolders)).services : {},
-    ),
+    servicesOf,
     sshIdentity,
     web: await createWebFront({
       folder: home.certificates,
@@ -400,20 +364,7 @@ async function main(): Promise<void> {
         fullness: control.fullness(),
         fileServer: await control.fileServer.status(),
       }),
-    journal: async (name, lines, level, journalSignal) => {
-      const known = (await findInstances(store.db)).find((one) => one.hostname === name || one.name === name);
-      // Of our own instances nothing is written down.
-      const instance = known ?? (await engine.list(journalSignal)).find((one) => one.name === name && isService(one));
-      if (instance === undefined)
-        throw new PoolhouseError('InstanceNotFound', `There is no instance '${name}'. 'poolhouse status' lists them.`);
-      const result = await engine.exec(
-        instance.name,
-        ['journalctl', '--no-pager', '-q', '-n', String(lines), '-p', journalPriority[level]],
-        { keepBytes: 2 ** 20 },
-        journalSignal,
-      );
-      return result.stdout;
-    },
+    journal: (name, lines, level, asked) => readJournal(world, name, lines, level, asked),
     hostKeys: () => publicHostKeys(sshIdentity),
     sessions: createSessionDesk(world, control.orders),
     drain: createOperatorDrain(world),
@@ -504,18 +455,6 @@ async function main(): Promise<void> {
   process.exit(0);
 }
 
-/** Where something else has the port, all else goes on: only files are not served. */
-async function listenForFiles(server: Server, port: number | undefined, log: Logger): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(port, '127.0.0.1', resolve);
-  }).catch((error: unknown) => {
-    log.error(
-      { err: error },
-      `files are not served: 127.0.0.1:${port ?? 0} cannot be listened on. 'poolhouse down' and 'up' choose another port.`,
-    );
-  });
-}
-
 /** What control does for its own house; where systemd starts it, there is no supervisor to be kept. */
 function ownPasses(home: Home, run: RuntimeFolder): Record<string, () => Promise<number>> {
   const logs = async () => {
@@ -524,33 +463,6 @@ function ownPasses(home: Home, run: RuntimeFolder): Record<string, () => Promise
   };
   const supervisor = () => ensureSupervisor({ run, logFolder: home.logs }).then(() => lookAtSupervisorEvery);
   return existsSync(run.programs) ? { logs, supervisor } : { logs };
-}
-
-/** After a start of the machine nobody has asked for the passphrase yet: `up` does, and control goes on then. */
-async function untilAsked(store: string, places: MasterKeyPlaces, clock: Clock, log: Logger): Promise<void> {
-  const sealedWith = masterKeyNameOf(store);
-  const fits = ({ key }: FoundMasterKey) => sealedWith === undefined || masterKeyName(key) === sealedWith;
-  for (let told = false; !(await findMasterKeys(places)).some(fits); told = true) {
-    if (!told)
-      log.warn(
-        `control waits for the passphrase of this installation's secrets: run 'poolhouse up', which asks for it`,
-      );
-    await clock.sleep(lookForKeyEvery);
-  }
-}
-
-/**
- * A store that is not there is made at the first start. Where the engine holds instances or shares already it was lost,
- * and an empty one would have all of them removed: that is for a person to decide.
- */
-async function refuseLostStore(home: Home, engine: Engine, signal: AbortSignal): Promise<void> {
-  if (existsSync(home.store)) return;
-  const [instances, shares] = [await engine.list(signal), await engine.listShares(signal)];
-  if (instances.length === 0 && shares.length === 0) return;
-  throw new PoolhouseError(
-    'InvalidConfiguration',
-    `The store ${home.store} is missing, and the engine holds ${instances.length} instances and ${shares.length} shares of this installation. Restore a copy of the store (${home.backups} has those from before upgrades), or give all of it up: poolhouse down --destroy`,
-  );
 }
 
 async function readJson(file: string): Promise<Json> {

@@ -2,21 +2,25 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Logger } from 'pino';
 import type { Home } from '../core/home.ts';
 import { PoolhouseError } from '../core/errors.ts';
-import type { EpochMillis } from '../core/time.ts';
+import type { Clock, EpochMillis } from '../core/time.ts';
 import type { KeptSecrets } from './ssh-identity.ts';
 import type { PrivateKeys } from '../secrets/certificates.ts';
-import { openKeyring } from '../secrets/keyring.ts';
+import { masterKeyName, masterKeyNameOf, openKeyring } from '../secrets/keyring.ts';
 import {
   credentialName,
   findMasterKeys,
   replaceMasterKey,
   settleMasterKey,
+  type FoundMasterKey,
   type MasterKeyPlaces,
 } from '../secrets/master-key.ts';
 import { createSecrets, type InstallationSecret, type Secrets } from '../secrets/secrets.ts';
 import type { Store } from '../store/store.ts';
+
+const lookForKeyEvery = 250;
 
 export interface OpenSecrets {
   secrets: Secrets;
@@ -77,4 +81,22 @@ export async function openSecrets(
       masterKey = key;
     },
   };
+}
+
+/** Waits for the passphrase: after a start of the machine nobody has asked for it yet. `up` does, and control goes on then. */
+export async function untilPassphrase(
+  store: string,
+  places: MasterKeyPlaces,
+  clock: Clock,
+  log: Logger,
+): Promise<void> {
+  const sealedWith = masterKeyNameOf(store);
+  const fits = ({ key }: FoundMasterKey) => sealedWith === undefined || masterKeyName(key) === sealedWith;
+  for (let told = false; !(await findMasterKeys(places)).some(fits); told = true) {
+    if (!told)
+      log.warn(
+        `control waits for the passphrase of this installation's secrets: run 'poolhouse up', which asks for it`,
+      );
+    await clock.sleep(lookForKeyEvery);
+  }
 }

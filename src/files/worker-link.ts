@@ -45,7 +45,12 @@ interface Waiter {
   take(socket: Socket): void;
 }
 
-export function createWorkerLink(parts: { log: Logger; patience?: number }): WorkerLink {
+export function createWorkerLink(parts: {
+  log: Logger;
+  patience?: number;
+  /** Somebody has a question, whether or not there is anybody to answer. */
+  onQuestion?: () => void;
+}): WorkerLink {
   const { log } = parts;
   const idle = new Map<Socket, () => void>();
   const busy = new Set<Socket>();
@@ -111,6 +116,7 @@ export function createWorkerLink(parts: { log: Logger; patience?: number }): Wor
   }
 
   const ask: AskWorker = async (question, signal) => {
+    parts.onQuestion?.();
     const words = Buffer.from(JSON.stringify(question.arguments)).toString('base64');
     if (words.length > longestArguments)
       throw new PoolhouseError('InvalidParameter', 'A path, or what is to be kept with a file, is too long.');

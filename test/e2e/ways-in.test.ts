@@ -272,13 +272,26 @@ describe.skipIf(missing !== undefined)(
           ],
           `http://d/1.0/instances/fileserver/state?project=${engineProject}`,
         );
+      // Back within a second or two: its first process tells that it is another life.
+      const life = async () => {
+        const answer = await engine(`http://d/1.0/instances/fileserver/state?project=${engineProject}`);
+        return /"pid":(\d+)/.exec(answer)?.[1] ?? '0';
+      };
+      const first = await life();
       await state('stop');
-      await until('it is gone', async () => ((await team('ls')).exitCode === 0 ? undefined : true));
+      const second = await until('it was started again', async () => {
+        const pid = await life();
+        return pid !== '0' && pid !== first ? pid : undefined;
+      });
       await served();
-      await state('stop');
       await until('it was deleted', async () => {
+        await state('stop');
         const answer = await engine('-X', 'DELETE', `http://d/1.0/instances/fileserver?project=${engineProject}`);
         return /"type":"async"|not found/i.test(answer) ? true : undefined;
+      });
+      await until('there is another one', async () => {
+        const pid = await life();
+        return pid !== '0' && pid !== second ? true : undefined;
       });
       await served();
       expect(said(await team('ls'))).toContain('hers');
