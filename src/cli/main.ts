@@ -1,30 +1,37 @@
 /** The command line: each command is a file; here they are put together. */
+import { existsSync } from 'node:fs';
+import { enableCompileCache } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { homeAt } from '../core/home.ts';
 import { errorBodyOf, PoolhouseError, type ErrorBody } from '../core/errors.ts';
 import { describeBuild, readBuild } from '../host/build.ts';
-import { azEnvCommand } from './az-env.ts';
-import { backupCommand } from './backup.ts';
-import { costsCommand } from './costs.ts';
-import { deployCommand } from './deploy.ts';
-import { downCommand } from './down.ts';
-import { drainCommand } from './drain.ts';
-import { gatewayCommand } from './gateway.ts';
-import { groupsCommand } from './groups.ts';
-import { hostKeysCommand } from './host-keys.ts';
-import { logsCommand } from './logs.ts';
 import { plainText } from './plain-text.ts';
-import { restoreCommand } from './restore.ts';
-import { rotateKeyCommand } from './rotate-key.ts';
-import { sessionsCommand } from './sessions.ts';
-import { sharesCommand } from './shares.ts';
-import { simulateCommand } from './simulate.ts';
-import { statusCommand } from './status.ts';
-import { unmountCommand } from './unmount.ts';
-import { usersCommand } from './users.ts';
-import { upCommand } from './up.ts';
-import { whyCommand } from './why.ts';
+import type { Shared } from './shared.ts';
 import { UsageError } from './usage-error.ts';
+
+/** In the order in which help shows them. A file is read when its command is asked for: no command waits for what others need. */
+const commands: Readonly<Record<string, () => Promise<(shared: Shared) => Command>>> = {
+  up: async () => (await import('./up.ts')).upCommand,
+  down: async () => (await import('./down.ts')).downCommand,
+  status: async () => (await import('./status.ts')).statusCommand,
+  logs: async () => (await import('./logs.ts')).logsCommand,
+  'az-env': async () => (await import('./az-env.ts')).azEnvCommand,
+  deploy: async () => (await import('./deploy.ts')).deployCommand,
+  users: async () => (await import('./users.ts')).usersCommand,
+  groups: async () => (await import('./groups.ts')).groupsCommand,
+  sessions: async () => (await import('./sessions.ts')).sessionsCommand,
+  shares: async () => (await import('./shares.ts')).sharesCommand,
+  drain: async () => (await import('./drain.ts')).drainCommand,
+  unmount: async () => (await import('./unmount.ts')).unmountCommand,
+  costs: async () => (await import('./costs.ts')).costsCommand,
+  why: async () => (await import('./why.ts')).whyCommand,
+  simulate: async () => (await import('./simulate.ts')).simulateCommand,
+  'host-keys': async () => (await import('./host-keys.ts')).hostKeysCommand,
+  gateway: async () => (await import('./gateway.ts')).gatewayCommand,
+  'rotate-key': async () => (await import('./rotate-key.ts')).rotateKeyCommand,
+  backup: async () => (await import('./backup.ts')).backupCommand,
+  restore: async () => (await import('./restore.ts')).restoreCommand,
+};
 
 async function main(argv: readonly string[]): Promise<number> {
   // Whoever reads may stop reading (`poolhouse logs | head`): that is no failure.
@@ -38,8 +45,11 @@ async function main(argv: readonly string[]): Promise<number> {
       if (stopping.signal.aborted) process.exit(130);
       stopping.abort(new UsageError('Stopped. The same command goes on where this one ended.'));
     });
+  const home = homeAt(process.env['POOLHOUSE_HOME'] ?? '/var/lib/poolhouse');
+  // Halves what a command takes until it begins. Control made the folder: where there is none, none is made for this.
+  if (existsSync(home.compiled)) enableCompileCache(home.compiled);
   const shared = {
-    home: homeAt(process.env['POOLHOUSE_HOME'] ?? '/var/lib/poolhouse'),
+    home,
     program: process.env['POOLHOUSE_PROGRAM'] ?? 'poolhouse',
     signal: stopping.signal,
   };
@@ -54,36 +64,20 @@ async function main(argv: readonly string[]): Promise<number> {
       'after',
       '\nExamples:\n  poolhouse up --sample              prepare this machine, and deploy a first pool\n  poolhouse status                   what there is, and how to reach it\n  eval "$(poolhouse az-env)"         use az with this installation\n\nState is kept in $POOLHOUSE_HOME (/var/lib/poolhouse).',
     );
-  for (const command of [
-    upCommand,
-    downCommand,
-    statusCommand,
-    logsCommand,
-    azEnvCommand,
-    deployCommand,
-    usersCommand,
-    groupsCommand,
-    sessionsCommand,
-    sharesCommand,
-    drainCommand,
-    unmountCommand,
-    costsCommand,
-    whyCommand,
-    simulateCommand,
-    hostKeysCommand,
-    gatewayCommand,
-    rotateKeyCommand,
-    backupCommand,
-    restoreCommand,
-  ]) {
-    program.addCommand(inheriting(command(shared), program));
-  }
+  for (const load of chosen(argv)) program.addCommand(inheriting((await load())(shared), program));
   try {
     await program.parseAsync(argv, { from: 'user' });
     return 0;
   } catch (error) {
     return report(error, argv.includes('--json'), stopping.signal);
   }
+}
+
+/** The command that is asked for; all of them where none is, as for help and for what is mistyped. */
+function chosen(argv: readonly string[]) {
+  const word = argv[0] ?? '';
+  const asked = Object.hasOwn(commands, word) ? commands[word] : undefined;
+  return asked === undefined ? Object.values(commands) : [asked];
 }
 
 /** A command with those beneath it: all of them end and complain as the program does. */
