@@ -8,6 +8,7 @@ import { link, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { readStatus } from '../../src/cli/status.ts';
 import type { StatusDocument } from '../../src/control/status.ts';
 import { homeAt } from '../../src/core/home.ts';
 import { createArmClient, type ArmClient } from '../../src/host/arm-client.ts';
@@ -115,8 +116,9 @@ export class TestInstallation {
     return must(join(repository, 'bin', 'poolhouse'), argv, { env: this.env, timeoutMs: 900_000 });
   }
 
-  async status(): Promise<StatusDocument> {
-    return JSON.parse(await this.mustPoolhouse('status', '--json')) as StatusDocument;
+  /** What `poolhouse status` shows, without a program for each question: tests ask it again and again. */
+  status(): Promise<StatusDocument> {
+    return readStatus(homeAt(this.home));
   }
 
   async pool(name: string): Promise<StatusDocument['pools'][number]> {
