@@ -2,13 +2,14 @@
  * A pool that grows when people come and shrinks when they have gone, on the real engine and with the client of OpenSSH:
  * nothing, one for who comes first, three when they are full, nothing again, and everybody's files afterwards.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { dig, isObject, type JsonObject } from '../../src/core/json.ts';
 import { SshClient } from './gateway-ground.ts';
-import { missingForSystemTests, must, repository, run, TestInstallation, until } from './installation.ts';
+import { missingForSystemTests, must, run, TestInstallation, until } from './installation.ts';
+import { smallSample } from './small-sample.ts';
 import { sshArguments } from './ssh-arguments.ts';
 
 const missing = await missingForSystemTests(['ssh', 'nft', 'mmdebstrap']);
@@ -70,11 +71,12 @@ describe.skipIf(missing !== undefined)(`autoscale${missing === undefined ? '' : 
     folder = await mkdtemp(join(tmpdir(), 'poolhouse-autoscale-'));
     await must('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, 'key')]);
     installation = await TestInstallation.make({ poolGiB: 30 });
-    await installation.mustPoolhouse('up');
+    await installation.up();
+    await writeFile(join(folder, 'template.json'), await smallSample());
     for (const name of people)
       await installation.mustPoolhouse('users', 'add', name, '--ssh-key', join(folder, 'key.pub'));
     await installation.mustPoolhouse(
-      ...['deploy', '-g', 'team', '-f', join(repository, 'examples/shared-pool/template.json')],
+      ...['deploy', '-g', 'team', '-f', join(folder, 'template.json')],
       ...['-p', 'adminUsername=azure', '-p', 'adminPassword=Correct-Horse-7', '-p', `adminPublicKey=${key}`],
       ...['-p', 'instanceCount=1', '-p', 'shareQuotaGiB=1'],
     );

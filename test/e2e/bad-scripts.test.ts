@@ -74,7 +74,7 @@ describe.skipIf(missing !== undefined)(
     beforeAll(async () => {
       folder = await mkdtemp(join(tmpdir(), 'poolhouse-scripts-'));
       installation = await TestInstallation.make({ poolGiB: 30 });
-      await installation.mustPoolhouse('up');
+      await installation.up();
       az = await installation.az('latest');
       azCompute = await installation.az('hybrid');
       await succeed(az('group', 'create', '-n', group, '-l', 'westeurope'));

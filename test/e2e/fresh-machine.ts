@@ -6,7 +6,6 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { killHard, must, run, TestInstallation, type Result } from './installation.ts';
 import { differences, processesOf, takePicture } from './machine-picture.ts';
-import { useTinyFirstImage } from './tiny-first-image.ts';
 
 export interface Seen {
   what: string;
@@ -65,8 +64,7 @@ async function scenario(): Promise<Seen[]> {
   };
   const make = async () => {
     const installation = await TestInstallation.make({ poolGiB: 5 });
-    await useTinyFirstImage(installation);
-    await installation.mustPoolhouse('up');
+    await installation.up();
     ids.push((await installation.id()) ?? '');
     return installation;
   };

@@ -51,7 +51,7 @@ describe.skipIf(missing !== undefined)(
       folder = await mkdtemp(join(tmpdir(), 'poolhouse-door-'));
       await must('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, 'key')]);
       installation = await TestInstallation.make({ poolGiB: 20 });
-      await installation.mustPoolhouse('up');
+      await installation.up();
       for (const name of ['alice', 'bob', 'carol'])
         await installation.mustPoolhouse('users', 'add', name, '--ssh-key', join(folder, 'key.pub'));
       await installation.mustPoolhouse(

@@ -148,7 +148,7 @@ describe.skipIf(missing !== undefined)(
       }).replace('KEY', `', ${key}, '`);
       await writeFile(join(folder, 'template.json'), template);
       installation = await TestInstallation.make({ poolGiB: 30 });
-      await installation.mustPoolhouse('up');
+      await installation.up();
       await installation.mustPoolhouse('deploy', '-g', group, '-f', join(folder, 'template.json'));
       await rm(folder, { recursive: true });
 

@@ -1,11 +1,10 @@
 /** Real instances that are shown only the folders of who is there, and homes that outlive their machine. */
 import { spawn } from 'node:child_process';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { missingForSystemTests, must, repository, ssh, sshArguments, TestInstallation, until } from './installation.ts';
 import { isolatedPool } from './isolated-pool.ts';
-import { useTinyFirstImage } from './tiny-first-image.ts';
 
 const missing = await missingForSystemTests(['sshpass', 'nft', 'mmdebstrap', 'curl']);
 const password = 'Correct-Horse-7';
@@ -18,9 +17,7 @@ describe.skipIf(missing !== undefined)(
 
     beforeAll(async () => {
       installation = await TestInstallation.make({ poolGiB: 30 });
-      const tiny = await useTinyFirstImage(installation);
-      await installation.mustPoolhouse('up');
-      await rm(tiny); // not kept for tests that mean the real one
+      await installation.up();
       for (const user of [['alice', '--sudo'], ['bob']])
         await must(join(repository, 'bin', 'poolhouse'), ['users', 'add', ...user, '--password-stdin'], {
           env: installation.env,

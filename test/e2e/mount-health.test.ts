@@ -1,12 +1,12 @@
 /** Mounts of real instances: one that is missing or hangs keeps new people away until it is mended, and all are back after a restart. */
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { WhyDocument } from '../../src/control/instance-facts.ts';
 import { insideInstance } from './inside-instance.ts';
 import { missingForSystemTests, must, repository, ssh, TestInstallation, until } from './installation.ts';
 import { engineSocket } from './machine-picture.ts';
-import { useTinyFirstImage } from './tiny-first-image.ts';
+import { smallSample } from './small-sample.ts';
 
 const missing = await missingForSystemTests(['sshpass', 'nft', 'mmdebstrap', 'curl']);
 const admin = 'azure';
@@ -28,27 +28,18 @@ describe.skipIf(missing !== undefined)(
   `the mounts of instances${missing === undefined ? '' : ` (left out: ${missing})`}`,
   () => {
     let installation: TestInstallation;
-    let tiny: string;
     let address: string;
     let names: string[];
 
     beforeAll(async () => {
       installation = await TestInstallation.make({ poolGiB: 30 });
-      tiny = await useTinyFirstImage(installation);
-      await installation.mustPoolhouse('up');
+      await installation.up();
       for (const user of ['alice', 'bob', 'carol'])
         await must(join(repository, 'bin', 'poolhouse'), ['users', 'add', user, '--password-stdin'], {
           env: installation.env,
           input: password,
         });
-      // The sample without its notebooks: the small image does.
-      const sample = await readFile(join(repository, 'examples/shared-pool/template.json'), 'utf8');
-      const template = JSON.parse(sample, (name, value: unknown) => {
-        if (name === 'imageReference') return { publisher: 'Debian', offer: 'debian-12', sku: '12', version: 'latest' };
-        if (name === 'loadBalancingRules' || name === 'probes') return (value as unknown[]).slice(0, 1);
-        return value;
-      }) as object;
-      await writeFile(join(installation.home, 'template.json'), JSON.stringify(template));
+      await writeFile(join(installation.home, 'template.json'), await smallSample());
       await installation.mustPoolhouse(
         ...['deploy', '-g', 'team', '-f', join(installation.home, 'template.json')],
         ...['-p', `adminUsername=${admin}`, '-p', `adminPassword=${password}`, '-p', `adminPublicKey=${key}`],
@@ -58,10 +49,7 @@ describe.skipIf(missing !== undefined)(
       address = pool.frontEnds[0]?.address ?? '';
       names = pool.instances.map(({ name }) => name);
     });
-    afterAll(async () => {
-      await rm(tiny, { force: true });
-      await installation.destroy();
-    });
+    afterAll(() => installation.destroy());
 
     const asRoot = async (instance: string, command: string) => {
       const result = await insideInstance(installation, instance, 'root', command);

@@ -30,7 +30,7 @@ import {
   type Picture,
 } from './machine-picture.ts';
 import { plantNeighbour, type Neighbour } from './neighbour.ts';
-import { useTinyFirstImage } from './tiny-first-image.ts';
+import { putTinyFirstImage } from './tiny-first-image.ts';
 
 const missing = await missingForSystemTests(['sshpass', 'nft', 'mmdebstrap', 'ip', 'losetup', 'sysctl']);
 const password = 'Base-Image-Pass-1';
@@ -62,7 +62,7 @@ describe.skipIf(missing !== undefined)(
     async function makeInstallation(): Promise<TestInstallation> {
       const installation = await TestInstallation.make({ poolGiB: 10 });
       made.push(installation);
-      await useTinyFirstImage(installation);
+      await putTinyFirstImage(installation.home);
       return installation;
     }
 

@@ -3,7 +3,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { missingForSystemTests, must, repository, run, ssh, TestInstallation, until } from './installation.ts';
+import { missingForSystemTests, must, run, ssh, TestInstallation, until } from './installation.ts';
+import { smallSample } from './small-sample.ts';
 
 const missing = await missingForSystemTests(['sshpass', 'sftp', 'nft', 'mmdebstrap', 'curl']);
 const admin = 'azure';
@@ -18,11 +19,13 @@ describe.skipIf(missing !== undefined)(
 
     beforeAll(async () => {
       installation = await TestInstallation.make({ poolGiB: 30 });
-      await installation.mustPoolhouse('up');
+      await installation.up();
+      const file = join(installation.home, 'template.json');
+      await writeFile(file, await smallSample());
       await installation.mustPoolhouse('groups', 'add', 'team');
       await installation.mustPoolhouse('users', 'add', 'alice', '--group', 'team');
       await installation.mustPoolhouse(
-        ...['deploy', '-g', 'team', '-f', join(repository, 'examples/shared-pool/template.json')],
+        ...['deploy', '-g', 'team', '-f', file],
         ...['-p', `adminUsername=${admin}`, '-p', `adminPassword=${password}`, '-p', `adminPublicKey=${key}`],
         ...['-p', 'instanceCount=1'],
       );

@@ -171,7 +171,7 @@ describe.skipIf(missing !== undefined)(
         poolGiB: 30,
         fetchAllow: [`127.0.0.1:${(files.address() as AddressInfo).port}`],
       });
-      await installation.mustPoolhouse('up');
+      await installation.up();
       az = await installation.az('latest');
       eventSocket = new WebSocket(`ws+unix:${engineSocket()}:/1.0/events?all-projects=true`, {
         perMessageDeflate: false,

@@ -52,7 +52,7 @@ describe.skipIf(missing !== undefined)(`snapshots${missing === undefined ? '' : 
     }).replace('KEY', `', ${key}, '`);
     await writeFile(join(folder, 'template.json'), template);
     installation = await TestInstallation.make({ poolGiB: 30 });
-    await installation.mustPoolhouse('up');
+    await installation.up();
     await installation.mustPoolhouse('deploy', '-g', 'team', '-f', join(folder, 'template.json'));
     await rm(folder, { recursive: true });
     address = (await installation.pool('red')).frontEnds[0]?.address ?? '';

@@ -10,7 +10,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { missingForSystemTests, must, repository, run, TestInstallation, until, type Result } from './installation.ts';
-import { useTinyFirstImage } from './tiny-first-image.ts';
 
 const missing = await missingForSystemTests([
   ...['ssh', 'sftp', 'rsync', 'sshfs', 'fusermount3', 'plink', 'psftp', 'puttygen', 'dbclient', 'dropbearconvert'],
@@ -80,9 +79,7 @@ describe.skipIf(missing !== undefined)(`ssh clients${missing === undefined ? '' 
     folder = await mkdtemp(join(tmpdir(), 'poolhouse-clients-'));
     await must('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', own('key')]);
     installation = await TestInstallation.make({ poolGiB: 20 });
-    const tiny = await useTinyFirstImage(installation);
-    await installation.mustPoolhouse('up');
-    await rm(tiny); // not kept for tests that mean the real one
+    await installation.up();
     await installation.mustPoolhouse('users', 'add', 'alice', '--ssh-key', own('key.pub'));
     await installation.mustPoolhouse(
       ...['deploy', '-g', 'team', '-f', join(repository, 'test/e2e/nat-pool.json'), '-p', 'adminUsername=azure'],

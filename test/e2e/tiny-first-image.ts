@@ -5,12 +5,16 @@ import { join } from 'node:path';
 import { hostSuite } from '../../src/images/build-image.ts';
 import { fingerprintOf, loadRecipe } from '../../src/images/recipe.ts';
 import { buildTinyImage } from '../conformance/tiny-image.ts';
-import { repository, type TestInstallation } from './installation.ts';
 
-/** @returns the image's file, which whoever builds that image is not to find: it is to be removed before images are kept */
-export async function useTinyFirstImage(installation: TestInstallation): Promise<string> {
-  const recipe = await loadRecipe('datascience', [join(repository, 'images', 'recipes')]);
-  const file = join(installation.home, 'images', `${fingerprintOf(recipe, (await hostSuite()).suite)}.tar`);
+const recipes = join(import.meta.dirname, '../../images/recipes');
+
+/**
+ * @param home of the installation
+ * @returns the image's file, which whoever builds that image is not to find: it is to be removed before images are kept
+ */
+export async function putTinyFirstImage(home: string): Promise<string> {
+  const recipe = await loadRecipe('datascience', [recipes]);
+  const file = join(home, 'images', `${fingerprintOf(recipe, (await hostSuite()).suite)}.tar`);
   await rm(file, { force: true });
   const folder = await mkdtemp(join(tmpdir(), 'poolhouse-tiny-'));
   try {

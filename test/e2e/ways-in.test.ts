@@ -76,7 +76,7 @@ describe.skipIf(missing !== undefined)(
         publicAddresses: ['127.0.0.1', far.hostAddress],
         nfs: [{ share: 'team/shared', clients: [`${far.hostAddress.replace(/1$/, '2')}/32`] }],
       });
-      await installation.mustPoolhouse('up');
+      await installation.up();
       const key = "listKeys(resourceId('Microsoft.Storage/storageAccounts', 'team'), '2022-09-01').keys[0].value";
       const options = `-o vers=3.0,username=team,password=KEY,dir_mode=0777,file_mode=0777`;
       const template = JSON.stringify({

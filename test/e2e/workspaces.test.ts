@@ -2,42 +2,20 @@
  * Workspaces on three real instances: the same files everywhere, nobody else's, and no more of them than the quota says, whatever is
  * planted on the share.
  */
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { WorkspaceUsage } from '../../src/control/workspace-usage.ts';
-import type { JsonObject } from '../../src/core/json.ts';
 import { insideInstance } from './inside-instance.ts';
+import { smallSample } from './small-sample.ts';
 import { missingForSystemTests, must, repository, run, ssh, TestInstallation, until } from './installation.ts';
-import { useTinyFirstImage } from './tiny-first-image.ts';
 
 const missing = await missingForSystemTests(['sshpass', 'sftp', 'nft', 'mmdebstrap', 'curl']);
 const password = 'Correct-Horse-7';
 const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKZ0dqOPMA8xJT4Nr8tqV0Z9EEiOTjFCgZxT1n8PVyLZ somebody';
 const MiB = 2 ** 20;
 const share = '/mnt/shared';
-
-/** The example, with the small image and a usual quota. */
-async function smallTemplate(): Promise<string> {
-  const text = await readFile(join(repository, 'examples/shared-pool/template.json'), 'utf8');
-  const template = JSON.parse(text) as { resources: (JsonObject & { type: string; properties: JsonObject })[] };
-  for (const resource of template.resources) {
-    if (resource.type.endsWith('/storageAccounts')) resource['tags'] = { 'poolhouse-user-quota': '100MiB' };
-    if (resource.type.endsWith('/loadBalancers'))
-      for (const list of ['probes', 'loadBalancingRules'])
-        resource.properties[list] = (resource.properties[list] as { name: string }[]).filter(
-          (one) => one.name === 'ssh',
-        );
-    if (resource.type.endsWith('/virtualMachineScaleSets')) {
-      const profile = resource.properties['virtualMachineProfile'] as { storageProfile: JsonObject };
-      profile.storageProfile['imageReference'] = {
-        ...{ publisher: 'Debian', offer: 'debian-12', sku: '12', version: 'latest' },
-      };
-    }
-  }
-  return JSON.stringify(template);
-}
 
 describe.skipIf(missing !== undefined)(`workspaces${missing === undefined ? '' : ` (left out: ${missing})`}`, () => {
   let installation: TestInstallation;
@@ -48,11 +26,9 @@ describe.skipIf(missing !== undefined)(`workspaces${missing === undefined ? '' :
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'poolhouse-workspaces-'));
     await must('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, 'key')]);
-    await writeFile(join(folder, 'template.json'), await smallTemplate());
+    await writeFile(join(folder, 'template.json'), await smallSample({ 'poolhouse-user-quota': '100MiB' }));
     installation = await TestInstallation.make({ poolGiB: 30 });
-    const tiny = await useTinyFirstImage(installation);
-    await installation.mustPoolhouse('up');
-    await rm(tiny); // not kept for tests that mean the real one
+    await installation.up();
     await installation.mustPoolhouse('groups', 'add', 'team');
     for (const name of ['alice', 'carol']) await installation.mustPoolhouse('users', 'add', name, '--group', 'team');
     await installation.mustPoolhouse('users', 'add', 'bob', '--ssh-key', join(folder, 'key.pub'));
