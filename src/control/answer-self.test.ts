@@ -38,7 +38,7 @@ describe('what people change of their own accounts', { timeout: 60_000 }, () => 
       fetch: () => Promise.reject(new Error('nothing is fetched for people')),
       clock: { now: () => Date.UTC(2026, 0, 1), sleep: () => Promise.resolve() },
       log: pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line) as JsonObject) }),
-      changed: () => undefined,
+      changed: () => Promise.resolve(),
     });
     answerSelf = createAnswerSelf({ store, secrets, users: identity.users });
   });

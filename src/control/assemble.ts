@@ -192,7 +192,11 @@ export function assembleControl(parts: ControlParts): Control {
     fetch: (address) => parts.fetch(address),
     clock,
     log,
-    changed,
+    async changed() {
+      const told = directory.told();
+      changed();
+      await told;
+    },
   });
   const placements = createPlacements({
     clock,

@@ -20,6 +20,8 @@ import { publicNames, type WebFront } from './web-front.ts';
 import type { World } from './world.ts';
 
 const settledDelay = 5_000;
+/** Longer nobody waits for a pass: the change is kept, and told as soon as it can be. */
+const longestWait = 2_000;
 
 /** What the gateway proves itself with, and whom it takes for people. */
 export interface DirectoryKeys {
@@ -35,6 +37,8 @@ export interface DirectoryLoop {
   pass(): Promise<number>;
   /** Undefined before the first pass: nobody may take that for an empty one. */
   directory: () => Directory | undefined;
+  /** Settles when a pass that begins from now on has ended, or after two seconds; at once where none has been yet. */
+  told(): Promise<void>;
 }
 
 export function createDirectoryLoop(
@@ -46,6 +50,7 @@ export function createDirectoryLoop(
   /** What was revealed and hashed, by its placeholder, which changes exactly when the secret does. */
   let hashes = new Map<string, string>();
   let directory: Directory | undefined;
+  let waiting: (() => void)[] = [];
 
   function keysOf() {
     const { hostKeys, userAuthority } = ssh;
@@ -87,37 +92,57 @@ export function createDirectoryLoop(
     return found;
   }
 
+  async function tell(): Promise<void> {
+    const sets = (await findResources(store.db, { type: 'Microsoft.Compute/virtualMachineScaleSets' })).filter(
+      (set) => set.deletingSince === undefined,
+    );
+    const seen = new Map<string, string>();
+    const users = [...(await people(sets, seen)), ...(await admins(sets, seen))];
+    hashes = seen;
+    const instanceKeys = Object.fromEntries(
+      (await findInstances(store.db)).flatMap(({ name, state }) =>
+        state.hostKeys === undefined ? [] : [[name, state.hostKeys]],
+      ),
+    );
+    const certificates = await hostCertificates();
+    const endedSignIns = await findEndedSignIns(store.db, clock.now());
+    const current = await web.identity(await publicNames(store));
+    const content = {
+      ...keysOf(),
+      ...(certificates.length === 0 ? {} : { hostCertificates: [...certificates] }),
+      users,
+      instanceKeys,
+      ...(current === undefined ? {} : { web: current }),
+      ...(endedSignIns.length === 0 ? {} : { endedSignIns }),
+    };
+    const revision = createHash('sha256').update(JSON.stringify(content)).digest('base64url').slice(0, 22);
+    if (revision !== directory?.revision) {
+      directory = { revision, ...content };
+      publish(directory);
+    }
+  }
+
   return {
     directory: () => directory,
     async pass() {
-      const sets = (await findResources(store.db, { type: 'Microsoft.Compute/virtualMachineScaleSets' })).filter(
-        (set) => set.deletingSince === undefined,
-      );
-      const seen = new Map<string, string>();
-      const users = [...(await people(sets, seen)), ...(await admins(sets, seen))];
-      hashes = seen;
-      const instanceKeys = Object.fromEntries(
-        (await findInstances(store.db)).flatMap(({ name, state }) =>
-          state.hostKeys === undefined ? [] : [[name, state.hostKeys]],
-        ),
-      );
-      const certificates = await hostCertificates();
-      const endedSignIns = await findEndedSignIns(store.db, clock.now());
-      const current = await web.identity(await publicNames(store));
-      const content = {
-        ...keysOf(),
-        ...(certificates.length === 0 ? {} : { hostCertificates: [...certificates] }),
-        users,
-        instanceKeys,
-        ...(current === undefined ? {} : { web: current }),
-        ...(endedSignIns.length === 0 ? {} : { endedSignIns }),
-      };
-      const revision = createHash('sha256').update(JSON.stringify(content)).digest('base64url').slice(0, 22);
-      if (revision !== directory?.revision) {
-        directory = { revision, ...content };
-        publish(directory);
+      const told = waiting;
+      waiting = [];
+      try {
+        await tell();
+      } finally {
+        for (const tellOne of told) tellOne();
       }
       return settledDelay;
+    },
+    async told() {
+      if (directory === undefined) return;
+      await new Promise<void>((resolve) => {
+        const late = setTimeout(resolve, longestWait);
+        waiting.push(() => {
+          clearTimeout(late);
+          resolve();
+        });
+      });
     },
   };
 }

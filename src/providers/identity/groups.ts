@@ -77,7 +77,7 @@ export function createGroups(parts: IdentityParts): IdentityCollection {
         { audit: 'group changed', group: name, gid: group.gid, by, changed: differing, members },
         `the group ${name} was changed`,
       );
-    if (differing.length > 0) parts.changed();
+    if (differing.length > 0) await parts.changed();
     return { created, body: present(group, members) };
   }
 
@@ -106,7 +106,7 @@ export function createGroups(parts: IdentityParts): IdentityCollection {
       });
       if (gone === undefined) return false;
       log.info({ audit: 'group removed', group: name, gid: gone.gid, by }, `the group ${name} was removed`);
-      parts.changed();
+      await parts.changed();
       return true;
     },
   };

@@ -44,7 +44,10 @@ describe('people as resources', { timeout: 60_000 }, () => {
           : Promise.resolve(Buffer.from('\n')),
       clock: { now: () => Date.UTC(2026, 0, 1), sleep: () => Promise.resolve() },
       log: pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line) as JsonObject) }),
-      changed: () => (wakes += 1),
+      changed() {
+        wakes += 1;
+        return Promise.resolve();
+      },
     });
   });
   afterEach(async () => {

@@ -42,8 +42,8 @@ export interface IdentityParts {
   fetch(address: string): Promise<Uint8Array>;
   clock: Clock;
   log: Logger;
-  /** Called after a change was committed: the loops have something to do. */
-  changed(): void;
+  /** Called after a change was committed: the loops have something to do. Settles when gateways are told, or a little later at most. */
+  changed(): Promise<void>;
 }
 
 export function createIdentityService(parts: IdentityParts): IdentityService {

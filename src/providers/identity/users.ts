@@ -87,7 +87,7 @@ export function createUsers(parts: IdentityParts): IdentityCollection {
         { audit: 'user changed', user: name, uid: user.uid, by, changed: differing, sudo: user.sudo },
         `the user ${name} was changed${differing.includes('disabled') ? (user.disabled ? ': disabled' : ': enabled') : ''}`,
       );
-    if (differing.length > 0) parts.changed();
+    if (differing.length > 0) await parts.changed();
     return { created, body: present(user) };
   }
 
@@ -124,7 +124,7 @@ export function createUsers(parts: IdentityParts): IdentityCollection {
       });
       if (gone === undefined) return false;
       log.info({ audit: 'user removed', user: name, uid: gone.uid, by }, `the user ${name} was removed`);
-      parts.changed();
+      await parts.changed();
       return true;
     },
   };
