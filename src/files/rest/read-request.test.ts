@@ -125,6 +125,8 @@ describe('headers', () => {
 
 it('XML holds what it can', () => {
   expect(textElement('Name', `<&>"'`)).toBe('<Name>&lt;&amp;&gt;&quot;&apos;</Name>');
-  expect(element('A', [textElement('B', 'a\u0001\ud800')], { c: '\uffff' })).toBe('<A c="\ufffd"><B>a\ufffd\ufffd</B></A>');
+  expect(element('A', [textElement('B', 'a\u0001\ud800')], { c: '\uffff' })).toBe(
+    '<A c="\ufffd"><B>a\ufffd\ufffd</B></A>',
+  );
   expect([fitsXml('ä日'), fitsXml('a\u0001'), fitsXml('\udc80')]).toEqual([true, false, false]);
 });
