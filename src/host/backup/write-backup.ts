@@ -104,10 +104,7 @@ async function addHandle(
 }
 
 /** Opened when it is read and no sooner: a stream that is stopped before anybody reads it would end the program. */
-async function* readWhole(
-  handle: Awaited<ReturnType<typeof open>>,
-  signal: AbortSignal,
-): AsyncGenerator<Buffer> {
+async function* readWhole(handle: Awaited<ReturnType<typeof open>>, signal: AbortSignal): AsyncGenerator<Buffer> {
   signal.throwIfAborted();
   for await (const chunk of handle.createReadStream({ autoClose: false })) {
     yield chunk as Buffer;
