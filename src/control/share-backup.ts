@@ -143,7 +143,8 @@ export function createShareBackup(world: World, isRestoring: () => boolean): Sha
       async function* stream(): AsyncGenerator<Buffer> {
         try {
           yield* encodePackedShares(list, pack, (error) => {
-            log.error({ err: error, snapshot: name }, 'a backup of shares failed');
+            if (signal.aborted) log.info({ snapshot: name }, 'a backup of shares was given up by who asked for it');
+            else log.error({ err: error, snapshot: name }, 'a backup of shares failed');
           });
         } finally {
           await removeAll();

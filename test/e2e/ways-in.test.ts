@@ -1,4 +1,4 @@
-/** Others come to the files of a pool: by SMB with stock smbclient and rclone, by NFS with libnfs, through the file server. */
+/** Others come to the files of a pool: by SMB with stock smbclient and rclone, by az, by NFS with libnfs, through the file server. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeFarMachine, type FarMachine } from './far-machine.ts';
 import { missingForSystemTests, must, run, ssh, TestInstallation, until, type Result } from './installation.ts';
 import { poolPassword, poolResources, poolUser } from './pool-resources.ts';
+import { itServesAz } from './ways-in-by-az.ts';
 
 const missing = await missingForSystemTests(['sshpass', 'nft', 'mmdebstrap', 'curl', 'smbclient', 'rclone', 'nfs-ls']);
 const group = 'team';
@@ -62,6 +63,12 @@ describe.skipIf(missing !== undefined)(
     const engine = (...argv: string[]) => {
       const socket = ['/var/lib/incus/unix.socket', '/var/lib/lxd/unix.socket'].find((one) => existsSync(one)) ?? '';
       return must('curl', ['-s', '--unix-socket', socket, ...argv]);
+    };
+    /** Of the file server, behind our back. */
+    const setState = (action: string) => {
+      const words = JSON.stringify({ action, force: true, timeout: 30 });
+      const url = `http://d/1.0/instances/fileserver/state?project=${engineProject}`;
+      return engine('-X', 'PUT', '-d', words, '-H', 'content-type: application/json', url);
     };
     const served = () =>
       until('SMB is served', async () => ((await team('ls')).exitCode === 0 ? true : undefined), 180_000);
@@ -197,6 +204,8 @@ describe.skipIf(missing !== undefined)(
       expect((await inside('cat /mnt/shared/tree/one')).stdout).toBe('one');
     });
 
+    itServesAz(() => ({ installation, folder, inside, smb: team, stopFileServer: () => setState('stop') }));
+
     it('exports by NFS to whom it is exported, and to nobody else', async () => {
       const at = (path: string, more = '') => `nfs://${smb}/team/shared/open${path}?version=4${more}`;
       await until('NFS is served', async () =>
@@ -260,32 +269,20 @@ describe.skipIf(missing !== undefined)(
         );
       await exec('pkill', '-9', 'smbd');
       await served();
-      const state = (action: string) =>
-        engine(
-          ...[
-            '-X',
-            'PUT',
-            '-d',
-            JSON.stringify({ action, force: true, timeout: 30 }),
-            '-H',
-            'content-type: application/json',
-          ],
-          `http://d/1.0/instances/fileserver/state?project=${engineProject}`,
-        );
       // Back within a second or two: its first process tells that it is another life.
       const life = async () => {
         const answer = await engine(`http://d/1.0/instances/fileserver/state?project=${engineProject}`);
         return /"pid":(\d+)/.exec(answer)?.[1] ?? '0';
       };
       const first = await life();
-      await state('stop');
+      await setState('stop');
       const second = await until('it was started again', async () => {
         const pid = await life();
         return pid !== '0' && pid !== first ? pid : undefined;
       });
       await served();
       await until('it was deleted', async () => {
-        await state('stop');
+        await setState('stop');
         const answer = await engine('-X', 'DELETE', `http://d/1.0/instances/fileserver?project=${engineProject}`);
         return /"type":"async"|not found/i.test(answer) ? true : undefined;
       });

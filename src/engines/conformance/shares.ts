@@ -134,6 +134,22 @@ export function describeShares(ground: Ground): void {
       expect(await asNobody(two.name, '/mnt/files/planted')).toMatchObject({ exitCode: 254 });
     });
 
+    real('is removed, and so is an instance, however deep somebody has nested folders there', async () => {
+      await ground.engine.ensureShare(share, signal);
+      await ground.engine.ensureFolder({ ...share, folder: 'notebooks/alice', uid: 0, gid: 0, mode: 0o700 }, signal);
+      const spec = await started();
+      await ground.engine.attachShare(spec.name, attachment, signal);
+      // From the innermost outwards: no path is ever too long for who makes them.
+      const nest = `n=${'d'.repeat(200)}; mkdir $n; for i in $(seq 25); do mkdir outer && mv $n outer/ && mv outer $n; done`;
+      for (const folder of ['/mnt/files', '/mnt/files/notebooks/alice', '/root'])
+        expect((await shell(spec.name, `mkdir -p ${folder} && cd ${folder} && ${nest}`)).exitCode, folder).toBe(0);
+      await ground.engine.snapshotShare('team', 'files', 'deep', signal);
+      await ground.engine.delete(spec.name, signal);
+      expect(await find(spec.name)).toBeUndefined();
+      await ground.engine.deleteShare('team', 'files', signal);
+      expect(await ground.engine.listShares(signal)).toEqual([]);
+    });
+
     real('holds no more than its quota, and tells what it holds', async () => {
       await ground.engine.ensureShare(share, signal);
       const spec = await started();

@@ -71,6 +71,10 @@ export function createBtrfs(pool: string) {
     async remove(path: string, signal: AbortSignal): Promise<void> {
       await run(['subvolume', 'delete', path], signal);
     },
+    /** Follows no path. Fails while there is another one in it. */
+    async removeById(id: number, signal: AbortSignal): Promise<void> {
+      await run(['subvolume', 'delete', '--subvolid', String(id), pool], signal);
+    },
     /** Of the subvolume that it is, or is in. */
     async idOf(path: string, signal: AbortSignal): Promise<number> {
       return Number((await run(['inspect-internal', 'rootid', path], signal)).trim());

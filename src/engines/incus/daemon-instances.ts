@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { PoolhouseError } from '../../core/errors.ts';
 import type { Power } from '../engine.ts';
+import { isTooDeep, removeDeepVolume } from './deep-volume.ts';
 import { removeEmptyVolume } from './empty-volume.ts';
 import { attachmentPrefix, readyKey } from './names.ts';
 import { DaemonError, isMissing, unless, type RestClient } from './rest-client.ts';
@@ -116,7 +117,9 @@ export function createDaemonInstances(client: RestClient, project: string): Daem
       .catch(async (error: unknown) => {
         const pool = found.devices['root']?.['pool'];
         if (!(error instanceof DaemonError) || pool === undefined) throw error;
-        if (!(await removeEmptyVolume(client.socketPath, { pool, kind: 'containers', project, name }))) throw error;
+        const volume = { pool, kind: 'containers', project, name } as const;
+        if (isTooDeep(error)) await removeDeepVolume(client.socketPath, volume, signal);
+        else if (!(await removeEmptyVolume(client.socketPath, volume))) throw error;
         await drop();
       })
       .catch((error: unknown) => {

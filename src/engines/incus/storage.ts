@@ -8,6 +8,7 @@ import { PoolhouseError } from '../../core/errors.ts';
 import { createTurns } from '../../core/turns.ts';
 import type { Attachment, ShareSpec, ShareState } from '../engine.ts';
 import type { DaemonInstances } from './daemon-instances.ts';
+import { isTooDeep, removeDeepVolume } from './deep-volume.ts';
 import { removeEmptyVolume } from './empty-volume.ts';
 import { createFolderMounts } from './folder-mounts.ts';
 import { attachmentPrefix, deviceName, readyKey, volumeName, type EngineNames } from './names.ts';
@@ -159,6 +160,11 @@ export function createShareVolumes(client: RestClient, names: EngineNames, insta
         unless(isMissing, () => client.change('DELETE', `${volumes}/${name}?project=${project}`, undefined, signal));
       try {
         await drop().catch(async (error: unknown) => {
+          if (isTooDeep(error)) {
+            await removeDeepVolume(client.socketPath, { pool: sharePool, kind: 'custom', project, name }, signal);
+            await drop();
+            return;
+          }
           const isCutOff = error instanceof DaemonError && !(await isMade(name, signal));
           if (!isCutOff || !(await removeEmpty(name))) throw error;
           await drop();

@@ -1,4 +1,5 @@
 /** Operations on folders, and those that are the same for files. */
+import { askedOfListing } from './listing-xml.ts';
 import { header, queryValue, readListing, readMetadata, toMarker } from './read-headers.ts';
 import { entryHeaders, fileTime, keptHeaders, servedOf } from './kept-properties.ts';
 import { readTarget, requireNewName } from './read-target.ts';
@@ -58,9 +59,7 @@ export async function listFolder(request: ShareRequest, { files }: RestParts): P
       element(
         'EnumerationResults',
         [
-          textElement('Prefix', prefix),
-          textElement('Marker', queryValue(request, 'marker')),
-          textElement('MaxResults', most),
+          ...askedOfListing(request),
           // What is not text at all has no name that a client could say.
           element(
             'Entries',

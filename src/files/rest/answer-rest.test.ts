@@ -8,7 +8,8 @@ import type { ShareEntry } from '../share-files.ts';
 import { answerRest } from './answer-rest.ts';
 import { readTarget } from './read-target.ts';
 import { RestError } from './rest-error.ts';
-import type { RestAccounts, RestParts } from './rest-parts.ts';
+import { servedBySas } from './sas.ts';
+import type { RestAccounts, RestAnswer, RestParts } from './rest-parts.ts';
 
 const key = Buffer.alloc(64, 7).toString('base64');
 const now = Date.UTC(2026, 10, 26);
@@ -49,21 +50,25 @@ const prepareParts = (): RestParts => {
   };
 };
 
-function sas(resource: 's' | 'f', permissions: string, path: string): string {
+/** @param type what the file is to be served as */
+function sas(resource: 's' | 'f', permissions: string, path: string, type = ''): string {
   const end = '2030-01-01T00:00:00Z';
   const named = `/file/team/files${resource === 'f' ? `/${path}` : ''}`;
-  const text = [permissions, '', end, named, '', '', '', '2021-06-08', '', '', '', '', ''].join('\n');
+  const text = [permissions, '', end, named, '', '', '', '2021-06-08', '', '', '', '', type].join('\n');
   const signature = createHmac('sha256', Buffer.from(key, 'base64')).update(text).digest('base64');
-  return `sp=${permissions}&se=${end}&sv=2021-06-08&sr=${resource}&sig=${encodeURIComponent(signature)}`;
+  return `sp=${permissions}&se=${end}&sv=2021-06-08&sr=${resource}&sig=${encodeURIComponent(signature)}${type === '' ? '' : `&rsct=${encodeURIComponent(type)}`}`;
 }
 
-async function ask(method: string, url: string, headers: Record<string, string> = {}): Promise<number | string> {
-  const target = readTarget(url, '127.0.0.1:9');
-  const request = { method, target, headers: { host: '127.0.0.1:9', ...headers }, endpoint: 'https://127.0.0.1:9/team/', remoteAddress: '127.0.0.1', body: Readable.from([]), now, signal: new AbortController().signal }; // prettier-ignore
-  return answerRest(request, prepareParts()).then(
+const ask = (method: string, url: string, headers: Record<string, string> = {}): Promise<number | string> =>
+  answer(method, url, headers).then(
     ({ status }) => status,
     (error: unknown) => (error instanceof RestError ? error.code : String(error)),
   );
+
+function answer(method: string, url: string, headers: Record<string, string> = {}): Promise<RestAnswer> {
+  const target = readTarget(url, '127.0.0.1:9');
+  const request = { method, target, headers: { host: '127.0.0.1:9', ...headers }, endpoint: 'https://127.0.0.1:9/team/', remoteAddress: '127.0.0.1', body: Readable.from([]), now, signal: new AbortController().signal }; // prettier-ignore
+  return answerRest(request, prepareParts());
 }
 
 const made = { 'x-ms-type': 'file', 'x-ms-content-length': '3' };
@@ -85,5 +90,12 @@ describe('a request with a signature', () => {
     ['and none', 'GET', '/team/files/a', {}, 'AuthenticationFailed'],
   ])('%s', async (_name, method, url, headers, outcome) => {
     expect(await ask(method, url, headers)).toBe(outcome);
+  });
+
+  it('says as what the file is served, where it is signed for that', async () => {
+    const typeOf = async (query: string) => (await answer('GET', `/team/files/a?${query}`)).headers?.['content-type'];
+    expect(await typeOf(sas('f', 'r', 'a', 'text/html'))).toBe('text/html');
+    expect(await typeOf(sas('f', 'r', 'a', 'a\r\nb'))).toBe('application/octet-stream');
+    expect(servedBySas(readTarget('/team?ss=f&srt=o&rsct=text%2Fhtml', '127.0.0.1').query)).toEqual({});
   });
 });

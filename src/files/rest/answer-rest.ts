@@ -8,7 +8,7 @@ import { header, queryValue } from './read-headers.ts';
 import { operationOf, type RestOperation } from './operations.ts';
 import { RestError } from './rest-error.ts';
 import type { RestAnswer, RestParts, RestRequest, ShareRequest } from './rest-parts.ts';
-import { checkSas, hasSas, type Need } from './sas.ts';
+import { checkSas, hasSas, servedBySas, type Need } from './sas.ts';
 import { checkSharedKey } from './shared-key.ts';
 
 type ServiceOperation = 'listShares' | 'getService' | 'setService';
@@ -64,8 +64,12 @@ export async function answerRest(request: RestRequest, parts: RestParts): Promis
       : await parts.accounts.snapshotName(account, share, time, request.signal);
   const place = { account, share, path: steps, ...(snapshot === undefined ? {} : { snapshot }) };
   const asked = { ...request, share, place };
-  if (isBySas(request)) await narrow(name, asked, parts);
-  return ofShares[name](asked, parts);
+  if (!isBySas(request)) return ofShares[name](asked, parts);
+  await narrow(name, asked, parts);
+  const answer = await ofShares[name](asked, parts);
+  return name === 'getFile'
+    ? { ...answer, headers: { ...answer.headers, ...servedBySas(request.target.query) } }
+    : answer;
 }
 
 const isBySas = (request: RestRequest) => header(request, 'authorization') === undefined;

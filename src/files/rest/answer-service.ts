@@ -1,5 +1,6 @@
 /** Operations on an account's file service. */
-import { queryValue, readListing, toMarker } from './read-headers.ts';
+import { askedOfListing } from './listing-xml.ts';
+import { readListing, toMarker } from './read-headers.ts';
 import { RestError } from './rest-error.ts';
 import type { RestAnswer, RestParts, RestRequest, RestShare } from './rest-parts.ts';
 import { readText } from './read-body.ts';
@@ -21,9 +22,7 @@ export async function listShares(request: RestRequest, { accounts }: RestParts):
       element(
         'EnumerationResults',
         [
-          textElement('Prefix', prefix),
-          textElement('Marker', queryValue(request, 'marker')),
-          textElement('MaxResults', most),
+          ...askedOfListing(request),
           element(
             'Shares',
             page.map((share) => shareXml(share, include.includes('metadata'))),

@@ -1,10 +1,11 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { askedOfListing } from './listing-xml.ts';
 import { operationOf } from './operations.ts';
 import { readListing, readMetadata, readRange, toMarker } from './read-headers.ts';
 import { readTarget, requireNewName } from './read-target.ts';
 import { RestError } from './rest-error.ts';
-import { fitsXml, textElement } from './xml.ts';
+import { element, fitsXml, textElement } from './xml.ts';
 
 const codeOf = (attempt: () => unknown) => {
   try {
@@ -53,7 +54,7 @@ describe('an address', () => {
 it.each([['a'], ['a b'], ['.a'], ['ä日']])('%s may be made', (name) => {
   expect(codeOf(() => { requireNewName([name]); })).toBeUndefined(); // prettier-ignore
 });
-it.each([['a:b'], ['a.'], ['a '], ['a*'], ['a\\b'], ['a\tb'], ['']])('%j may not be made', (name) => {
+it.each([['a:b'], ['a.'], ['a '], ['a*'], ['a\\b'], ['a\tb'], ['a\ufffe'], ['']])('%j may not be made', (name) => {
   const isRefused = codeOf(() => { requireNewName([name]); }) === 'InvalidResourceName'; // prettier-ignore
   expect(isRefused).toBe(name !== '');
 });
@@ -89,6 +90,13 @@ describe('an operation', () => {
   });
 });
 
+it('a list repeats what was asked, and nothing else', () => {
+  expect(askedOfListing(ask('GET', '/team/files?restype=directory&comp=list')).join('')).toBe('');
+  expect(askedOfListing(ask('GET', '/team?comp=list&prefix=a&marker=ImEi&maxresults=9999')).join('')).toBe(
+    '<Prefix>a</Prefix><Marker>ImEi</Marker><MaxResults>5000</MaxResults>',
+  );
+});
+
 describe('headers', () => {
   it.each<[string, unknown]>([
     ['bytes=0-3', { from: 0, to: 3 }],
@@ -117,5 +125,8 @@ describe('headers', () => {
 
 it('XML holds what it can', () => {
   expect(textElement('Name', `<&>"'`)).toBe('<Name>&lt;&amp;&gt;&quot;&apos;</Name>');
+  expect(element('A', [textElement('B', 'a\u0001\ud800')], { c: '\uffff' })).toBe(
+    '<A c="\ufffd"><B>a\ufffd\ufffd</B></A>',
+  );
   expect([fitsXml('ä日'), fitsXml('a\u0001'), fitsXml('\udc80')]).toEqual([true, false, false]);
 });

@@ -1,5 +1,6 @@
 /** What an address asks for: `https://127.0.0.1:PORT/ACCOUNT/SHARE/dir/file`, or `https://ACCOUNT.file.HOST/SHARE/dir/file`. Pure. */
 import { RestError } from './rest-error.ts';
+import { fitsXml } from './xml.ts';
 
 export interface RestTarget {
   account: string;
@@ -55,8 +56,9 @@ function readQuery(text: string): RestQuery {
 /** What may be made anew: others (`a:b`, made on an instance) are served all the same. */
 export function requireNewName(steps: readonly string[]): void {
   const name = steps.at(-1) ?? '';
-
-  if (name.length <= 255 && !/["\\:|<>*?\u0000-\u001f\u007f]/.test(name) && !/[. ]$/.test(name)) return;
+  const isPlain = !/["\\:|<>*?\u0000-\u001f\u007f]/.test(name) && !/[. ]$/.test(name);
+  // What no list could show is not made.
+  if (name.length <= 255 && isPlain && fitsXml(name)) return;
   throw new RestError(
     'InvalidResourceName',
     `'${name.slice(0, 80)}' is no name for a file or folder: none of " \\ : | < > * ? may be in it, and no full stop or blank at its end.`,

@@ -2,6 +2,7 @@
 import { isIPv4 } from 'node:net';
 import type { EpochMillis } from '../../core/time.ts';
 import type { RestQuery, RestTarget } from './read-target.ts';
+import { asHeader, isHeaderText } from './read-headers.ts';
 import { RestError } from './rest-error.ts';
 import { signatureFits } from './shared-key.ts';
 
@@ -30,14 +31,14 @@ export const hasSas = (query: RestQuery): boolean => query.has('sig');
 /** Throws what Azure answers where the signature does not allow what is needed. */
 export function checkSas(request: SasRequest, need: Need, keys: readonly string[]): void {
   const { query } = request.target;
-  const value = (name: string) => query.get(name)?.join(',') ?? '';
+  const value = valuesOf(query);
   if (value('si') !== '')
     throw failed(
       'signatures by a stored access policy (si) are not known here: make one that says itself what it allows',
     );
   if (!/^\d{4}-\d{2}-\d{2}$/.test(value('sv')) || value('sv') < oldestVersion)
     throw failed(`the version (sv) of the signature is missing, or older than ${oldestVersion}`);
-  const isAccount = value('ss') !== '' || value('srt') !== '';
+  const isAccount = isOfAccount(value);
   const text = isAccount ? accountText(request, value) : serviceText(request, value);
   if (!keys.some((key) => signatureFits(key, text, value('sig'))))
     throw failed('the signature (sig) is not one that a key of the account makes over this address');
@@ -56,7 +57,32 @@ export function checkSas(request: SasRequest, need: Need, keys: readonly string[
     );
 }
 
+const overrides = {
+  rscc: 'cache-control',
+  rscd: 'content-disposition',
+  rsce: 'content-encoding',
+  rscl: 'content-language',
+  rsct: 'content-type',
+};
+
+/** What the signature for a share or a file says that a file is to be served with. That of an account has no such words: there nobody signed them. */
+export function servedBySas(query: RestQuery): Record<string, string> {
+  const value = valuesOf(query);
+  if (isOfAccount(value)) return {};
+  return Object.fromEntries(
+    Object.entries(overrides).flatMap(([name, headerName]) =>
+      value(name) === '' || !isHeaderText(value(name)) ? [] : [[headerName, asHeader(value(name))]],
+    ),
+  );
+}
+
 type Value = (name: string) => string;
+
+const valuesOf =
+  (query: RestQuery): Value =>
+  (name) =>
+    query.get(name)?.join(',') ?? '';
+const isOfAccount = (value: Value) => value('ss') !== '' || value('srt') !== '';
 
 function requireAccountScope(value: Value, { scope }: Need): void {
   if (!value('ss').includes('f'))

@@ -29,11 +29,17 @@ const named: Readonly<Record<string, string>> = {
   "'": '&apos;',
 };
 
+/** What XML cannot hold, whatever is done. */
+const unfit = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g;
+
+/** A sign that XML cannot hold becomes one that says so: an answer in which a name is repeated is XML whatever the name. */
 function escapeXml(text: string): string {
-  return text.replace(/[&<>"']/g, (sign) => named[sign] ?? '');
+  return text
+    .toWellFormed()
+    .replace(unfit, '\ufffd')
+    .replace(/[&<>"']/g, (sign) => named[sign] ?? '');
 }
 
-/** False for what XML cannot hold, whatever is done. */
 export function fitsXml(text: string): boolean {
-  return text.isWellFormed() && !/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/.test(text);
+  return text.isWellFormed() && text.search(unfit) < 0;
 }

@@ -163,6 +163,10 @@ describe('the file of a backup', () => {
     expect(await readdir(folder)).toEqual(['one.tar']);
   });
 
+  it('is no folder', async () => {
+    await expect(checkBackup(folder, () => undefined, signal)).rejects.toMatchObject({ code: 'InvalidParameter' });
+  });
+
   it('says that a file was changed while it was read', async () => {
     const backup = await createBackupFile(file, '/nowhere');
     for (const size of [1, 3])

@@ -140,7 +140,9 @@ function missing(manifest: Manifest, found: ReadonlyMap<string, unknown>): strin
 async function sizeOf(file: string): Promise<number> {
   try {
     const handle = await open(file, 'r');
-    return (await handle.stat().finally(() => handle.close())).size;
+    const found = await handle.stat().finally(() => handle.close());
+    if (!found.isFile()) throw new Error('it is no file');
+    return found.size;
   } catch (error) {
     throw new PoolhouseError('InvalidParameter', `${file} cannot be read: ${(error as Error).message}`, {
       cause: error,

@@ -100,7 +100,16 @@ async function addHandle(
   signal: AbortSignal,
 ): Promise<void> {
   const { size } = await handle.stat();
-  await file.add(`${homePrefix}${name}`, size, handle.createReadStream({ autoClose: false, signal }));
+  await file.add(`${homePrefix}${name}`, size, readWhole(handle, signal));
+}
+
+/** Opened when it is read and no sooner: a stream that is stopped before anybody reads it would end the program. */
+async function* readWhole(handle: Awaited<ReturnType<typeof open>>, signal: AbortSignal): AsyncGenerator<Buffer> {
+  signal.throwIfAborted();
+  for await (const chunk of handle.createReadStream({ autoClose: false })) {
+    yield chunk as Buffer;
+    signal.throwIfAborted();
+  }
 }
 
 async function addShares(
