@@ -1,9 +1,9 @@
 /**
  * Keeps the file server: a service instance of ours with every share attached, where work on what shares hold is done, and by which
  * others come to shares (SMB, NFS). It is no pool's: nobody is placed on it, and nothing but its address and its image is written down.
+ *
+ * A pass looks at the world, `pool/plan-file-server.ts` decides, `file-server-steps.ts` carries out.
  */
-import { createHash } from 'node:crypto';
-import { z } from 'zod';
 import { errorBodyOf, PoolhouseError } from '../core/errors.ts';
 import type { EpochMillis } from '../core/time.ts';
 import type { EngineInstance } from '../engines/engine.ts';
@@ -11,51 +11,25 @@ import { serviceAddress } from '../pool/addresses.ts';
 import { isTold, planFileServer, servedPath, type FileServerStep, type ServedShare } from '../pool/plan-file-server.ts';
 import type { ServiceFront } from '../pool/service-fronts.ts';
 import { findResources } from '../store/resource-records.ts';
-import {
-  isForSmb,
-  readFileServerWord,
-  readServedShares,
-  unservedShares,
-  type FileServerWord,
-  type WaysIn,
-} from './file-server-word.ts';
+import { fileServerFronts, type Entrance } from './file-server-fronts.ts';
+import { fileServerStatus, type FileServerStatus } from './file-server-status.ts';
+import { fileServerRecipe, fileServerSteps } from './file-server-steps.ts';
+import { readFileServerWord, readServedShares, unservedShares } from './file-server-word.ts';
 import type { ImageKeeper } from './image-keeper.ts';
 import type { InstanceDoors } from './instance-doors.ts';
-import { fileServerName, isService, serviceLabel } from './service-instances.ts';
+import { fileServerName, isService } from './service-instances.ts';
 import type { World } from './world.ts';
 
-const recipe = 'fileserver';
-const cpus = 2;
-const memoryBytes = 512 * 2 ** 20;
 const settledDelay = 5_000;
 const firstRetry = 1_000;
 const longestRetry = 60_000;
 /** Pools that are being made go first, but not for ever. */
 const poolsFirstFor = 300_000;
 
-const smbPort = 445;
-const nfsPort = 2049;
-
-export interface FileServerStatus {
-  state: 'not made' | 'being made' | 'running' | 'stopped';
-  address: string;
-  /** Why it does not do what it should; undefined where it does. */
-  reason?: string;
-  /** What SMB clients ask for: `//ADDRESS/SHARE`; more than one account may have a share of a name. */
-  smb: { account: string; path: string }[];
-  /** What NFS clients ask for: `ADDRESS:/ACCOUNT/SHARE`. */
-  nfs: { source: string; clients: readonly string[]; readOnly: boolean }[];
-}
-
-export interface FileServerParts {
+export interface FileServerParts extends Entrance {
   world: World;
   images: ImageKeeper;
   doors: InstanceDoors;
-  ways: WaysIn;
-  /** The public address of the ways in; undefined where the operator has none for them. */
-  publicAddress: string | undefined;
-  /** Whether that address reaches other machines. */
-  isOutside: boolean;
 }
 
 export interface FileServer {
@@ -69,24 +43,17 @@ export interface FileServer {
   trouble(): string | undefined;
 }
 
-const saidSchema = z.object({ smb: z.string(), nfs: z.string() });
-
 export function createFileServer(parts: FileServerParts): FileServer {
   const { world, images, doors, ways } = parts;
   const { store, engine, clock, log, secrets } = world;
   const isSwitchedOn = ways.smb || ways.nfs.length > 0;
   const isReal = engine.capabilities().real;
+  const executors = fileServerSteps(parts);
   let neededSince: EpochMillis | undefined = isSwitchedOn ? clock.now() : undefined;
   let told: { word: string; at: EpochMillis } | undefined;
   let failure: { message: string; attempts: number; retryAt: EpochMillis; isOfShares: boolean } | undefined;
   let found: EngineInstance | undefined;
   let unserved: readonly string[] = [];
-
-  const model = () =>
-    createHash('sha256')
-      .update(JSON.stringify([images.reference(recipe).fingerprint, cpus, memoryBytes]))
-      .digest('hex')
-      .slice(0, 16);
 
   async function arePoolsFirst(now: EpochMillis): Promise<boolean> {
     if (now - (neededSince ?? now) >= poolsFirstFor) return false;
@@ -95,71 +62,6 @@ export function createFileServer(parts: FileServerParts): FileServer {
       ({ provisioningState, deletingSince }) =>
         deletingSince === undefined && provisioningState !== 'Succeeded' && provisioningState !== 'Failed',
     );
-  }
-
-  async function tell(word: FileServerWord, digest: string, signal: AbortSignal): Promise<void> {
-    const result = await engine.exec(
-      fileServerName,
-      ['/usr/lib/poolhouse/ways-in'],
-      { stdin: JSON.stringify(word), timeoutMs: 60_000 },
-      signal,
-    );
-    if (result.exitCode !== 0)
-      throw new PoolhouseError(
-        'Unavailable',
-        `The file server could not be told whom it lets in (exit code ${result.exitCode}). It will be tried again.`,
-        { cause: new Error(result.stderr.slice(-2_000)), retryable: true },
-      );
-    const said = saidSchema.parse(JSON.parse(result.stdout));
-    for (const [name, wanted] of [
-      ['smb', word.smb.length > 0],
-      ['nfs', word.nfs.length > 0],
-    ] as const)
-      if (wanted && said[name] !== 'active' && said[name] !== 'activating')
-        throw new PoolhouseError('Unavailable', `The ${name.toUpperCase()} server does not run. It is started again.`, {
-          retryable: true,
-        });
-    told = { word: digest, at: clock.now() };
-  }
-
-  async function carryOut(step: FileServerStep, said: { word: FileServerWord; digest: string }, signal: AbortSignal) {
-    switch (step.step) {
-      case 'prepareImage':
-        images.prepare(recipe);
-        return;
-      case 'remove':
-        told = undefined;
-        await engine.delete(fileServerName, signal);
-        return;
-      case 'create':
-        told = undefined;
-        await engine.create(
-          {
-            name: fileServerName,
-            hostname: fileServerName,
-            image: images.reference(recipe),
-            cpus,
-            memoryBytes,
-            address: serviceAddress(engine.network()),
-            labels: { [serviceLabel]: fileServerName, 'model-version': model() },
-            controlFolder: await doors.open(fileServerName),
-            service: true,
-          },
-          signal,
-        );
-        return;
-      case 'start':
-        told = undefined;
-        await doors.open(fileServerName);
-        await engine.setPower(fileServerName, 'running', signal);
-        return;
-      case 'attach':
-        return engine.attachShare(fileServerName, { ...placeOf(step), folder: '', path: step.path }, signal);
-      case 'detach':
-        return engine.detachShare(fileServerName, step.path, signal);
-      case 'tell':
-        return tell(said.word, said.digest, signal);
-    }
   }
 
   async function pass(signal: AbortSignal): Promise<number> {
@@ -183,8 +85,8 @@ export function createFileServer(parts: FileServerParts): FileServer {
       {
         wanted: neededSince !== undefined,
         poolsFirst: await arePoolsFirst(now),
-        image: images.state(recipe),
-        model: model(),
+        image: images.state(fileServerRecipe),
+        model: executors.model(),
         found:
           found === undefined
             ? undefined
@@ -201,14 +103,16 @@ export function createFileServer(parts: FileServerParts): FileServer {
       now,
     );
     // A share that could not be attached waits for its next try; keys do not.
-    const steps = planned.filter(({ step }) => waits === undefined || (step !== 'attach' && step !== 'detach'));
+    const steps = planned.filter((step) => waits === undefined || !isOfOneShare(step));
     const away = new Set(planned.flatMap((one) => (one.step === 'attach' ? [one.path] : [])));
     const failed: { step: FileServerStep; error: unknown }[] = [];
     for (const step of steps) {
       try {
         const said = away.size === 0 ? whole : await wordOf(shares.filter((one) => !away.has(servedPath(one))));
         if (step.step === 'tell' && isTold(told, said.digest, now)) continue;
-        await carryOut(step, said, signal);
+        if (beginsAnew(step)) told = undefined;
+        await executors.carryOut(step, said.word, signal);
+        if (step.step === 'tell') told = { word: said.digest, at: clock.now() };
         if (step.step === 'attach') away.delete(step.path);
         if (step.step !== 'tell' || failure !== undefined) log.info({ ...step }, `the file server: ${step.step} done`);
       } catch (error) {
@@ -216,27 +120,33 @@ export function createFileServer(parts: FileServerParts): FileServer {
         log.error({ err: error, ...step }, `the file server: ${step.step} failed: ${errorBodyOf(error).message}`);
         failed.push({ step, error });
         // One share is no other's business, nor the keys': what is left is done all the same.
-        if (step.step !== 'attach' && step.step !== 'detach') break;
+        if (!isOfOneShare(step)) break;
       }
     }
     const [first] = failed;
-    if (first !== undefined) {
-      const attempts = (failure?.attempts ?? 0) + 1;
-      const retryAt = clock.now() + Math.min(longestRetry, firstRetry * 2 ** (attempts - 1));
-      const isOfShares = failed.every(({ step: { step } }) => step === 'attach' || step === 'detach');
-      failure = { message: errorBodyOf(first.error).message, attempts, retryAt, isOfShares };
-      return Math.min(settledDelay, retryAt - clock.now());
-    }
+    if (first !== undefined)
+      return retryAfter(
+        first.error,
+        failed.every(({ step }) => isOfOneShare(step)),
+      );
     if (waits === undefined) failure = undefined;
-    if (steps.some(({ step }) => step === 'create' || step === 'remove' || step === 'start')) {
+    if (steps.some(beginsAnew)) {
       world.changed();
       return 0;
     }
     return nextLook;
   }
 
+  /** How long until then. */
+  function retryAfter(error: unknown, isOfShares: boolean): number {
+    const attempts = (failure?.attempts ?? 0) + 1;
+    const retryAt = clock.now() + Math.min(longestRetry, firstRetry * 2 ** (attempts - 1));
+    failure = { message: errorBodyOf(error).message, attempts, retryAt, isOfShares };
+    return Math.min(settledDelay, retryAt - clock.now());
+  }
+
   function reason(): string | undefined {
-    const { failure: ofImage } = images.state(recipe);
+    const { failure: ofImage } = images.state(fileServerRecipe);
     return failure?.message ?? ofImage?.message ?? (unserved.length === 0 ? undefined : unserved.join(' '));
   }
 
@@ -248,67 +158,16 @@ export function createFileServer(parts: FileServerParts): FileServer {
       world.changed();
     },
     fronts() {
-      const { publicAddress, isOutside } = parts;
       if (!isReal) return [];
       const seen = world.live.isSeen() ? world.live.engineInstances() : found === undefined ? [] : [found];
       const instance = seen.find((one) => one.name === fileServerName && isService(one));
-      const accepting = instance?.power === 'running';
-      const to = { instance: fileServerName, address: serviceAddress(engine.network()), accepting };
-      const { link } = instance ?? {};
-      const closed: ServiceFront = { ...to, kind: 'closed', ...(link === undefined ? {} : { link }) };
-      if (publicAddress === undefined) return [closed];
-      return [
-        closed,
-        ...(ways.smb
-          ? [
-              {
-                ...to,
-                kind: 'carried' as const,
-                id: 'fileserver/smb',
-                publicAddress,
-                publicPort: smbPort,
-                port: smbPort,
-              },
-            ]
-          : []),
-        ...(ways.nfs.length > 0 && isOutside
-          ? [
-              {
-                ...to,
-                ...{ kind: 'forwarded' as const, publicAddress, publicPort: nfsPort, port: nfsPort },
-                clients: [...new Set(ways.nfs.flatMap(({ clients }) => clients))].toSorted(),
-              },
-            ]
-          : []),
-      ];
+      return fileServerFronts(parts, instance, serviceAddress(engine.network()));
     },
     async status() {
       if (!isReal || (found === undefined && neededSince === undefined)) return undefined;
       const shares = await readServedShares(world);
-      const why = reason();
-      const address = serviceAddress(engine.network());
-      const { publicAddress, isOutside } = parts;
-      return {
-        state:
-          found?.made !== true
-            ? images.state(recipe).busy || images.state(recipe).ready
-              ? 'being made'
-              : 'not made'
-            : found.power === 'running'
-              ? 'running'
-              : 'stopped',
-        address,
-        ...(why === undefined ? {} : { reason: why }),
-        smb:
-          ways.smb && publicAddress !== undefined
-            ? shares.filter(isForSmb).map(({ account, share }) => ({ account, path: `//${publicAddress}/${share}` }))
-            : [],
-        nfs: ways.nfs.map(({ share, clients, readOnly }) => ({
-          source: `${isOutside && publicAddress !== undefined ? publicAddress : address}:/${share}`,
-          clients,
-          readOnly,
-        })),
-      };
+      const [image, address] = [images.state(fileServerRecipe), serviceAddress(engine.network())];
+      return fileServerStatus(parts, { found, image, address, shares, reason: reason() });
     },
     trouble() {
       const why = reason();
@@ -317,4 +176,7 @@ export function createFileServer(parts: FileServerParts): FileServer {
   };
 }
 
-const placeOf = ({ account, share }: ServedShare): ServedShare => ({ account, share });
+/** Afterwards it knows nothing of what it was told. */
+const beginsAnew = ({ step }: FileServerStep) => step === 'remove' || step === 'create' || step === 'start';
+
+const isOfOneShare = ({ step }: FileServerStep) => step === 'attach' || step === 'detach';

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { PoolhouseError } from '../core/errors.ts';
-import { findInstances } from '../store/instance-records.ts';
+import { parseRequest, requireNamedInstance } from './operator-request.ts';
 import type { World } from './world.ts';
 
 const limit = 60_000;
@@ -26,13 +26,9 @@ export function createGiveUpMount({
   changed,
 }: Pick<World, 'store' | 'engine' | 'log' | 'changed'>): (request: unknown) => Promise<GiveUpAnswer> {
   return async (request) => {
-    const asked = requestSchema.safeParse(request);
-    if (!asked.success) throw new PoolhouseError('InvalidParameter', z.prettifyError(asked.error));
-    const { instance: name } = asked.data;
-    const path = asked.data.path.replace(/(.)\/+$/, '$1');
-    const instance = (await findInstances(store.db)).find((one) => one.hostname === name || one.name === name);
-    if (instance === undefined)
-      throw new PoolhouseError('ResourceNotFound', `There is no instance '${name}'. 'poolhouse status' lists them.`);
+    const asked = parseRequest(requestSchema, request);
+    const path = asked.path.replace(/(.)\/+$/, '$1');
+    const instance = await requireNamedInstance(store.db, asked.instance);
     const signal = AbortSignal.timeout(limit);
     const attachments = (await engine.list(signal)).find((one) => one.name === instance.name)?.attachments ?? [];
     const attached = attachments.find((one) => one.path === path);

@@ -12,7 +12,7 @@ import { readScaleSet } from '../providers/compute/scale-set-model.ts';
 import { switchedOff } from '../providers/compute/scale-sets.ts';
 import { poolNameOf } from '../providers/identity/pool-names.ts';
 import { findInstanceActivities, type Activity } from '../store/activity-log.ts';
-import { findInstances, type InstanceRecord } from '../store/instance-records.ts';
+import { findInstances, findNamedInstance, type InstanceRecord } from '../store/instance-records.ts';
 import { findLeases } from '../store/leases.ts';
 import { findResource, type ResourceRecord } from '../store/resource-records.ts';
 import type { Placements } from './placements.ts';
@@ -49,7 +49,7 @@ export async function whyInstance(
   name: string,
 ): Promise<WhyDocument> {
   const { store, clock } = world;
-  const instance = (await findInstances(store.db)).find((one) => one.hostname === name || one.name === name);
+  const instance = await findNamedInstance(store.db, name);
   const activities = await findInstanceActivities(store.db, instance?.name ?? name, mostActivities);
   const last = activities[0];
   if (instance === undefined && last === undefined)

@@ -11,13 +11,12 @@ import { createTokens } from '../arm/tokens.ts';
 import { readConfig } from '../core/config.ts';
 import { endFailed } from '../core/end-failed.ts';
 import { errorBodyOf, PoolhouseError } from '../core/errors.ts';
-import { homeAt, machineFolder, runtimeFolderOf, type Home, type RuntimeFolder } from '../core/home.ts';
+import { homeAt, runtimeFolderOf } from '../core/home.ts';
 import { blockAddresses, installationSchema } from '../core/installation.ts';
 import type { Json } from '../core/json.ts';
 import { programFiles } from '../core/program-files.ts';
 import { systemClock } from '../core/system-clock.ts';
 import type { Engine } from '../engines/engine.ts';
-import { engineNames } from '../engines/incus/names.ts';
 import { createIncusEngine } from '../engines/incus/incus-engine.ts';
 import { createSimEngine } from '../engines/sim/sim-engine.ts';
 import { createFetcher } from '../fetch/fetcher.ts';
@@ -32,9 +31,7 @@ import type { Surroundings } from '../providers/resource-type.ts';
 import { sameSecret } from '../secrets/secrets.ts';
 import { ensureCertificates } from '../secrets/certificates.ts';
 import { openStore } from '../store/store.ts';
-import { findAccounts } from '../store/accounts.ts';
 import { findInstances } from '../store/instance-records.ts';
-import { findUsers } from '../store/users.ts';
 import { parseLenient } from '../template/parse-lenient.ts';
 import { startAdminServer } from './admin-server.ts';
 import { hashPassword } from './hash-password.ts';
@@ -44,10 +41,7 @@ import { renewCertificate } from './renew-certificate.ts';
 import { createFilesApi, listenForFiles } from './files-api.ts';
 import { createControlMetrics } from './control-metrics.ts';
 import { createControlMonitor } from './control-monitor.ts';
-import { findPresences, hostProcesses } from './find-presences.ts';
-import { createWorkMeter } from './work-meter.ts';
 import { whyInstance } from './instance-facts.ts';
-import { ensureSupervisor } from './keep-supervisor.ts';
 import { createListenPorts } from './listen-ports.ts';
 import { createLoopWatch } from './loop-watch.ts';
 import { observeFetch } from './observe-downloads.ts';
@@ -55,10 +49,11 @@ import { observeEngine } from './observe-engine.ts';
 import { createGiveUpMount } from './give-up-mount.ts';
 import { createOperatorDrain } from './operator-drain.ts';
 import { readCosts } from './read-costs.ts';
+import { ownPasses } from './own-passes.ts';
+import { createPresenceReader, nobodyIsFound } from './read-presences.ts';
 import { applyRedirects, readRefused } from './redirects.ts';
 import { poolHistory } from './pool-history.ts';
 import { createRefusedPackets } from './refused-packets.ts';
-import { rotateLogs } from './rotate-logs.ts';
 import { runLoop, type Loop } from './run-loop.ts';
 import { createSendMail } from './send-mail.ts';
 import { createNotifications } from './send-notifications.ts';
@@ -76,8 +71,6 @@ import { statusDocument } from './status.ts';
 import { createWebFront } from './web-front.ts';
 import { workspaceUsage } from './workspace-usage.ts';
 
-const lookAtLogsEvery = 1_000;
-const lookAtSupervisorEvery = 500;
 const stopLimit = 20_000;
 
 async function main(): Promise<void> {
@@ -197,8 +190,6 @@ async function main(): Promise<void> {
   const { images, servicesOf } = await createRecipeImages({ home, engine, metrics, clock, log, signal, changed });
   const ports = createListenPorts(store, installation.id);
   const sshIdentity = await ensureSshIdentity(privateKeys);
-  const processes = hostProcesses();
-  const measureWork = createWorkMeter({ list: processes, clock });
   const worker = createWorkerLink({
     log,
     onQuestion: () => {
@@ -257,18 +248,9 @@ async function main(): Promise<void> {
       link.publishOrders(orders);
     },
     isRestoring: () => existsSync(home.restoring),
-    presences: async () => {
-      if (!capabilities.real) return []; // simulated instances have no processes
-      const instances = await findInstances(store.db);
-      const people = [...(await findUsers(store.db)), ...(await findAccounts(store.db))];
-      const found = findPresences({
-        list: processes,
-        project: engineNames(installation.id).project,
-        pools: new Map(instances.map(({ name, scaleSetKey }) => [name, scaleSetKey])),
-        users: new Map(people.map(({ uid, name }) => [uid, name])),
-      });
-      return measureWork(found);
-    },
+    presences: capabilities.real
+      ? createPresenceReader({ store, installation: installation.id, clock })
+      : nobodyIsFound,
     notify: notifications.notify,
     alert: notifications.alert,
     observer: metrics,
@@ -453,16 +435,6 @@ async function main(): Promise<void> {
   await store.close();
   clearTimeout(late);
   process.exit(0);
-}
-
-/** What control does for its own house; where systemd starts it, there is no supervisor to be kept. */
-function ownPasses(home: Home, run: RuntimeFolder): Record<string, () => Promise<number>> {
-  const logs = async () => {
-    for (const folder of process.getuid?.() === 0 ? [home.logs, machineFolder] : [home.logs]) await rotateLogs(folder);
-    return lookAtLogsEvery;
-  };
-  const supervisor = () => ensureSupervisor({ run, logFolder: home.logs }).then(() => lookAtSupervisorEvery);
-  return existsSync(run.programs) ? { logs, supervisor } : { logs };
 }
 
 async function readJson(file: string): Promise<Json> {

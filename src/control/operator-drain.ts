@@ -5,7 +5,8 @@
 import { z } from 'zod';
 import { PoolhouseError } from '../core/errors.ts';
 import { beginDraining, drainCause } from '../pool/instance-state.ts';
-import { findInstances, updateInstanceState } from '../store/instance-records.ts';
+import { updateInstanceState } from '../store/instance-records.ts';
+import { parseRequest, requireNamedInstance } from './operator-request.ts';
 import type { World } from './world.ts';
 
 const requestSchema = z.strictObject({ instance: z.string().max(200), off: z.boolean().default(false) });
@@ -23,13 +24,9 @@ export function createOperatorDrain({
   changed,
 }: Pick<World, 'store' | 'clock' | 'log' | 'changed'>): (request: unknown) => Promise<DrainAnswer> {
   return async (request) => {
-    const asked = requestSchema.safeParse(request);
-    if (!asked.success) throw new PoolhouseError('InvalidParameter', z.prettifyError(asked.error));
-    const { instance: name, off } = asked.data;
+    const { instance: name, off } = parseRequest(requestSchema, request);
     const hostname = await store.transaction(async (tx) => {
-      const instance = (await findInstances(tx)).find((one) => one.hostname === name || one.name === name);
-      if (instance === undefined)
-        throw new PoolhouseError('ResourceNotFound', `There is no instance '${name}'. 'poolhouse status' lists them.`);
+      const instance = await requireNamedInstance(tx, name);
       const { state } = instance;
       if (state.removal !== undefined || drainCause(state) === 'delete')
         throw new PoolhouseError('Conflict', `The instance '${name}' is being removed already.`);

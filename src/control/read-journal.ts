@@ -1,7 +1,7 @@
 /** The journal of an instance, as `poolhouse logs INSTANCE` shows it. */
 import type { LogLevel } from '../core/log-levels.ts';
 import { PoolhouseError } from '../core/errors.ts';
-import { findInstances } from '../store/instance-records.ts';
+import { findNamedInstance } from '../store/instance-records.ts';
 import { isService } from './service-instances.ts';
 import type { World } from './world.ts';
 
@@ -18,7 +18,7 @@ export async function readJournal(
   level: LogLevel,
   signal: AbortSignal,
 ): Promise<string> {
-  const known = (await findInstances(store.db)).find((one) => one.hostname === name || one.name === name);
+  const known = await findNamedInstance(store.db, name);
   // Of our own instances nothing is written down.
   const instance = known ?? (await engine.list(signal)).find((one) => one.name === name && isService(one));
   if (instance === undefined)

@@ -23,6 +23,7 @@ import {
 import { readSnapshotTag } from '../providers/storage/snapshot-tag.ts';
 import { findResources, type ResourceRecord } from '../store/resource-records.ts';
 import { findShareRestores, saveShareRestore, type ShareRestore } from '../store/share-restores.ts';
+import { parseRequest } from './operator-request.ts';
 import { parsePlacePath, parseShare } from './share-place.ts';
 import type { World } from './world.ts';
 
@@ -203,9 +204,7 @@ export function createShareDesk(world: World): ShareDesk {
       };
     },
     async order(request, signal) {
-      const asked = requestSchema.safeParse(request);
-      if (!asked.success) throw new PoolhouseError('InvalidParameter', z.prettifyError(asked.error));
-      const { data } = asked;
+      const data = parseRequest(requestSchema, request);
       switch (data.do) {
         case 'restore':
           return beginRestore(data, signal);

@@ -8,7 +8,7 @@ import { findInstances } from '../store/instance-records.ts';
 import { findResources, nameOf } from '../store/resource-records.ts';
 import { fullnessInWords, fullnessThresholds, percentUsed } from '../pool/judge-fullness.ts';
 import type { ShareFullness } from './fullness-loop.ts';
-import type { FileServerStatus } from './file-server.ts';
+import type { FileServerStatus } from './file-server-status.ts';
 import { frontEnds } from './front-end-loop.ts';
 import { shownMounts } from './folder-snapshot.ts';
 import type { World } from './world.ts';

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -28,6 +28,19 @@ describe('recipes', () => {
     expect(datascience.packages).toEqual(expect.arrayContaining(base.packages));
   });
 
+  it('of ours install every file there is, and all of a program that has several', async () => {
+    for (const name of await readdir(ours)) {
+      const recipe = await loadRecipe(name, [ours]);
+      const folder = join(ours, name, 'files');
+      const installed = new Set(recipe.files.map(({ content }) => content.toString('base64')));
+      for (const entry of await readdir(folder, { recursive: true, withFileTypes: true }))
+        if (entry.isFile()) {
+          const file = join(entry.parentPath, entry.name);
+          expect([file, installed.has(await readFile(file, 'base64'))]).toEqual([file, true]);
+        }
+    }
+  });
+
   it('take what they extend, and add to it', async () => {
     await write('lower/recipe.json', {
       name: 'lower',
@@ -35,13 +48,13 @@ describe('recipes', () => {
       packages: ['tmux', 'less'],
       files: [
         { path: '/etc/motd', content: 'lower' },
-        { path: '/etc/issue', source: 'issue', mode: '0600' },
+        { path: '/etc/issue', source: 'more/issue', mode: '0600' },
       ],
       commands: ['first'],
       enable: ['a.service'],
       services: { 22: 'ssh' },
     });
-    await write('lower/files/issue', 'from a file');
+    await write('lower/files/more/issue', 'from a file');
     await write('upper/recipe.json', {
       name: 'upper',
       extends: 'lower',
@@ -97,6 +110,11 @@ describe('recipes', () => {
       'takes a file from elsewhere',
       { 'a/recipe.json': { name: 'a', files: [{ path: '/x', source: '../recipe.json' }] } },
       /files\.0\.source/,
+    ],
+    [
+      'takes a file from elsewhere by a folder',
+      { 'a/recipe.json': { name: 'a', files: [{ path: '/x', source: 'more/../../recipe.json' }] } },
+      /files\.0\.source: expected a path without '\.\.'/,
     ],
     [
       'puts a file out of the image',

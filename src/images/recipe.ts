@@ -16,7 +16,11 @@ export const recipeName = z
 const imagePath = z
   .string()
   .regex(/^\/[^\0]*$/, 'expected an absolute path')
-  .refine((path) => !path.split('/').includes('..'), `expected a path without '..'`);
+  .refine(hasNoWayUp, `expected a path without '..'`);
+
+function hasNoWayUp(path: string): boolean {
+  return !path.split('/').includes('..');
+}
 
 /** What can be offered at a port that knows people. */
 const services = ['ssh', 'jupyterhub', 'rdp'] as const;
@@ -25,10 +29,11 @@ export type Service = (typeof services)[number];
 const fileSchema = z.strictObject({
   /** Where it goes in the image. */
   path: imagePath,
-  /** A file in the recipe's folder `files/` … */
+  /** A file in the recipe's folder `files/`, or in a folder of it … */
   source: z
     .string()
-    .regex(/^[A-Za-z0-9._-]+$/)
+    .regex(/^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/)
+    .refine(hasNoWayUp, `expected a path without '..'`)
     .optional(),
   /** … or the text itself. */
   content: z.string().optional(),

@@ -114,6 +114,14 @@ export function isLeaving(state: Pick<InstanceState, 'removal' | 'draining'>): b
   return state.removal !== undefined || drainCause(state) === 'delete';
 }
 
+/** How often a step may fail for a reason that may pass, before nobody waits for it any more. */
+const patience = 5;
+
+/** It is tried on all the same. */
+export function isGivenUp({ failure }: { failure?: Pick<StepFailure, 'attempts'> | undefined }): boolean {
+  return failure !== undefined && failure.attempts >= patience;
+}
+
 /** The failure that counts now; undefined where the last step was well, or something else has been asked for since. */
 export function failureOf(state: InstanceState, generation: number): StepFailure | undefined {
   const { failure } = state;

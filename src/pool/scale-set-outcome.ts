@@ -1,15 +1,12 @@
 /** How a scale set's operation stands. Design: succeeded when extensions ended well and first probes passed, or 30 s after the extensions. */
 import type { EpochMillis } from '../core/time.ts';
-import { drainCause, failureOf } from './instance-state.ts';
+import { drainCause, failureOf, isGivenUp } from './instance-state.ts';
 import { isReady, type InstanceSnapshot, type ScaleSetSnapshot } from './scale-set-snapshot.ts';
 
 export type Outcome =
   | { outcome: 'updating'; reason: string }
   | { outcome: 'succeeded' }
   | { outcome: 'failed'; code: string; message: string; target?: string };
-
-/** How often a step may fail for a reason that may pass, before the operation fails. The loop goes on trying. */
-const patience = 5;
 
 export function scaleSetOutcome(
   snapshot: ScaleSetSnapshot,
@@ -68,7 +65,7 @@ function failuresOf(snapshot: ScaleSetSnapshot, instance: InstanceSnapshot): Fai
     }
   }
   const failure = failureOf(state, snapshot.generation);
-  if (failure !== undefined && failure.attempts >= patience) {
+  if (failure !== undefined && isGivenUp({ failure })) {
     return [
       {
         code: failure.code,

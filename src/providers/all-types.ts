@@ -33,7 +33,7 @@ export function allTypes(parts: TypeParts): ResourceType[] {
     ...loadBalancerChildren,
     networkSecurityGroups,
     securityRules,
-    scaleSets(parts.live),
+    scaleSets(),
     scaleSetInstances(parts.live),
     scaleSetExtensions,
     rollingUpgrades(parts.live),

@@ -41,6 +41,11 @@ export async function findInstances(queries: Queries, scaleSetKey?: string): Pro
   return (await query.execute()).map(instanceOf);
 }
 
+/** As people name it: by its hostname, or by its name in the engine. */
+export async function findNamedInstance(queries: Queries, name: string): Promise<InstanceRecord | undefined> {
+  return (await findInstances(queries)).find((one) => one.hostname === name || one.name === name);
+}
+
 export async function findInstance(
   queries: Queries,
   scaleSetKey: string,

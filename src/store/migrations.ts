@@ -266,4 +266,9 @@ export const migrations: readonly string[] = [
   ALTER TABLE users ADD COLUMN quota INTEGER;
   ALTER TABLE user_groups ADD COLUMN quota INTEGER;
   `,
+  // What happened to one instance is found without reading what happened to all.
+  `
+  CREATE INDEX activity_log_by_instance ON activity_log (properties_json ->> '$.instance');
+  CREATE INDEX activity_log_by_hostname ON activity_log (properties_json ->> '$.hostname');
+  `,
 ];

@@ -1,7 +1,7 @@
 /** Operations on folders, and those that are the same for files. */
-import { askedOfListing } from './listing-xml.ts';
-import { header, queryValue, readListing, readMetadata, toMarker } from './read-headers.ts';
+import { header, queryValue, readListing, readMetadata } from './read-headers.ts';
 import { entryHeaders, fileTime, keptHeaders, servedOf } from './kept-properties.ts';
+import { listingDocument } from './listing-document.ts';
 import { readTarget, requireNewName } from './read-target.ts';
 import { asRestError, RestError } from './rest-error.ts';
 import type { RestAnswer, RestParts, ShareRequest } from './rest-parts.ts';
@@ -53,29 +53,15 @@ export async function listFolder(request: ShareRequest, { files }: RestParts): P
     request.signal,
   );
   const snapshot = queryValue(request, 'sharesnapshot');
-  return {
-    status: 200,
-    body: xmlDocument(
-      element(
-        'EnumerationResults',
-        [
-          ...askedOfListing(request),
-          // What is not text at all has no name that a client could say.
-          element(
-            'Entries',
-            entries.filter(({ name }) => fitsXml(name)).map((entry) => entryXml(entry, include)),
-          ),
-          textElement('NextMarker', next === undefined ? '' : toMarker(next)),
-        ],
-        {
-          ServiceEndpoint: request.endpoint,
-          ShareName: request.share,
-          ...(snapshot === undefined ? {} : { ShareSnapshot: snapshot }),
-          DirectoryPath: request.place.path.join('/'),
-        },
-      ),
-    ),
+  // What is not text at all has no name that a client could say.
+  const items = entries.filter(({ name }) => fitsXml(name)).map((entry) => entryXml(entry, include));
+  const attributes = {
+    ServiceEndpoint: request.endpoint,
+    ShareName: request.share,
+    ...(snapshot === undefined ? {} : { ShareSnapshot: snapshot }),
+    DirectoryPath: request.place.path.join('/'),
   };
+  return { status: 200, body: listingDocument(request, { kind: 'Entries', items, next }, attributes) };
 }
 
 function entryXml(entry: ShareEntry, include: readonly string[]): string {

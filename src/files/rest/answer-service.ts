@@ -1,6 +1,6 @@
 /** Operations on an account's file service. */
-import { askedOfListing } from './listing-xml.ts';
-import { readListing, toMarker } from './read-headers.ts';
+import { listingDocument } from './listing-document.ts';
+import { readListing } from './read-headers.ts';
 import { RestError } from './rest-error.ts';
 import type { RestAnswer, RestParts, RestRequest, RestShare } from './rest-parts.ts';
 import { readText } from './read-body.ts';
@@ -16,23 +16,10 @@ export async function listShares(request: RestRequest, { accounts }: RestParts):
   const found = all.filter((share) => share.name.startsWith(prefix) && orderOf(share) > marker);
   const page = found.slice(0, most);
   const last = found.length > page.length ? page.at(-1) : undefined;
-  return {
-    status: 200,
-    body: xmlDocument(
-      element(
-        'EnumerationResults',
-        [
-          ...askedOfListing(request),
-          element(
-            'Shares',
-            page.map((share) => shareXml(share, include.includes('metadata'))),
-          ),
-          textElement('NextMarker', last === undefined ? '' : toMarker(orderOf(last))),
-        ],
-        { ServiceEndpoint: request.endpoint },
-      ),
-    ),
-  };
+  const items = page.map((share) => shareXml(share, include.includes('metadata')));
+  const next = last === undefined ? undefined : orderOf(last);
+  const attributes = { ServiceEndpoint: request.endpoint };
+  return { status: 200, body: listingDocument(request, { kind: 'Shares', items, next }, attributes) };
 }
 
 /** Snapshots before their share. */

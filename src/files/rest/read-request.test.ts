@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { askedOfListing } from './listing-xml.ts';
+import { askedOfListing } from './listing-document.ts';
 import { operationOf } from './operations.ts';
 import { readListing, readMetadata, readRange, toMarker } from './read-headers.ts';
 import { readTarget, requireNewName } from './read-target.ts';

@@ -72,6 +72,11 @@ export async function startFakeHub(
   return { port: (server.address() as AddressInfo).port, asked, connections };
 }
 
+/** Answers with what it was asked for. */
+export function startGreetingHub(): Promise<FakeHub> {
+  return startFakeHub((request, response) => void response.end(`hub: ${request.url ?? ''}`));
+}
+
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const certificateKeys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
 x509.cryptoProvider.set(globalThis.crypto);

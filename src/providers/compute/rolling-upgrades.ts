@@ -4,6 +4,7 @@
  */
 import { PoolhouseError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
+import { isGivenUp } from '../../pool/instance-state.ts';
 import { findInstances, type InstanceRecord } from '../../store/instance-records.ts';
 import type { ResourceRecord } from '../../store/resource-records.ts';
 import type { LiveFacts } from '../live-facts.ts';
@@ -26,7 +27,7 @@ export function rollingUpgrades(live: LiveFacts): VirtualType {
     );
     const pending = members.filter((one) => one.modelVersion !== version);
     const upgraded = members.filter((one) => one.modelVersion === version && one.state.upgradedAt !== undefined);
-    const failed = upgraded.filter(({ state }) => (state.failure?.attempts ?? 0) >= 5);
+    const failed = upgraded.filter(({ state }) => isGivenUp(state));
     const isServing = (name: string) => live.instance(name)?.inRotation === true;
     const underWay = upgraded.filter((one) => !failed.includes(one) && !isServing(one.name));
     const begunAt = Math.min(...upgraded.map(({ state }) => state.upgradedAt ?? Infinity));

@@ -14,6 +14,7 @@ import type { LiveFacts } from '../live-facts.ts';
 import { objectAt, optionalBoolean } from '../read-body.ts';
 import type { ActionContext, TypeContext, VirtualType } from '../resource-type.ts';
 import { modelVersion } from './model-version.ts';
+import { provisioningStateOf } from './provisioning-state.ts';
 import { changeOne, deleteInstances, instanceChanges, type InstanceActionName } from './scale-set-actions.ts';
 import { uuidOf } from './scale-sets.ts';
 
@@ -77,9 +78,9 @@ export function scaleSetInstances(live: LiveFacts): VirtualType {
       placementGroupId: null,
       statuses: [
         {
-          code: `ProvisioningState/${state(instance).toLowerCase()}`,
+          code: `ProvisioningState/${provisioningStateOf(instance.state).toLowerCase()}`,
           level: 'Info',
-          displayStatus: `Provisioning ${state(instance).toLowerCase()}`,
+          displayStatus: `Provisioning ${provisioningStateOf(instance.state).toLowerCase()}`,
           ...(instance.state.failure === undefined ? {} : { message: instance.state.failure.message }),
         },
         {
@@ -113,16 +114,6 @@ export function scaleSetInstances(live: LiveFacts): VirtualType {
         ],
       })),
     };
-  }
-
-  function state(instance: InstanceRecord): string {
-    if (instance.state.removal !== undefined) return 'Deleting';
-    const extensions = Object.values(instance.state.extensions);
-    if (extensions.some((extension) => extension.status === 'failed') || (instance.state.failure?.attempts ?? 0) >= 5)
-      return 'Failed';
-    if (instance.state.provisioned === undefined || extensions.some((extension) => extension.status === 'running'))
-      return 'Creating';
-    return 'Succeeded';
   }
 
   async function present(
@@ -163,7 +154,7 @@ export function scaleSetInstances(live: LiveFacts): VirtualType {
           protectFromScaleIn: instance.state.protectFromScaleIn || live.instance(instance.name)?.active === true,
           protectFromScaleSetActions: instance.state.protectFromScaleSetActions,
         },
-        provisioningState: state(instance),
+        provisioningState: provisioningStateOf(instance.state),
         timeCreated: new Date(instance.createdAt).toISOString(),
         privateIPAddress: instance.address,
         ...(expand?.toLowerCase() === 'instanceview' ? { instanceView: view(instance) } : {}),

@@ -2,16 +2,16 @@ import { createHash } from 'node:crypto';
 import { PoolhouseError } from '../../core/errors.ts';
 import { dig, isObject, withoutDeep, type JsonObject } from '../../core/json.ts';
 import { hideIn, isPlaceholder } from '../../secrets/secrets.ts';
-import { findInstances, saveModel, type InstanceRecord } from '../../store/instance-records.ts';
+import { findInstances, saveModel } from '../../store/instance-records.ts';
 import { uidOf } from '../../store/accounts.ts';
 import { keyOf, tryParseResourceId } from '../../core/resource-id.ts';
 import { findResources, type ResourceRecord } from '../../store/resource-records.ts';
 import { invalid, objectAt, objects } from '../read-body.ts';
 import type { AcceptContext, RoomContext, StoredType } from '../resource-type.ts';
-import type { LiveFacts } from '../live-facts.ts';
 import { requireFreeAdminName } from '../identity/names-in-use.ts';
 import { modelVersion } from './model-version.ts';
 import { readPoolTags } from './pool-tags.ts';
+import { provisioningStateOf } from './provisioning-state.ts';
 import { scaleSetActions } from './scale-set-actions.ts';
 import {
   isApplicationHealth,
@@ -25,7 +25,7 @@ import { allSizes, sizeOf } from './sizes.ts';
 const type = 'Microsoft.Compute/virtualMachineScaleSets';
 
 /** A scale set: the asked-for number of identical instances. Loops in control make it so. */
-export function scaleSets(live: LiveFacts): StoredType {
+export function scaleSets(): StoredType {
   return {
     kind: 'stored',
     type,
@@ -120,7 +120,7 @@ export function scaleSets(live: LiveFacts): StoredType {
         const count = new Map<string, number>();
         for (const instance of instances) {
           if (instance.state.standby !== undefined) continue;
-          const code = `ProvisioningState/${provisioningStateOf(instance).toLowerCase()}`;
+          const code = `ProvisioningState/${provisioningStateOf(instance.state).toLowerCase()}`;
           count.set(code, (count.get(code) ?? 0) + 1);
         }
         return {
@@ -229,13 +229,6 @@ export function scaleSets(live: LiveFacts): StoredType {
         { target: 'sku.capacity' },
       );
     }
-  }
-
-  function provisioningStateOf(instance: InstanceRecord): string {
-    if (instance.state.removal !== undefined) return 'Deleting';
-    if (instance.state.failure !== undefined && live.instance(instance.name)?.power !== 'running') return 'Failed';
-    if (Object.values(instance.state.extensions).some((extension) => extension.status === 'failed')) return 'Failed';
-    return instance.state.provisioned === undefined ? 'Creating' : 'Succeeded';
   }
 }
 

@@ -4,19 +4,17 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { programFiles } from '../core/program-files.ts';
-import { workerMissing } from './test-worker.ts';
+import { programFiles } from '../../core/program-files.ts';
+import { workerMissing } from '../test-worker.ts';
 
-const program = join(programFiles.root, 'images/recipes/fileserver/files/share-files');
+const packageFolder = join(programFiles.root, 'images/recipes/fileserver/files');
 
 /** Prints what could not be put up with, and how many steps there were at most. */
 const script = `
-import importlib.machinery, importlib.util, os, shutil, sys
-loader = importlib.machinery.SourceFileLoader("share_files", sys.argv[1])
-spec = importlib.util.spec_from_loader("share_files", loader)
+import os, shutil, sys
+sys.path.append(sys.argv[1])
 sys.dont_write_bytecode = True
-worker = importlib.util.module_from_spec(spec)
-loader.exec_module(worker)
+from share_files.restoring import Restoring
 
 def write(path, text):
     os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -63,7 +61,7 @@ for what, work in MISCHIEF.items():
         place = Place()
         place.root, place.snapshot = os.open(root, os.O_RDONLY), b"s"
         request = Request(root, at, work)
-        restoring = worker.Restoring(request, place)
+        restoring = Restoring(request, place)
         restoring.waiting.append(([b".snapshots", b"s"], []))
         try:
             while restoring.waiting:
@@ -81,7 +79,9 @@ print(most > 5)
 it.skipIf(workerMissing !== undefined)('ends nothing where people go on in what is restored', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'ph-meanwhile-'));
   onTestFinished(() => rm(folder, { recursive: true }));
-  const { stdout, stderr } = spawnSync('/usr/bin/python3', ['-I', '-c', script, program, folder], { encoding: 'utf8' });
+  const { stdout, stderr } = spawnSync('/usr/bin/python3', ['-I', '-c', script, packageFolder, folder], {
+    encoding: 'utf8',
+  });
   expect(stderr).toBe('');
   expect(stdout).toBe('True\n');
 });
