@@ -153,5 +153,30 @@ describe.skipIf(missing !== undefined)(
       );
       expect(there).not.toContain(name);
     });
+
+    it('changes what machines show when the tags change', async () => {
+      const set = async (isolation: string, survives: string) => {
+        const { id } = await installation.pool('isolated');
+        const tags = { 'poolhouse-isolation': isolation, 'poolhouse-survives': survives };
+        await (await installation.arm()).send('PATCH', `${id}?api-version=2023-09-01`, { tags });
+      };
+      const done = async (audit: string) => {
+        const log = await readFile(join(installation.home, 'logs', 'control.log'), 'utf8');
+        const lines = log.split('\n').filter((line) => line.includes(`"audit":"${audit}"`));
+        return lines.filter((line) => line.includes('"path":"/mnt/shared"')).length;
+      };
+      /** Asked of nobody there: who looks from inside keeps it as it is. */
+      const afterwards = async (audit: string, change: () => Promise<void>) => {
+        const before = await done(audit);
+        await change();
+        await until(`both machines have changed: ${audit}`, async () => ((await done(audit)) >= before + 2 ? true : undefined), 180_000); // prettier-ignore
+      };
+      await afterwards('shown', () => set('share', 'notebooks'));
+      expect(await said('bob', 'ls /mnt/shared/notebooks; cat ~/notebooks/remote/note')).toBe(
+        'alice\nazure\nbob\nkept',
+      );
+      await afterwards('taken away', () => set('user', 'home'));
+      expect(await said('bob', 'ls /mnt/shared/notebooks; cat ~/note ~/notebooks/remote/note')).toBe('azure\nbob\nkept\nkept'); // prettier-ignore
+    });
   },
 );
