@@ -9,9 +9,9 @@ const patienceMs = 120_000;
 
 export interface Waiting {
   /** Restores of the share, as control tells them. */
-  read(): Promise<readonly RestoreDocument[]>;
+  read: () => Promise<readonly RestoreDocument[]>;
   /** How it goes, whenever that is something new. */
-  tell(message: string): void;
+  tell: (message: string) => void;
   /** Aborts at Ctrl-C. */
   signal: AbortSignal;
   pause?: (milliseconds: number) => Promise<unknown>;

@@ -119,7 +119,9 @@ function restoreCommand(shared: Shared): Command {
       const begun = JSON.parse(await tellControl(socket, '/v1/shares', { do: 'restore', share, snapshot, path })) as RestoreDocument; // prettier-ignore
       const waiting = {
         read: async () => (await read(shared, begun.share)).restores,
-        tell: (message: string) => void (process.stderr.isTTY && process.stderr.write(`${plainLine(message)}\n`)),
+        tell: (message: string) => {
+          if (process.stderr.isTTY) process.stderr.write(`${plainLine(message)}\n`);
+        },
         signal: shared.signal,
       };
       const ended = options.wait ? await awaitRestore(begun, waiting) : begun;
