@@ -56,8 +56,8 @@ export function createBtrfs(pool: string) {
 
   return {
     /** Makes an empty one; the path must be root's alone. */
-    async create(path: string, group: string, signal: AbortSignal): Promise<void> {
-      await run(['subvolume', 'create', '-i', group, path], signal);
+    async create(path: string, group: string | undefined, signal: AbortSignal): Promise<void> {
+      await run(['subvolume', 'create', ...(group === undefined ? [] : ['-i', group]), path], signal);
     },
     /** What `source` holds now, writable until `seal`. */
     async snapshot(source: string, path: string, group: string, signal: AbortSignal): Promise<void> {
@@ -70,6 +70,10 @@ export function createBtrfs(pool: string) {
     /** The path must be root's alone. */
     async remove(path: string, signal: AbortSignal): Promise<void> {
       await run(['subvolume', 'delete', path], signal);
+    },
+    /** By its number: nothing that leads to it is walked. */
+    async removeById(id: number, signal: AbortSignal): Promise<void> {
+      await run(['subvolume', 'delete', '--subvolid', String(id), pool], signal);
     },
     /** Of the subvolume that it is, or is in. */
     async idOf(path: string, signal: AbortSignal): Promise<number> {

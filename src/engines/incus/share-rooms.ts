@@ -144,6 +144,14 @@ export function createShareRooms(pool: string) {
     /** Before a share is removed: what is full cannot even be removed. */
     unlimit: async (volume: ShareVolume, signal: AbortSignal) => quotas.unlimit(await counted(volume, signal), signal),
 
+    /** Before a share is removed for good: the daemon walks all that is in it, and people can make paths that are too long for it. */
+    async empty(volume: ShareVolume, signal: AbortSignal): Promise<void> {
+      const depth = ({ path }: Subvolume) => path.split('/').length;
+      const inner = (await present(volume, signal)).toSorted((one, other) => depth(other) - depth(one));
+      for (const { id } of inner) await btrfs.removeById(id, signal);
+      await workshop.renew(volume.folder, signal);
+    },
+
     /** The share's quota holds for all that is in it. */
     async limit(volume: ShareVolume, signal: AbortSignal): Promise<void> {
       await groupOf(volume, signal);

@@ -44,6 +44,15 @@ export function createWorkshop(btrfs: Btrfs, pool: string) {
       }
     },
 
+    /** Empties a volume, whose place is root's alone: by a new one there. Nothing in it is walked, however deep it is. */
+    async renew(volume: string, signal: AbortSignal): Promise<void> {
+      const piece = join(folder, randomBytes(8).toString('hex'));
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await rename(volume, piece);
+      await btrfs.create(volume, undefined, signal);
+      await btrfs.remove(piece, signal);
+    },
+
     /** Takes a subvolume out of a share, and removes it. */
     async takeOut(from: { parent: FolderHandle; name: string }, signal: AbortSignal): Promise<void> {
       const piece = join(folder, randomBytes(8).toString('hex'));
