@@ -179,6 +179,21 @@ export function describeShareRooms(ground: Ground): void {
       expect(await ground.engine.listShares(signal)).toEqual([]);
     });
 
+    real('goes with a share in which somebody made paths that are too long for the engine', async () => {
+      await ground.engine.ensureShare(share, signal);
+      await ground.engine.ensureFolder(alice, signal);
+      const spec = await withPeople();
+      await ground.engine.attachShare(spec.name, whole, signal);
+      // Built from its end, so that no path that is named is long.
+      const deep = `cd /mnt/files/notebooks/alice; name=$(printf '%0200d' 0); mkdir $name; n=0
+        while [ $((n+=1)) -le 30 ]; do mkdir outer && mv $name outer/ && mv outer $name || exit 1; done`;
+      expect((await shell(spec.name, deep)).exitCode).toBe(0);
+      await ground.engine.snapshotShare('team', 'files', 'one', signal);
+      await ground.engine.detachShare(spec.name, '/mnt/files', signal);
+      await ground.engine.deleteShare('team', 'files', signal);
+      expect(await ground.engine.listShares(signal)).toEqual([]);
+    });
+
     real('does not take what people have put in its place for its own', async () => {
       await ground.engine.ensureShare(share, signal);
       await ground.engine.ensureFolder(alice, signal);
