@@ -72,7 +72,7 @@ export async function answerShare(
       if (kept === 0) return undefined;
       throw new PoolhouseError(
         'ShareHasSnapshots',
-        `The share has ${kept} snapshots that somebody took, and is not deleted without them: delete them first, or the share with '--include snapshots'.`,
+        `The share has ${kept} ${kept === 1 ? 'snapshot' : 'snapshots'} that somebody took, and is not deleted without them: delete them first, or the share with '--include snapshots'.`,
       );
     }
     default:

@@ -59,4 +59,8 @@ describe('a quota from now on', () => {
   ])('cannot be %j', (text, usual) => {
     expect(() => quotaAfter(text, usual)).toThrow(/is no size such as 10GiB/);
   });
+  it('wants its unit', () => {
+    expect(() => quotaAfter('10', true)).toThrow(/'10' is 10 B, with which nothing can be written\. Name the unit/);
+    expect(quotaAfter('1MiB', true)).toBe(2 ** 20);
+  });
 });

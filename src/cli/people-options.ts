@@ -1,7 +1,7 @@
 /** What the commands about users and groups have in common: their options, and how a list changes by them. */
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { parseByteSize } from '../core/byte-size.ts';
+import { describeBytes, parseByteSize } from '../core/byte-size.ts';
 import { parseSshKeys } from '../identity/ssh-keys.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -84,6 +84,8 @@ export function withQuotaOption(command: Command, whose: string, usual: boolean)
   );
 }
 
+const smallestQuota = 2 ** 20;
+
 /** The quota as the API takes it; undefined where the option is not given. */
 export function quotaAfter(text: string | undefined, usual: boolean): number | 'none' | null | undefined {
   if (text === undefined || text === 'none') return text;
@@ -91,6 +93,9 @@ export function quotaAfter(text: string | undefined, usual: boolean): number | '
   const bytes = parseByteSize(text);
   if (bytes === undefined)
     throw new UsageError(`--quota: '${text}' is no size such as 10GiB, and not 'none'${usual ? ` or 'default'` : ''}.`);
+  // As of a number without its unit: an empty folder takes more than a few bytes.
+  if (bytes < smallestQuota)
+    throw new UsageError(`--quota: '${text}' is ${describeBytes(bytes)}, with which nothing can be written. Name the unit, such as 10GiB.`); // prettier-ignore
   return bytes;
 }
 

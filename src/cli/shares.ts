@@ -5,13 +5,12 @@ import { PoolhouseError } from '../core/errors.ts';
 import { askControl, tellControl } from '../host/local-api.ts';
 import { bytesInWords } from '../pool/judge-fullness.ts';
 import { adminSocketOf } from './admin-socket.ts';
+import { awaitRestore } from './await-restore.ts';
 import { printAnswer } from './people-words.ts';
 import { plainLine } from './plain-text.ts';
 import type { Shared } from './shared.ts';
 import { table, tableWidth } from './table.ts';
 import { UsageError } from './usage-error.ts';
-
-const lookEvery = 500;
 
 export function sharesCommand(shared: Shared): Command {
   const command = new Command('shares')
@@ -109,13 +108,23 @@ function restoreCommand(shared: Shared): Command {
     )
     .action(async (share: string, options: RestoreOptions) => {
       const { snapshot, path = '' } = options;
+      // As of a variable that is not set: the whole share is not what was meant.
+      if (options.path?.trim() === '')
+        throw new UsageError(`--path: it is empty. Without '--path' all of ${share} is restored.`);
       await ask(
         options,
         `Make ${path === '' ? `all of ${share}` : `${path} of ${share}`} what it was in ${snapshot}? What was made since is removed there; a snapshot of now is taken before.`,
       );
       const socket = await adminSocketOf(shared);
       const begun = JSON.parse(await tellControl(socket, '/v1/shares', { do: 'restore', share, snapshot, path })) as RestoreDocument; // prettier-ignore
-      const ended = options.wait ? await untilEnded(shared, begun) : begun;
+      const waiting = {
+        read: async () => (await read(shared, begun.share)).restores,
+        tell: (message: string) => {
+          if (process.stderr.isTTY) process.stderr.write(`${plainLine(message)}\n`);
+        },
+        signal: shared.signal,
+      };
+      const ended = options.wait ? await awaitRestore(begun, waiting) : begun;
       if (ended.state === 'Failed') throw new PoolhouseError('OperationNotAllowed', ended.message);
       printAnswer(options, ended, () => plainLine(ended.state === 'Running' ? `It is under way: 'poolhouse shares show ${ended.share}' tells how far.` : ended.message) + '\n'); // prettier-ignore
     });
@@ -162,20 +171,6 @@ async function ask(options: { yes?: true }, question: string): Promise<void> {
   if (!process.stdin.isTTY) throw new UsageError('This cannot be asked without a terminal: say --yes.');
   const answer = await confirm({ message: question, initialValue: false, output: process.stderr });
   if (isCancel(answer) || !answer) throw new UsageError('Nothing was changed.');
-}
-
-/** Tells how it goes, where somebody looks. */
-async function untilEnded(shared: Shared, begun: RestoreDocument): Promise<RestoreDocument> {
-  let told = '';
-  for (;;) {
-    const { restores } = await read(shared, begun.share);
-    const present = restores.find(({ id }) => id === begun.id) ?? begun;
-    if (present.state !== 'Running') return present;
-    if (present.message !== told && process.stderr.isTTY) process.stderr.write(`${plainLine(present.message)}\n`);
-    told = present.message;
-    shared.signal.throwIfAborted();
-    await new Promise((resolve) => setTimeout(resolve, lookEvery));
-  }
 }
 
 /** For people. Pure. */

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { keyOf } from '../core/resource-id.ts';
 import { createSimEngine } from '../engines/sim/sim-engine.ts';
 import { addUser } from '../store/users.ts';
@@ -169,6 +169,17 @@ describe('the folders of shares that an instance is shown', () => {
     await pass();
     expect(await shown()).toEqual([azure]);
     expect((await instance()).state.mounts).toMatchObject([{ shown: 'workspaces' }]);
+  });
+
+  it('make room for the whole share, with links to it for everybody, when the tag is share again', async () => {
+    const { mount, shown, see, pass, engine } = await prepare({ 'poolhouse-isolation': 'share' });
+    const exec = vi.spyOn(engine, 'exec');
+    await mount('workspaces');
+    see([]);
+    await pass();
+    expect(await shown()).toEqual(['/mnt/shared=']);
+    const documents = exec.mock.calls.map(([, , { stdin }]) => JSON.parse(String(stdin)) as object);
+    expect(documents).toContainEqual(expect.objectContaining({ mountPoint: '/mnt/shared', whole: true }));
   });
 
   it('are told of in words where they cannot be shown, and are tried again', async () => {

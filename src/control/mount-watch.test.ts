@@ -106,6 +106,16 @@ describe('the mounts of an instance', () => {
     expect(last).toMatchObject({ level: 'Error', status: 'Failed' });
   });
 
+  it('are looked at as those of people’s folders as long as these are shown, whatever the tag says by now', async () => {
+    const { after, look, pool } = await prepare();
+    const mount = { account: 'team', share: 'notebooks', target: '/mnt/shared' };
+    for (const shown of ['share', 'workspaces'] as const) {
+      await pool.change({ mounts: [{ ...mount, shown }] });
+      await after(60);
+    }
+    expect(look.mock.calls.map(([, { isolated }]) => isolated)).toEqual([false, true]);
+  });
+
   it('are tried again at once when the engine was away', async () => {
     const { after, mend } = await prepare({ mended: 'not tried' });
     await after(0, [missing]);

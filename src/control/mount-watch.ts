@@ -180,9 +180,12 @@ export function createMountWatch(world: World, ask: AskMounts = createAskMounts(
         [...records.values()].flatMap(({ name, scaleSetKey }) => (isRepaired(sets.get(scaleSetKey)) ? [name] : [])),
       );
       isolated = new Set(
-        [...records.values()].flatMap(({ name, scaleSetKey }) => {
+        [...records.values()].flatMap(({ name, scaleSetKey, state }) => {
           const set = sets.get(scaleSetKey);
-          return set !== undefined && readPoolTags(set.document).isolation === 'user' ? [name] : [];
+          const isAsked = set !== undefined && readPoolTags(set.document).isolation === 'user';
+          // Also while somebody is on a machine whose pool's tag is another since: nothing is missing there.
+          const isShown = state.mounts?.some(({ shown }) => shown === 'workspaces') ?? false;
+          return isAsked || isShown ? [name] : [];
         }),
       );
       const running = live.engineInstances().filter(({ name, power, made }) => {

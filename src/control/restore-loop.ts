@@ -47,7 +47,7 @@ export function createRestoreLoop(world: World): RestoreLoop {
       const result = await shareFiles.restore({ account, share, snapshot, path }, signal);
       await end(restore, 'Succeeded', {
         ...result,
-        message: `${place} is as it was in ${snapshot}: ${count(result.files, 'file')} restored, ${count(result.removed, 'one', 'ones')} of later removed. How it was before is in .snapshots/${beforeName}.`,
+        message: `${place} is as it was in ${snapshot}: ${count(result.files, 'file')} restored, ${String(result.removed)} made since removed. How it was before is in .snapshots/${beforeName}.`,
       });
     } catch (error) {
       if (signal.aborted) return; // the next control goes on
@@ -114,4 +114,4 @@ export function createRestoreLoop(world: World): RestoreLoop {
   };
 }
 
-const count = (number: number, one: string, many = `${one}s`) => `${String(number)} ${number === 1 ? one : many}`;
+const count = (number: number, one: string) => `${String(number)} ${one}${number === 1 ? '' : 's'}`;

@@ -9,7 +9,7 @@ import { workspaceOf, type AttachmentStep } from '../pool/plan-attachments.ts';
 import { updateInstanceState, type InstanceRecord } from '../store/instance-records.ts';
 import { instanceAccounts, type InstanceAccounts, type InstanceUser } from './instance-users.ts';
 import { rescueTerms } from './rescue.ts';
-import { ensureWorkspaces, onlyOf, showWorkspaces } from './workspaces.ts';
+import { ensureWorkspaces, onlyOf, prepareWorkspaces, showWorkspaces } from './workspaces.ts';
 import type { World } from './world.ts';
 
 /** Of moving what lies in a home on the machine; everything else is done in moments. */
@@ -84,6 +84,9 @@ export async function showFolders(
     await engine.attachShare(instance.name, shown, signal);
     log.info({ audit: 'shown', instance: instance.name, account, share, folder, path }, 'a folder of a share is shown');
     if (isPersons && as === 'workspace') await beTheirs(userOf(of), path);
+    // As where a script mounts it: everybody's links lead there, also of those who were never on this machine.
+    const whole = { account, share, target: path, whole: true };
+    if (as === 'share') await prepareWorkspaces(world, instance.name, whole, signal);
     if (isPersons) arrived.set(mount, (arrived.get(mount) ?? new Set()).add(of));
   }
 

@@ -4,7 +4,7 @@ const units = ['', 'K', 'M', 'G', 'T', 'P'];
 
 /**
  * The bytes that a text means; undefined where it means none. `K`, `KiB` and so on are powers of 1,024, `KB` and so on of 1,000, as
- * they are written. More than 8 PiB, and less than a byte, is no size.
+ * they are written. 8 PiB and more (no number of ours counts so far), and less than a byte, is no size.
  */
 export function parseByteSize(text: string): number | undefined {
   const found = /^(\d{1,16}(?:\.\d{1,6})?) ?([KMGTP]?)(i?B)?$/i.exec(text.trim());
@@ -13,7 +13,7 @@ export function parseByteSize(text: string): number | undefined {
   if (suffix.toLowerCase() === 'ib' && letter === '') return undefined;
   const base = suffix.toLowerCase() === 'b' && letter !== '' ? 1_000 : 1_024;
   const bytes = Math.round(Number(digits) * base ** units.indexOf(letter.toUpperCase()));
-  return bytes >= 1 && bytes <= 2 ** 53 ? bytes : undefined;
+  return bytes >= 1 && Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
 /** For people: at most one digit behind the point, in powers of 1,024. `1.5 GiB`. */

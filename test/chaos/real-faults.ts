@@ -129,6 +129,20 @@ async function reboot(places: InstallationPlaces, engine: EngineView): Promise<s
   return `${met.length} processes`;
 }
 
+/**
+ * The same, where others use the engine's daemon: it stays, with its mounts and the network, and all else of ours ends at once, every
+ * process of every instance too.
+ */
+export async function endAllButDaemon(places: InstallationPlaces, engine: EngineView): Promise<void> {
+  const names = (await engine.instances()).map(({ name }) => name);
+  const inits = await Promise.all(names.map((name) => engine.initOf(name)));
+  const own = ['supervisor-main', 'control/main', 'gateway/main'].flatMap((what) => programs(places, what));
+  const met = [...own, ...inits.flatMap((pid) => pid ?? [])];
+  end(met);
+  await until('all of ours has ended', () => Promise.resolve(running(met).length === 0 ? true : undefined));
+  await run('nft', ['delete', 'table', 'inet', `poolhouse_${places.id}`]);
+}
+
 function programs(places: InstallationPlaces, what: string): number[] {
   return hostProcesses()
     .filter(

@@ -356,6 +356,13 @@ describe('the ARM API', () => {
       'Succeeded',
     );
     expect(await ids()).toEqual(['0', '1', '2']);
+    // As `az vmss update --set tags.…` of the older profiles does, without the image.
+    const tagged = structuredClone(shown);
+    const profile = dig(tagged, 'properties', 'virtualMachineProfile');
+    change(tagged, { virtualMachineProfile: { ...(isObject(profile) ? profile : {}), storageProfile: {} } });
+    expect(await done(await send('PUT', path, { ...tagged, tags: { cost: 'low' }, sku: { name: 'Standard_B1s', capacity: 3 } }))).toBe('Succeeded'); // prettier-ignore
+    expect((await send('GET', path)).body).toMatchObject({ tags: { cost: 'low' }, properties: { virtualMachineProfile: { storageProfile: { imageReference: { offer: expect.any(String) as string } } } } }); // prettier-ignore
+    expect(await ids()).toEqual(['0', '1', '2']);
     // As `az vmss scale` does, without the profile.
     expect(
       await done(await send('PUT', path, { location: 'westeurope', sku: { name: 'Standard_B1s', capacity: 2 } })),

@@ -150,5 +150,34 @@ describe.skipIf(missing !== undefined)(
       );
       expect(there).not.toContain(name);
     });
+
+    it('changes what machines show when the tags change', async () => {
+      const set = async (isolation: string, survives: string) => {
+        const { id } = await installation.pool('isolated');
+        const tags = { 'poolhouse-isolation': isolation, 'poolhouse-survives': survives };
+        await (await installation.arm()).send('PATCH', `${id}?api-version=2023-09-01`, { tags });
+      };
+      const done = async (audit: string) => {
+        const log = await readFile(join(installation.home, 'logs', 'control.log'), 'utf8');
+        const lines = log.split('\n').filter((line) => line.includes(`"audit":"${audit}"`));
+        return lines.filter((line) => line.includes('"path":"/mnt/shared"')).length;
+      };
+      /** Asked of nobody there: who looks from inside keeps it as it is. */
+      const afterwards = async (audit: string, change: () => Promise<void>) => {
+        const all = (await installation.pool('isolated')).instances.length;
+        const before = await done(audit);
+        await change();
+        await until(`all machines have changed: ${audit}`, async () => ((await done(audit)) >= before + all ? true : undefined), 180_000); // prettier-ignore
+      };
+      await said('bob', 'echo kept > ~/note');
+      await afterwards('shown', () => set('share', 'notebooks'));
+      await until('bob has links to it', async () =>
+        /azure\nbob\nkept$/.test(await said('bob', 'ls /mnt/shared/notebooks; cat ~/notebooks/remote/note')) ? true : undefined,
+      ); // prettier-ignore
+      await afterwards('taken away', () => set('user', 'home'));
+      expect(await said('bob', 'ls /mnt/shared/notebooks; cat ~/note ~/notebooks/remote/note')).toBe('azure\nbob\nkept\nkept'); // prettier-ignore
+      const log = await readFile(join(installation.home, 'logs', 'control.log'), 'utf8');
+      expect(log).not.toContain('takes nobody new: the cifs file system');
+    });
   },
 );

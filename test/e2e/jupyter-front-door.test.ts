@@ -127,6 +127,45 @@ describe.skipIf(missing !== undefined)(
       expect((await new JupyterClient(address, '127.0.0.1').signIn('alice', password)).status).toBe(403);
     });
 
+    it('serves a home that is the same on every machine, with what databases need on the machine’s own disk', async () => {
+      await must(join(repository, 'bin', 'poolhouse'), ['users', 'add', 'carol', '--password-stdin'], {
+        env: installation.env,
+        input: password,
+      });
+      const { id } = await installation.pool('sharedpool');
+      const arm = await installation.arm();
+      await arm.send('PATCH', `${id}?api-version=2023-09-01`, { tags: { 'poolhouse-survives': 'home' } });
+      const browser = new JupyterClient(address, '127.0.0.1');
+      await browser.signIn('carol', password);
+      await browser.startServer('carol');
+      const about = [
+        'import os, socket; print(socket.gethostname(), os.path.ismount("/home/carol"))',
+        'print(get_ipython().history_manager.hist_file, os.environ["JUPYTER_RUNTIME_DIR"], flush=True)',
+        'print(os.path.exists("/home/carol/from-browser"))',
+      ].join('\n');
+      const first = (await browser.runCell('carol', about)).trim().split(/\s+/);
+      const local = '/var/lib/poolhouse-local/carol';
+      expect(first.slice(1)).toEqual(['True', `${local}/ipython/history.sqlite`, `${local}/jupyter-runtime`, 'False']);
+      const put = await browser.send(
+        'PUT',
+        '/user/carol/api/contents/remote/from-browser',
+        bodyOf('from-browser', 'eA=='),
+      );
+      expect(put.status).toBe(201);
+      expect(await browser.runInTerminal('carol', 'cat ~/from-browser; echo -$((6 * 7))', /x-42/)).toContain('x-42');
+      const machine = (await installation.pool('sharedpool')).instances.find(({ name }) => name === first[0]);
+      await arm.send('POST', `${id}/delete?api-version=2023-09-01`, { instanceIds: [machine?.instanceId ?? ''] });
+      await until('her machine is gone', async () =>
+        (await installation.pool('sharedpool')).instances.some(({ name }) => name === first[0]) ? undefined : true,
+      );
+      const again = new JupyterClient(address, '127.0.0.1');
+      await again.signIn('carol', password);
+      await again.startServer('carol');
+      const second = (await again.runCell('carol', about)).trim().split(/\s+/);
+      expect(second[0]).not.toBe(first[0]);
+      expect(second.slice(1)).toEqual([...first.slice(1, -1), 'True']);
+    });
+
     it('has a hub that believes nobody but the gateway', async () => {
       const [instance] = (await installation.pool('sharedpool')).instances;
       const hub = `http://${instance?.address ?? ''}:8000`;

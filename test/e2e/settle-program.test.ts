@@ -77,6 +77,17 @@ describe.skipIf(!isPossible)('the program that settles people on an instance', (
     expect(lines.slice(5)).toEqual(['10001 700', 'refused']);
   });
 
+  it('makes the place of a share anew, where the engine took it away with the share', async () => {
+    const points = { do: 'points', target: '/mnt/deep/shared', folders: ['notebooks/alice'] };
+    const lines = await inside(`settle points; find /mnt/deep -printf '%p %U %m\\n'`, { points });
+    expect(lines.toSorted()).toEqual([
+      '/mnt/deep 0 755',
+      '/mnt/deep/shared 0 755',
+      '/mnt/deep/shared/notebooks 0 755',
+      '/mnt/deep/shared/notebooks/alice 0 755',
+    ]);
+  });
+
   it('makes a workspace a home once, moves what was in the home there, and keeps what is the machine’s own on it', async () => {
     const lines = await inside(
       `mkdir -p ${workspace}; show

@@ -1,9 +1,12 @@
 /** Shares on a real instance: what somebody deleted comes back from a snapshot, quotas change while it is mounted, and a deleted share comes back. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { endAllButDaemon } from '../chaos/real-faults.ts';
+import { viewEngine } from '../chaos/engine-view.ts';
 import type { ShareDetails } from '../../src/control/share-desk.ts';
+import { homeAt, runtimeFolderOf } from '../../src/core/home.ts';
 import { missingForSystemTests, ssh, TestInstallation, until, type Result } from './installation.ts';
 import { poolPassword, poolResources, poolUser } from './pool-resources.ts';
 
@@ -101,6 +104,53 @@ describe.skipIf(missing !== undefined)(`snapshots${missing === undefined ? '' : 
       (await installation.mustPoolhouse('status')).includes('! The share teamfiles/files is 1') ? true : undefined,
     );
     expect((await asUser(`rm ${workspace}/large ${workspace}/more; sync; echo fits > ${workspace}/note; cat ${workspace}/note`)).stdout).toBe('fits\n'); // prettier-ignore
+  });
+
+  it('are restored to the end, although all of ours ends in the middle', async () => {
+    await mustAz('update', ...share, '--quota', '2');
+    const many = `${workspace}/many`;
+    const make = `import os
+for folder in range(40):
+    os.makedirs(f"${many}/{folder}")
+    for name in range(1000):
+        open(f"${many}/{folder}/{name}", "w").write(f"{folder}/{name} " * 20)`;
+    const asWhole = `cd ${many} && find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum`;
+    const files = async () => Number((await asUser(`find ${many} -type f | wc -l`)).stdout);
+    expect((await ssh(poolPassword, poolUser, address, 'python3 -', ['-p', '50000'], make)).exitCode).toBe(0);
+    const whole = (await asUser(asWhole)).stdout;
+    expect(whole).toMatch(/^[0-9a-f]{64}/);
+    const { snapshot } = JSON.parse(await installation.mustPoolhouse('shares', 'snapshot', 'teamfiles/files', '--json')) as { snapshot: string }; // prettier-ignore
+    await asUser(
+      `cd ${many} && rm -rf [1-3]* && for one in 0/*; do echo other > $one; done && mkdir later && touch later/one`,
+    );
+    expect(await files()).toBeLessThan(10_000);
+    // Its first look has the file server made, which takes longer than all that follows.
+    await installation.mustPoolhouse('shares', 'restore', 'teamfiles/files', '--snapshot', snapshot, '--path', `notebooks/${poolUser}/note`, '--yes'); // prettier-ignore
+    const begun = JSON.parse(await installation.mustPoolhouse('shares', 'restore', 'teamfiles/files', '--snapshot', snapshot, '--path', `notebooks/${poolUser}/many`, '--yes', '--no-wait', '--json')) as { id: string; before: string }; // prettier-ignore
+    const restored = async () => (await details()).restores.find(({ id }) => id === begun.id);
+    await until('it is under way', async () => ((await files()) > 10_000 ? true : undefined), 120_000);
+    const id = (await installation.id()) ?? '';
+    const home = homeAt(installation.home);
+    const engine = viewEngine(id);
+    await endAllButDaemon({ id, home: home.folder, runFolder: runtimeFolderOf(home, id, true).folder, store: home.store }, engine); // prettier-ignore
+    engine.client.close();
+    await installation.mustPoolhouse('up');
+    await until('it ended', async () => ((await restored())?.state === 'Running' ? undefined : true), 180_000);
+    expect(await restored()).toMatchObject({ state: 'Succeeded', before: begun.before });
+    const log = await readFile(join(home.folder, 'logs', 'control.log'), 'utf8');
+    const begins = log.split('\n').filter((line) => line.includes(begun.id) && line.includes('is being restored'));
+    expect(begins.length, 'it was under way when all ended').toBeGreaterThan(1);
+    await until(
+      'the instance is back',
+      async () => ((await asUser('true')).exitCode === 0 ? true : undefined),
+      120_000,
+    );
+    expect((await asUser(asWhole)).stdout).toBe(whole);
+    const kept = `/mnt/files/.snapshots/${begun.before}/notebooks/${poolUser}/many`;
+    expect((await asUser(`cat ${kept}/0/5; ls ${kept}/later ${many}/later`)).stdout).toBe(
+      `other\n${kept}/later:\none\n`,
+    );
+    await asUser(`rm -rf ${many}`);
   });
 
   it('stay with a share that is deleted, which comes back with all that was in it', async () => {

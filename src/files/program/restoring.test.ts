@@ -1,6 +1,19 @@
 /** The worker makes a folder as it was in a snapshot. */
+import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readdir, readFile, readlink, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { codeOf, inSnapshot, never, prepareShare, prepareSnapshotted } from '../test-share.ts';
@@ -51,6 +64,29 @@ describe.skipIf(workerMissing !== undefined)(`restoring (${workerMissing ?? 'by 
     expect(await readFile(join(share, 'notebooks/ada/x'), 'utf8')).toBe('hers');
     expect(await codeOf(files.restore(inSnapshot('nothing', 'one'), never))).toBe('NotFound');
     expect(await codeOf(files.restore(inSnapshot('a', 'two'), never))).toBe('NotFound');
+  });
+
+  it('restores a workspace that another name was given since, from its own snapshots', async () => {
+    const { files, share } = await prepareSnapshotted();
+    await rename(join(share, 'notebooks/ada'), join(share, 'notebooks/ada-10001'));
+    await mkdir(join(share, 'notebooks/ada'));
+    await rm(join(share, 'notebooks/ada-10001/x'));
+    await mkdir(join(share, 'notebooks/ivy/.snapshots'), { recursive: true });
+    await symlink('../../ada-10001', join(share, 'notebooks/ivy/.snapshots/one'));
+    expect(await files.restore(inSnapshot('notebooks/ada-10001', 'one'), never)).toEqual({ files: 1, removed: 0 });
+    expect(await readFile(join(share, 'notebooks/ada-10001/x'), 'utf8')).toBe('hers');
+    for (const path of ['notebooks/ada', 'notebooks/ada-10001/y', 'notebooks/ivy', 'notebooks/ivy/x'])
+      expect(await codeOf(files.restore(inSnapshot(path, 'one'), never)), path).toBe('NotFound');
+  });
+
+  it('removes what took the place of a socket since, and says what a link is', async () => {
+    const { files, share } = await prepareSnapshotted();
+    const gone = join(share, '.snapshots/one/dir/socket');
+    spawnSync('python3', ['-c', `import socket; socket.socket(socket.AF_UNIX).bind(${JSON.stringify(gone)})`]);
+    await writeFile(join(share, 'dir/socket'), 'made since');
+    expect(await files.restore(inSnapshot('dir', 'one'), never)).toEqual({ files: 0, removed: 1 });
+    expect((await readdir(join(share, 'dir'))).toSorted()).toEqual(['b', 'link', 'same']);
+    await expect(files.find(inSnapshot('dir/link', 'one'), never)).rejects.toThrow(/is a link, a socket or the like/);
   });
 
   it('goes on with a restore that was cut off', async () => {

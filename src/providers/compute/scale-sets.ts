@@ -35,7 +35,7 @@ export function scaleSets(): StoredType {
     complete(body, existing) {
       // `az vmss scale` PUTs location and sku alone, and a template that scales an existing set does the same.
       const before = existing.document;
-      if (dig(body, 'properties', 'virtualMachineProfile') !== undefined) return withSecretsOf(body, before);
+      if (dig(body, 'properties', 'virtualMachineProfile') !== undefined) return withUnseenOf(body, before);
       return {
         ...before,
         ...body,
@@ -252,8 +252,8 @@ export function switchedOff(record: ResourceRecord): boolean {
   return record.found['$off'] === record.generation;
 }
 
-/** A client that PUTs what it has read (`az vmss scale`) has not seen the secrets: they stay as they were. */
-function withSecretsOf(body: JsonObject, before: JsonObject): JsonObject {
+/** A client that PUTs what it has read (`az vmss scale`) has not seen the secrets, and may leave out the image: they stay as they were. */
+function withUnseenOf(body: JsonObject, before: JsonObject): JsonObject {
   const document = structuredClone(body);
   const osProfile = objectAt(document, 'properties', 'virtualMachineProfile', 'osProfile');
   const osBefore = objectAt(before, 'properties', 'virtualMachineProfile', 'osProfile');
@@ -261,6 +261,10 @@ function withSecretsOf(body: JsonObject, before: JsonObject): JsonObject {
     const secret = dig(osBefore, member);
     if (dig(osProfile, member) === undefined && typeof secret === 'string') osProfile[member] = secret;
   }
+  // `az vmss update` leaves out the image that it does not change.
+  const storage = objectAt(document, 'properties', 'virtualMachineProfile', 'storageProfile');
+  const image = dig(before, 'properties', 'virtualMachineProfile', 'storageProfile', 'imageReference');
+  if (dig(storage, 'imageReference') === undefined && isObject(image)) storage['imageReference'] = image;
   const extensionsBefore = objects(before, 'properties', 'virtualMachineProfile', 'extensionProfile', 'extensions');
   for (const extension of objects(document, 'properties', 'virtualMachineProfile', 'extensionProfile', 'extensions')) {
     const earlier = extensionsBefore.find((one) => one['name'] === extension['name']);

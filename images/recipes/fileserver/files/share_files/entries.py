@@ -13,6 +13,9 @@ from share_files.places import FOLDER, look, open_file, open_folder
 from share_files.refusals import Refusal
 
 
+NO_FILE = "What is there is a link, a socket or the like, and no file or folder. The folder that it is in has it."
+
+
 def find(request):
     place = request.place()
     if not place.steps:
@@ -23,7 +26,8 @@ def find(request):
     descriptor, name = place.above()
     entry = entry_at(descriptor, name)
     if entry is None:
-        raise Refusal("NotFound", "There is no such file or folder.")
+        is_other = look(descriptor, name) is not None
+        raise Refusal("NotFound", NO_FILE if is_other else "There is no such file or folder.")
     return {**entry, "name": os.fsdecode(place.asked[-1])}
 
 

@@ -109,6 +109,9 @@ def in_snapshot(root, snapshot, asked):
     """
     real = [SNAPSHOTS, snapshot]
     descriptor = open_folder(root, real)
+    if is_put_aside(root, snapshot, asked[:2]):
+        os.close(descriptor)
+        return asked[:2] + real + asked[2:]
     try:
         for count, step in enumerate(asked):
             if is_room_link(descriptor, step, asked[: count + 1], snapshot):
@@ -122,6 +125,24 @@ def in_snapshot(root, snapshot, asked):
             os.close(descriptor)
             descriptor = below
         return real
+    finally:
+        os.close(descriptor)
+
+
+def is_put_aside(root, snapshot, steps):
+    """A folder with a room of its own that has another name since: its own snapshots went with it, and the share's know it by the old one."""
+    if not is_room_place(steps):
+        return False
+    try:
+        os.close(open_folder(root, [*steps, SNAPSHOTS, snapshot]))
+    except OSError:
+        return False
+    try:
+        descriptor = open_folder(root, [SNAPSHOTS, snapshot, steps[0]])
+    except OSError:
+        return True
+    try:
+        return look(descriptor, steps[1]) is None
     finally:
         os.close(descriptor)
 

@@ -127,6 +127,10 @@ class Restoring:
             self.file(here, there, name, target, found, present)
         elif stat.S_ISLNK(found.st_mode):
             self.link(here, there, name, target, found, present)
+        elif present is not None and stat.S_IFMT(present.st_mode) != stat.S_IFMT(found.st_mode):
+            # A socket or the like: what took its name since goes, and who listened there makes it anew.
+            if self.remove(there, name, [*target, name]):
+                self.one(here, there, name, source, target)
         elif stat.S_ISFIFO(found.st_mode) and present is None:
             os.mkfifo(name, stat.S_IMODE(found.st_mode), dir_fd=there)
             os.chown(name, found.st_uid, found.st_gid, dir_fd=there, follow_symlinks=False)
