@@ -8,6 +8,7 @@ import {
   listAfter,
   poolsAfter,
   quotaAfter,
+  segmentOf,
   withPoolOptions,
   withQuotaOption,
   type PoolOptions,
@@ -19,7 +20,7 @@ import { UsageError } from './usage-error.ts';
 import { readUsage, usageInWords, type Usage } from './workspace-usage.ts';
 
 const base = '/providers/Poolhouse.Identity/groups';
-const pathOf = (name: string) => `${base}/${encodeURIComponent(name)}`;
+const pathOf = (name: string) => `${base}/${segmentOf('group', name)}`;
 /** In our own API's shape. */
 const documentOf = (body: JsonObject) => body as unknown as GroupDocument;
 

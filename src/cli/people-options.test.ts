@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { listAfter, poolsAfter, quotaAfter, type PoolOptions } from './people-options.ts';
+import { listAfter, poolsAfter, quotaAfter, segmentOf, type PoolOptions } from './people-options.ts';
 
 describe('the pools from now on', () => {
   it.each<[what: string, options: PoolOptions, before: string[], after: string[] | undefined]>([
@@ -62,5 +62,15 @@ describe('a quota from now on', () => {
   it('wants its unit', () => {
     expect(() => quotaAfter('10', true)).toThrow(/'10' is 10 B, with which nothing can be written\. Name the unit/);
     expect(quotaAfter('1MiB', true)).toBe(2 ** 20);
+  });
+});
+
+describe('a name in a path', () => {
+  it.each(['alice', 'a/../b', 'ünïcode', '...'])('is one step of it: %s', (name) => {
+    expect(new URL(`https://control/users/${segmentOf('user', name)}`).pathname.split('/')).toHaveLength(3);
+  });
+
+  it.each(['', '.', '..'])("is none where it leads elsewhere: '%s'", (name) => {
+    expect(() => segmentOf('group', name)).toThrow(`'${name}' is no name of a group.`);
   });
 });

@@ -18,6 +18,12 @@ export interface PoolOptions {
   everyPool?: true;
 }
 
+/** A name as the end of a path. One that would lead elsewhere is a `UsageError`; all others are judged by control. */
+export function segmentOf(what: 'user' | 'group', name: string): string {
+  if (['', '.', '..'].includes(name)) throw new UsageError(`'${name}' is no name of a ${what}.`);
+  return encodeURIComponent(name);
+}
+
 /** The options that say which pools somebody may enter. `change`: of somebody who is there already. */
 export function withPoolOptions(command: Command, subject: 'user' | 'group', change: boolean): Command {
   const who = subject === 'user' ? 'they may enter' : 'its members may enter';

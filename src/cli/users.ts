@@ -10,6 +10,7 @@ import {
   listAfter,
   poolsAfter,
   quotaAfter,
+  segmentOf,
   readKeys,
   withPoolOptions,
   withQuotaOption,
@@ -23,7 +24,7 @@ import { UsageError } from './usage-error.ts';
 import { readUsage, usageInWords, type Usage } from './workspace-usage.ts';
 
 const base = '/providers/Poolhouse.Identity/users';
-const pathOf = (name: string) => `${base}/${encodeURIComponent(name)}`;
+const pathOf = (name: string) => `${base}/${segmentOf('user', name)}`;
 /** In our own API's shape. */
 const documentOf = (body: JsonObject) => body as unknown as UserDocument;
 
