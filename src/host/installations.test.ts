@@ -29,6 +29,7 @@ describe('an installation', () => {
   });
 
   it('is another one than its neighbour', async () => {
+    const config = readConfig({ engine: 'incus' }, 'config.json');
     const one = await ensureInstallation(home, config);
     const busy = createServer();
     // Where somebody else listens by now, it is taken as well.
@@ -42,6 +43,14 @@ describe('an installation', () => {
     } finally {
       busy.close();
     }
+  });
+
+  it('takes no port among those of installations with an engine, where it simulates: it may begin while one of those is on its way', async () => {
+    const withEngine = await ensureInstallation(home, readConfig({ engine: 'incus' }, 'config.json'));
+    const simulated = await ensureInstallation(homeAt(join(folder, 'other')), config);
+    expect(withEngine.apiPort).toBeGreaterThanOrEqual(8_943);
+    expect(withEngine.apiPort).toBeLessThan(9_143);
+    expect(simulated.apiPort).toBeGreaterThanOrEqual(17_000);
   });
 
   it('leaves a block and ports that another has claimed, as after a restore beside others', async () => {

@@ -73,7 +73,7 @@ export async function ensureInstallation(
     });
     return isDeepStrictEqual(wanted, present) ? present : write(home, wanted);
   }
-  const apiPort = config.apiPort ?? (await freePort(taken.ports, apiPorts));
+  const apiPort = config.apiPort ?? (await freePort(taken.ports, apiPortsOf(config.engine)));
   const installation: Installation = {
     id: randomBytes(4).toString('hex'),
     engine: config.engine,
@@ -123,7 +123,7 @@ export async function leaveTakenPort(
       'HostNotReady',
       `Something else listens on 127.0.0.1:${config.apiPort}, which is 'apiPort' in ${home.config}. End it, or set another port.`,
     );
-  return write(home, { ...moved, apiPort: await freePort(taken.ports, apiPorts) });
+  return write(home, { ...moved, apiPort: await freePort(taken.ports, apiPortsOf(installation.engine)) });
 }
 
 /** Address blocks that rules of the kernel lead somewhere already. */
@@ -196,7 +196,15 @@ async function filesPort(config: Config, installation: Installation, others: Rea
 }
 
 const ports = 200;
-const apiPorts = { first: 8_943, key: 'apiPort' };
+
+/**
+ * Installations with an engine choose one after the other, and claim. Who simulates does neither: where it begins is chance, so that two
+ * which begin at once, or one beside an installation that has not begun to listen yet, do not take the same.
+ */
+const apiPortsOf = (engine: Installation['engine']) => ({
+  first: engine === 'sim' ? randomInt(17_000, 17_800) : 8_943,
+  key: 'apiPort',
+});
 
 async function freePort(taken: ReadonlySet<number>, { first, key }: { first: number; key: string }): Promise<number> {
   for (let port = first; port < first + ports; port += 1) {
