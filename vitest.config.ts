@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /** Whole machines that are made and destroyed, and every client program there is: CI has no time for them. */
@@ -7,7 +8,14 @@ const takesLong = ['neighbours', 'systemd', 'fresh-machine', 'ssh-clients'].map(
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['src/**/*.test.ts', 'test/{check,chaos}/**/*.test.ts'], testTimeout: 20_000 } },
+      {
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.ts', 'test/{check,chaos}/**/*.test.ts'],
+          testTimeout: 20_000,
+          maxWorkers: availableParallelism(), // one less by itself, which of two is half
+        },
+      },
       {
         test: {
           name: 'system',

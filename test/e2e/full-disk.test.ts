@@ -73,7 +73,8 @@ describe.skipIf(missing !== undefined)(`a full disk${missing === undefined ? '' 
     });
     expect(await count()).toBe(2);
     // It has much to log meanwhile, and no room for it: its connections must not end for that.
-    expect((await status()).gateway.pid).toBe(gateway.pid);
+    const isHeard = async () => (await status()).gateway.pid ?? undefined; // it has to find the new control first
+    expect(await until('the gateway has told of itself', isHeard)).toBe(gateway.pid);
   });
 
   it('goes on when there is room again', async () => {
