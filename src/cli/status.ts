@@ -38,17 +38,16 @@ export async function readStatus(home: Shared['home']): Promise<StatusDocument> 
   const run = runtimeFolderOf(home, installation.id, isRoot);
   const url = `https://127.0.0.1:${installation.apiPort}`;
   const text = await askControl(run.adminSocket, '/v1/status').catch(() => undefined);
-  if (text !== undefined) return JSON.parse(text) as StatusDocument; // of our own process
+  const told = text === undefined ? undefined : (JSON.parse(text) as StatusDocument); // of our own process
+  if (told !== undefined && told.gateway.pid !== null) return told;
   const supervision = await createSupervision({ home, installation });
   const { control, gateways } = await supervision.state();
-  const gateway = gateways.find(({ pid }) => pid !== undefined);
+  const pid = gateways.find((one) => one.pid !== undefined)?.pid ?? null;
+  // A control that has just begun has not heard of gateways yet: they run all the same.
+  if (told !== undefined) return { ...told, gateway: { ...told.gateway, pid } };
   return {
     control: { url, healthy: false, pid: control.pid ?? 0, ...monitorUrls(installation, 'control') },
-    gateway: {
-      healthy: gateway !== undefined,
-      pid: gateway?.pid ?? null,
-      ...monitorUrls(installation, 'gateway'),
-    },
+    gateway: { healthy: pid !== null, pid, ...monitorUrls(installation, 'gateway') },
     gateways: [],
     pools: [],
   };
