@@ -68,7 +68,10 @@ export interface EngineInstance {
 
 export interface ExecResult {
   exitCode: number;
-  /** The last `ExecOptions.keepBytes` of each stream. */
+  /**
+   * The last `ExecOptions.keepBytes` of each stream. LXD 5.0.2 on a busy machine loses, once in some hundred times, what a program
+   * wrote right before its end: whoever reads it has to see whether it is whole (JSON is), and to ask again.
+   */
   stdout: string;
   stderr: string;
 }

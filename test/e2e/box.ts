@@ -15,6 +15,7 @@ import { ensureEngineDaemon } from '../../src/host/engine-daemon.ts';
 import { buildImage, hostSuite } from '../../src/images/build-image.ts';
 import { fingerprintOf, loadRecipe } from '../../src/images/recipe.ts';
 import { imageCache, must, repository, until } from './installation.ts';
+import { lingering } from './inside-instance.ts';
 
 const name = 'box';
 const program = '/opt/poolhouse/bin/poolhouse';
@@ -111,12 +112,7 @@ export class Box {
   }
 
   sh(script: string): Promise<ExecResult> {
-    return this.engine.exec(
-      name,
-      ['sh', '-c', script],
-      { environment, keepBytes: 2 ** 20, timeoutMs: 120_000 },
-      signal,
-    );
+    return this.engine.exec(name, lingering(script), { environment, keepBytes: 2 ** 20, timeoutMs: 120_000 }, signal);
   }
 
   /** A script that has to succeed; gives what it printed. */
