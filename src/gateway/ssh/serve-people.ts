@@ -54,11 +54,20 @@ export async function servePeople(
     routeNow: () => route,
     ...changes,
   });
+  return { port: await listenFor(protocol, route, address), protocol, logged };
+}
+
+/** Hands what comes to the protocol until the test is over; answers with the port. */
+export async function listenFor(
+  protocol: Protocol,
+  route: Parameters<Protocol['accept']>[0]['route'],
+  address: () => string = () => '127.0.0.1',
+): Promise<number> {
   const listener = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
     socket.on('error', () => undefined);
     protocol.accept({ socket, route, client: { address: address(), port: socket.remotePort ?? 0 } });
   });
   await once(listener.listen(0, '127.0.0.1'), 'listening');
   onTestFinished(() => void listener.close());
-  return { port: (listener.address() as AddressInfo).port, protocol, logged };
+  return (listener.address() as AddressInfo).port;
 }

@@ -1,10 +1,8 @@
 /** For tests: a door to a pool by ssh, with alice who may come in, an instance that is a small server, and the clients of OpenSSH. */
 import { spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -21,6 +19,7 @@ import { createSignIn } from '../people/sign-in.ts';
 import { nobodyObserves, tcpRoute } from '../test-support.ts';
 import { startFakeSshd, type FakeSshd } from './fake-instance.ts';
 import { generateKey, parseKey } from './library.ts';
+import { listenFor } from './serve-people.ts';
 import { encodePublicKey } from './ssh-keys.ts';
 import { createSshProtocol } from './ssh-protocol.ts';
 
@@ -146,15 +145,7 @@ async function serve(door: SshDoor): Promise<number> {
     newTicket: () => 'ticket',
     routeNow: () => route,
   });
-  const listener = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
-    socket.on('error', () => undefined);
-    protocol.accept({ socket, route, client: { address: '127.0.0.1', port: socket.remotePort ?? 0 } });
-  });
-  await once(listener.listen(0, '127.0.0.1'), 'listening');
-  onTestFinished(() => {
-    listener.close();
-  });
-  return (listener.address() as AddressInfo).port;
+  return listenFor(protocol, route);
 }
 
 /** A program, killed when the test ends. */
